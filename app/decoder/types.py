@@ -1,0 +1,87 @@
+"""What the rest of app hands to the decoder and gets back. No HTTP, no SQL."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kvstore.types import PrefillReport, ReuseOptions
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrieved chunk on its way into a prompt; `token_ids` were fixed at ingest."""
+
+    chunk_id: int
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParams:
+    max_tokens: int = 256
+    temperature: float = 0.0  # 0 is greedy
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    passages: tuple[Passage, ...]  # prompt order, best first
+    question: str
+    history: tuple[Message, ...] = ()
+    params: GenerationParams = field(default_factory=GenerationParams)
+    reuse: ReuseOptions = field(default_factory=ReuseOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """The prompt is in the cache and the first token is known."""
+
+    report: PrefillReport
+    prefill_ms: float
+    full_prefill_ms_estimate: float  # what mode "off" would have cost on this machine
+    queue_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenText:
+    text: str  # one or more tokens' text; never a broken UTF-8 sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    reason: FinishReason
+    num_generated: int
+
+
+DecodeEvent = Prefilled | TokenText | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class PrecomputeReport:
+    """Outcome of one batch of chunks. `reason` says why some were left, e.g. `disk_budget`."""
+
+    stored: int
+    already: int
+    left: int
+    num_tokens: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReport:
+    entries: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReuseStatus:
+    allowed: bool
+    reason: str  # "proven", or why only exact reuse is served

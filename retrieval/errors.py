@@ -1,0 +1,35 @@
+"""Errors of retrieval.
+
+RetrievalError
+├── ParseError              the bytes cannot be turned into text
+│   ├── UnsupportedMedia    a format nobody here reads (or a binary file)
+│   ├── EncryptedDocument   a password is needed
+│   └── EmptyDocument       nothing to read in it
+└── IndexMismatch           an index was built by another embedder
+"""
+
+
+class RetrievalError(Exception):
+    """Base of everything retrieval raises on purpose; the message is fit for a user."""
+
+    code = "retrieval_error"
+
+
+class ParseError(RetrievalError):
+    code = "unreadable_document"
+
+
+class UnsupportedMedia(ParseError):
+    code = "unsupported_media"
+
+
+class EncryptedDocument(ParseError):
+    code = "encrypted_document"
+
+
+class EmptyDocument(ParseError):
+    code = "empty_document"
+
+
+class IndexMismatch(RetrievalError):
+    code = "index_mismatch"

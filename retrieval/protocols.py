@@ -1,0 +1,69 @@
+"""What retrieval needs from outside; implementations live here (pure) or in app (SQL, models)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.types import Document
+
+Float32Array = NDArray[np.float32]
+
+
+class Parser(Protocol):
+    def parse(self, data: bytes, name: str) -> Document:
+        """Turn bytes into text with structure. Raises `ParseError` with what the user can do."""
+        ...
+
+
+class PassageTokenizer(Protocol):
+    """The decoder's tokenizer, as the chunker sees it."""
+
+    def count(self, text: str) -> int:
+        """Number of decoder tokens of `text` tokenised alone."""
+        ...
+
+    def encode_passage(self, label: str, text: str) -> tuple[int, ...]:
+        """Token ids of the whole passage segment as every prompt will contain it."""
+        ...
+
+
+class Embedder(Protocol):
+    @property
+    def identity(self) -> str:
+        """Digest over model weights, pooling and normalisation; stamped on every index."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def encode(self, texts: Sequence[str]) -> Float32Array:
+        """Unit vectors, [len(texts), dimension] float32."""
+        ...
+
+
+class LexicalIndex(Protocol):
+    async def search(self, text: str, collection_id: int, limit: int) -> list[tuple[int, float]]:
+        """(chunk id, score) best first, higher is better. Any Unicode text is accepted."""
+        ...
+
+
+class DenseIndex(Protocol):
+    """Vectors of one collection. Not thread-safe for writers; searches may run beside a writer."""
+
+    def add(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None: ...
+
+    def remove(self, chunk_ids: Sequence[int]) -> None: ...
+
+    def search(self, vector: Float32Array, limit: int) -> list[tuple[int, float]]:
+        """(chunk id, inner product) best first; `vector` is [dimension]."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class SourceWeights(Protocol):
+    async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
+        """Reliability in (0, 1) of the source behind each chunk."""
+        ...
