@@ -1,0 +1,102 @@
+"""Errors a user can meet. Knows codes and HTTP numbers as plain data, no web framework.
+
+LarderError
+├── InvalidSettings          a setting, its value and what would be accepted
+├── InvalidValue             a value in a request (422)
+│   ├── QuestionTooLong      the question alone does not fit the model's context
+│   └── DocumentEmpty        no bytes
+├── NotFound                 (404)
+│   ├── CollectionNotFound
+│   ├── DocumentNotFound
+│   ├── SourceNotFound
+│   ├── RunNotFound
+│   └── ChunkNotFound
+├── CollectionExists         the name is taken (409)
+├── DocumentTooLarge         above max_document_bytes (413)
+├── StorageFull              no room left on the disk (507)
+├── ModelMissing             the decoder or embedder is not where the settings say
+├── PortInUse                another program listens there
+├── DataDirInUse             another Larder works on the same data directory
+└── DataDirDamaged           a file in the data directory cannot be what Larder wrote
+"""
+
+
+class LarderError(Exception):
+    """Base of everything app raises on purpose; the message is fit for a user."""
+
+    code = "larder_error"
+    status = 500
+
+
+class InvalidSettings(LarderError):
+    code = "invalid_settings"
+
+
+class InvalidValue(LarderError):
+    code = "invalid_value"
+    status = 422
+
+
+class QuestionTooLong(InvalidValue):
+    code = "question_too_long"
+
+
+class DocumentEmpty(InvalidValue):
+    code = "empty_document"
+
+
+class NotFound(LarderError):
+    code = "not_found"
+    status = 404
+
+
+class CollectionNotFound(NotFound):
+    code = "collection_not_found"
+
+
+class DocumentNotFound(NotFound):
+    code = "document_not_found"
+
+
+class SourceNotFound(NotFound):
+    code = "source_not_found"
+
+
+class RunNotFound(NotFound):
+    code = "run_not_found"
+
+
+class ChunkNotFound(NotFound):
+    code = "chunk_not_found"
+
+
+class CollectionExists(LarderError):
+    code = "collection_exists"
+    status = 409
+
+
+class DocumentTooLarge(LarderError):
+    code = "document_too_large"
+    status = 413
+
+
+class StorageFull(LarderError):
+    code = "storage_full"
+    status = 507
+
+
+class ModelMissing(LarderError):
+    code = "model_missing"
+    status = 503
+
+
+class PortInUse(LarderError):
+    code = "port_in_use"
+
+
+class DataDirInUse(LarderError):
+    code = "data_dir_in_use"
+
+
+class DataDirDamaged(LarderError):
+    code = "data_dir_damaged"

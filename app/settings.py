@@ -1,0 +1,151 @@
+"""The settings, and the only reader of the environment.
+
+Order: arguments, then `LARDER_*` variables, then a TOML file (`LARDER_CONFIG` or ./larder.toml),
+then the defaults below. Touches no other file and creates nothing.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from app.errors import InvalidSettings
+
+PREFIX = "LARDER_"
+SQLITE = "sqlite+aiosqlite:///"
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
+
+_CREDENTIALS = re.compile(r"//[^@/]*@")
+
+
+def parse_size(value: object) -> object:
+    """`"10GB"` or `"256 MiB"` as bytes; anything else is left to the integer check."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value)
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError("not a size")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _split_commas(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _check_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(SQLITE):
+        raise ValueError("not a supported database")
+    return value
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), Field(min_length=1)]
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+
+
+class Settings(BaseSettings):
+    """One frozen object; each description says what the setting accepts."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    data_dir: Folder = Field(Path("larder-data"), description="a folder")
+    host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="a number from 0 (any free port) to 65535")
+    model: str = Field("packaged", min_length=1, description='"packaged", a folder or a hub id')
+    embedder: str = Field("packaged", min_length=1, description='"packaged" or a folder')
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto, float32, bfloat16 or float16"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="a number of threads, 0 for all cores")
+    kv_disk_bytes: Size = Field(10 * 10**9, description='a size such as "10GB" or "512MiB"')
+    kv_ram_bytes: Size = Field(256 * 2**20, description='a size such as "1GB" or "256MiB"')
+    max_document_bytes: Size = Field(25 * 2**20, gt=0, description='a size such as "25MiB"')
+    passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
+    max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")
+    reuse_policy: str = Field("question", min_length=1, description="the name of a reuse policy")
+    reuse_ratio: float = Field(0.05, ge=0, le=1, description="a number from 0 to 1")
+    allowed_hosts: Hosts = Field(
+        ("127.0.0.1", "localhost", "[::1]"),
+        description='host names browsers may use, comma-separated, or "*"',
+    )
+    database_url: Annotated[str | None, AfterValidator(_check_url)] = Field(
+        None, description=f"{SQLITE}PATH"
+    )
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+    ] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def num_threads(self) -> int:
+        return self.threads or os.cpu_count() or 1
+
+    @property
+    def url(self) -> str:
+        """Where the server is reached from this machine."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"{SQLITE}{self.data_dir.absolute() / 'larder.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this process. Raises `InvalidSettings` with one line per mistake."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [_explain(details) for details in error.errors(include_url=False)]
+        raise InvalidSettings("\n".join(lines)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(f"{_config_file()} is not valid TOML: {error}") from error
+
+
+def _config_file() -> Path:
+    named = os.environ.get(f"{PREFIX}CONFIG")
+    if named is None:
+        return Path("larder.toml")
+    path = Path(named).expanduser()
+    if not path.is_file():
+        raise InvalidSettings(f"{PREFIX}CONFIG names {named!r}, which is not a file")
+    return path
+
+
+def _explain(details: ErrorDetails) -> str:
+    name = str(details["loc"][0])
+    field = Settings.model_fields.get(name)
+    if field is None:
+        known = ", ".join(Settings.model_fields)
+        return f"there is no setting {name!r}; the settings are {known}"
+    shown = _CREDENTIALS.sub("//***@", repr(details["input"]))
+    return f"{name} ({PREFIX}{name.upper()}): {shown} is not accepted; expected {field.description}"
