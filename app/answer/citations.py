@@ -1,0 +1,157 @@
+"""Which passage says what the answer says. Pure: text in, citations out; no model, no database.
+
+Attribution happens after generation, because a small model does not write markers reliably. Each
+sentence of the answer is matched with the passages' sentences by the share of its information
+they contain: a token weighs by how rare it is among the passages, a number twice that.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from app.answer.sentences import Span, sentence_spans
+from app.answer.types import Citation
+from app.db.rows import PassageRow
+
+# Half of a sentence's information has to be in the passage. Below, matches on the demo collection
+# were sentences that share the topic but not the claim.
+THRESHOLD = 0.5
+# A second sentence joins the quote when it explains this much more of the answer's sentence.
+PAIR_GAIN = 0.15
+NUMBER_WEIGHT = 2.0
+
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
+# "The passages do not say ..." shares words with a passage, but nothing there says it.
+_SILENCE = re.compile(
+    r"\b(?:do(?:es)? not|don['’]t|doesn['’]t) (?:\w+ )?"
+    r"(?:say|mention|contain|provide|give|state|include|specify|describe|answer)\b"
+    r"|\bno information\b|\bcannot be answered\b|\bnot (?:mentioned|stated|specified|provided)\b",
+    re.IGNORECASE,
+)
+
+
+def cite(answer: str, passages: Sequence[PassageRow]) -> list[Citation]:
+    """Citations in the answer's order; passages are numbered by first use, best passage first."""
+    index = _PassageIndex(passages)
+    numbers: dict[int, int] = {}
+    citations: list[Citation] = []
+    for span in sentence_spans(answer):
+        match = index.best_match(answer[span.start : span.end])
+        if match is None:
+            continue
+        number = numbers.setdefault(match.passage.chunk_id, len(numbers) + 1)
+        citations.append(_citation(number, span, match))
+    return citations
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    passage: PassageRow
+    quote: Span  # into the passage's text
+    score: float
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    span: Span
+    tokens: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _PassageIndex:
+    passages: Sequence[PassageRow]
+
+    @cached_property
+    def _sentences(self) -> list[list[_Sentence]]:
+        return [
+            [_Sentence(s, tokens(p.text[s.start : s.end])) for s in sentence_spans(p.text)]
+            for p in self.passages
+        ]
+
+    @cached_property
+    def _frequencies(self) -> Counter[str]:
+        return Counter(
+            token for sentences in self._sentences for s in sentences for token in s.tokens
+        )
+
+    @cached_property
+    def _num_sentences(self) -> int:
+        return sum(len(sentences) for sentences in self._sentences)
+
+    def best_match(self, sentence: str) -> _Match | None:
+        """The passage stretch that covers `sentence` best; None where none covers it enough."""
+        wanted = tokens(sentence)
+        if _SILENCE.search(sentence) or not wanted & self._frequencies.keys():
+            return None
+        weights = {token: self._weight(token) for token in wanted}
+        best: _Match | None = None
+        for passage, sentences in zip(self.passages, self._sentences, strict=True):
+            match = _best_in_passage(passage, sentences, weights)
+            if match is not None and (best is None or match.score > best.score):
+                best = match
+        return best
+
+    def _weight(self, token: str) -> float:
+        rarity = math.log1p((self._num_sentences + 0.5) / (self._frequencies[token] + 0.5))
+        return rarity * (NUMBER_WEIGHT if token[0].isdigit() else 1.0)
+
+
+def tokens(text: str) -> frozenset[str]:
+    """Words and numbers without case, plural s and thousands separators."""
+    return frozenset(_normalise(token) for token in _TOKEN.findall(text))
+
+
+def _normalise(token: str) -> str:
+    if token[0].isdigit():
+        return re.sub(r",(?=\d{3}(?:\D|$))", "", token)
+    word = re.sub(r"['’]s$", "", token.casefold())
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def _best_in_passage(
+    passage: PassageRow, sentences: list[_Sentence], weights: dict[str, float]
+) -> _Match | None:
+    """The best sentence, with its neighbour where the two say clearly more than one."""
+    total = sum(weights.values())
+    single = pair = 0.0
+    quote: Span | None = None
+    pair_quote: Span | None = None
+    for position, sentence in enumerate(sentences):
+        score = _covered(weights, sentence.tokens) / total
+        if score > single:
+            single, quote = score, sentence.span
+        if position + 1 < len(sentences):
+            follower = sentences[position + 1]
+            score = _covered(weights, sentence.tokens | follower.tokens) / total
+            if score > pair:
+                pair, pair_quote = score, Span(sentence.span.start, follower.span.end)
+    if pair_quote is not None and pair >= single + PAIR_GAIN:
+        single, quote = pair, pair_quote
+    if quote is None or single < THRESHOLD:
+        return None
+    return _Match(passage, quote, single)
+
+
+def _covered(weights: dict[str, float], present: frozenset[str]) -> float:
+    return sum(weight for token, weight in weights.items() if token in present)
+
+
+def _citation(number: int, answer: Span, match: _Match) -> Citation:
+    passage = match.passage
+    return Citation(
+        number=number,
+        answer_start=answer.start,
+        answer_end=answer.end,
+        chunk_id=passage.chunk_id,
+        document_id=passage.document_id,
+        title=passage.title,
+        source=passage.source,
+        reliability=passage.reliability,
+        start=passage.start + match.quote.start,
+        end=passage.start + match.quote.end,
+        page=passage.page,
+        quote=passage.text[match.quote.start : match.quote.end],
+    )

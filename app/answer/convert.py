@@ -1,0 +1,114 @@
+"""One engine's values into another's. Pure, one short function each."""
+
+from collections.abc import Mapping, Sequence
+
+from app.answer.types import (
+    Assessed,
+    CachePlanned,
+    DroppedPassage,
+    PlannedSegment,
+    Question,
+    RankedPassage,
+    SourceWeight,
+)
+from app.db.rows import PassageRow, RunTokens
+from app.decoder.types import DecodeRequest, Passage, Prefilled
+from kvstore.types import TokenCounts
+from reliability.types import Assessment, Evidence
+from retrieval.types import ScoredChunk
+
+CONTEXT_FULL = "context_full"
+
+
+def to_evidence(scored: ScoredChunk, row: PassageRow) -> Evidence:
+    return Evidence(chunk_id=scored.chunk_id, source_id=row.source_id, score=scored.score)
+
+
+def to_ranked(rank: int, scored: ScoredChunk, row: PassageRow) -> RankedPassage:
+    return RankedPassage(
+        rank=rank,
+        chunk_id=row.chunk_id,
+        document_id=row.document_id,
+        title=row.title,
+        label=row.label,
+        source=row.source,
+        reliability=row.reliability,
+        score=scored.score,
+        start=row.start,
+        end=row.end,
+        page=row.page,
+        text=row.text,
+    )
+
+
+def to_request(question: Question, rows: Sequence[PassageRow]) -> DecodeRequest:
+    return DecodeRequest(
+        passages=tuple(Passage(row.chunk_id, row.token_ids) for row in rows),
+        question=question.text,
+        history=question.history,
+        params=question.params,
+        reuse=question.reuse,
+    )
+
+
+def to_assessed(
+    assessment: Assessment, request: DecodeRequest, rows: Mapping[int, PassageRow]
+) -> Assessed:
+    """What reliability decided, less the passages that did not fit the model's context."""
+    in_prompt = tuple(passage.chunk_id for passage in request.passages)
+    unfit = [chunk_id for chunk_id in assessment.kept if chunk_id not in in_prompt]
+    names = {row.source_id: row.source for row in rows.values()}
+    return Assessed(
+        kept=in_prompt,
+        dropped=(
+            *(DroppedPassage(item.chunk_id, item.reason) for item in assessment.dropped),
+            *(DroppedPassage(chunk_id, CONTEXT_FULL) for chunk_id in unfit),
+        ),
+        weights=tuple(
+            SourceWeight(names[source_id], weight)
+            for source_id, weight in assessment.weights.items()
+        ),
+    )
+
+
+def to_planned(prefilled: Prefilled, passages: Sequence[PassageRow]) -> CachePlanned:
+    """The prefill report with the chunks named; chunk segments come in the prompt's order."""
+    report = prefilled.report
+    chunks = iter(passages)
+    segments = []
+    for segment in report.segments:
+        row = next(chunks) if segment.kind == "chunk" else None
+        segments.append(
+            PlannedSegment(
+                kind=segment.kind,
+                chunk_id=row.chunk_id if row else None,
+                title=row.title if row else None,
+                tokens=segment.num_tokens,
+                action=segment.action,
+                recomputed=segment.recomputed,
+                tier=segment.tier,
+                encoding=segment.encoding,
+                reason=segment.reason,
+            )
+        )
+    return CachePlanned(
+        mode=report.mode,
+        policy=report.policy,
+        ratio=report.ratio,
+        reason=report.reason,
+        segments=tuple(segments),
+        tokens=report.tokens,
+        prefill_ms=prefilled.prefill_ms,
+        full_prefill_ms_estimate=prefilled.full_prefill_ms_estimate,
+    )
+
+
+def to_run_tokens(counts: TokenCounts, num_generated: int) -> RunTokens:
+    return RunTokens(
+        prompt=counts.prompt,
+        exact_prefix=counts.exact_prefix,
+        reused=counts.reused,
+        recomputed=counts.recomputed,
+        fresh=counts.fresh,
+        generated=num_generated,
+    )

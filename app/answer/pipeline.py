@@ -1,0 +1,213 @@
+"""The read path: a question in, a stream of events out, the run stored.
+
+Knows no HTTP, no SQL and no model; each step is one call into the part that does the work.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+
+import anyio
+
+from app.answer import convert
+from app.answer.citations import cite
+from app.answer.protocols import Decoder
+from app.answer.record import RunRecord
+from app.answer.stopwatch import Stopwatch
+from app.answer.types import (
+    AnswerEvent,
+    AnswerFinish,
+    Cited,
+    Completed,
+    Delta,
+    Failed,
+    Question,
+    Retrieved,
+    RunStarted,
+)
+from app.db.chunks import Chunks
+from app.db.collections import Collections
+from app.db.rows import CollectionRow, NewRun, PassageRow, RunTokens
+from app.db.runs import Runs
+from app.decoder.types import DecodeRequest, Finished, Prefilled, TokenText
+from app.errors import LarderError
+from reliability.assessor import Assessor
+from reliability.types import Assessment
+from retrieval.errors import RetrievalError
+from retrieval.retriever import Retriever
+from retrieval.types import Query, ScoredChunk
+
+log = logging.getLogger(__name__)
+
+
+class AnswerPipeline:
+    def __init__(
+        self,
+        *,
+        collections: Collections,
+        chunks: Chunks,
+        runs: Runs,
+        retriever: Retriever,
+        assessor: Assessor,
+        decoder: Decoder,
+    ) -> None:
+        self._collections = collections
+        self._chunks = chunks
+        self._runs = runs
+        self._retriever = retriever
+        self._assessor = assessor
+        self._decoder = decoder
+
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        """Events from `RunStarted` to `Completed` or `Failed`; closing early stops the model.
+
+        What is wrong with the question itself is raised before the first event.
+        """
+        collection = await self._collections.find(question.collection)
+        self._decoder.check_fits(convert.to_request(question, ()))
+        run_id = await self._runs.start(_new_run(question, collection, self._decoder.name))
+        record = RunRecord()
+        try:
+            async with aclosing(self._events(question, collection, run_id)) as events:
+                async for event in events:
+                    record.note(event)
+                    yield event
+        finally:
+            # The reader has gone, perhaps by cancelling us: what happened is stored all the same.
+            with anyio.CancelScope(shield=True):
+                await self._runs.finish(run_id, record.result())
+
+    async def _events(
+        self, question: Question, collection: CollectionRow, run_id: str
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        yield RunStarted(run_id, collection.name, question.reuse.mode, self._decoder.name)
+        try:
+            async with aclosing(self._steps(question, collection, run_id)) as events:
+                async for event in events:
+                    yield event
+        except (LarderError, RetrievalError) as error:
+            yield Failed(run_id, error.code, getattr(error, "status", 500), str(error))
+        except Exception:
+            log.exception("run %s failed", run_id)
+            yield Failed(
+                run_id, "internal_error", 500, "Something broke here; the log has details."
+            )
+
+    async def _steps(
+        self, question: Question, collection: CollectionRow, run_id: str
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        watch = Stopwatch()
+        scored, rows = await self._retrieve(question, collection)
+        watch.lap("retrieve")
+        yield _retrieved(scored, rows)
+
+        assessment = self._assess(scored, rows)
+        request = self._fill_prompt(question, assessment, rows)
+        watch.lap("assess")
+        yield convert.to_assessed(assessment, request, rows)
+
+        if not request.passages:
+            text = _no_match_text(collection)
+            yield Delta(text)
+            yield _completed(run_id, text, "no_match", watch)
+            return
+
+        passages = [rows[passage.chunk_id] for passage in request.passages]
+        async with aclosing(self._write(run_id, request, passages, watch)) as events:
+            async for event in events:
+                yield event
+
+    async def _retrieve(
+        self, question: Question, collection: CollectionRow
+    ) -> tuple[list[ScoredChunk], dict[int, PassageRow]]:
+        """Ranked chunks and their rows; a chunk deleted in between is in neither."""
+        found = await self._retriever.search(Query(question.text, collection.id))
+        passages = await self._chunks.passages([scored.chunk_id for scored in found])
+        rows = {row.chunk_id: row for row in passages}
+        return [scored for scored in found if scored.chunk_id in rows], rows
+
+    def _assess(self, scored: Sequence[ScoredChunk], rows: Mapping[int, PassageRow]) -> Assessment:
+        evidence = [convert.to_evidence(item, rows[item.chunk_id]) for item in scored]
+        return self._assessor.assess(evidence)
+
+    def _fill_prompt(
+        self, question: Question, assessment: Assessment, rows: Mapping[int, PassageRow]
+    ) -> DecodeRequest:
+        kept = [rows[chunk_id] for chunk_id in assessment.kept]
+        return self._decoder.trim_passages(convert.to_request(question, kept))
+
+    async def _write(
+        self,
+        run_id: str,
+        request: DecodeRequest,
+        passages: Sequence[PassageRow],
+        watch: Stopwatch,
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Prefill, text, then citations: attribution needs the whole answer."""
+        texts: list[str] = []
+        prefilled: Prefilled | None = None
+        finished: Finished | None = None
+        async with aclosing(self._decoder.answer(request)) as events:
+            async for event in events:
+                match event:
+                    case Prefilled():
+                        prefilled = event
+                        watch.note_prefill(event)
+                        yield convert.to_planned(event, passages)
+                    case TokenText():
+                        watch.note_text()
+                        texts.append(event.text)
+                        yield Delta(event.text)
+                    case Finished():
+                        finished = event
+        if prefilled is None or finished is None:
+            raise RuntimeError("the decoder ended without Prefilled or Finished")
+        answer = "".join(texts)
+        citations = tuple(cite(answer, passages))
+        for citation in citations:
+            yield Cited(citation)
+        yield Completed(
+            run_id=run_id,
+            answer=answer,
+            finish_reason=finished.reason,
+            citations=citations,
+            tokens=convert.to_run_tokens(prefilled.report.tokens, finished.num_generated),
+            timings_ms=watch.timings_ms(),
+            full_prefill_ms_estimate=prefilled.full_prefill_ms_estimate,
+        )
+
+
+def _new_run(question: Question, collection: CollectionRow, model: str) -> NewRun:
+    return NewRun(
+        question=question.text,
+        collection_id=collection.id,
+        collection=collection.name,
+        model=model,
+        mode=question.reuse.mode,
+        policy=question.reuse.policy,
+        ratio=question.reuse.ratio,
+    )
+
+
+def _retrieved(scored: Sequence[ScoredChunk], rows: Mapping[int, PassageRow]) -> Retrieved:
+    return Retrieved(
+        tuple(
+            convert.to_ranked(rank, item, rows[item.chunk_id])
+            for rank, item in enumerate(scored, start=1)
+        )
+    )
+
+
+def _completed(run_id: str, text: str, finish_reason: AnswerFinish, watch: Stopwatch) -> Completed:
+    return Completed(run_id, text, finish_reason, (), RunTokens(), watch.timings_ms(), 0.0)
+
+
+def _no_match_text(collection: CollectionRow) -> str:
+    if collection.documents == 0:
+        return f"The collection “{collection.name}” has no documents yet. Add some and ask again."
+    if collection.chunks == 0:
+        return f"The documents of “{collection.name}” are still being read. Ask again in a moment."
+    return (
+        f"Nothing in the collection “{collection.name}” matches this question. "
+        "Other words may find it, or the answer is not in these documents."
+    )

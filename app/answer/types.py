@@ -1,0 +1,152 @@
+"""A question and the events an answer is made of.
+
+The events are the only way an answer leaves the read path: HTTP, the command line and the run
+record all read the same ones. Nothing here knows how they are shown or stored.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.db.rows import RunTokens
+from app.decoder.types import GenerationParams, Message
+from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind, TokenCounts
+
+AnswerFinish = Literal["stop", "length", "no_match", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    text: str
+    collection: str  # name or id
+    history: tuple[Message, ...] = ()
+    params: GenerationParams = field(default_factory=GenerationParams)
+    reuse: ReuseOptions = field(default_factory=ReuseOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPassage:
+    """One retrieved passage as people see it; `start` and `end` index into the document's text."""
+
+    rank: int
+    chunk_id: int
+    document_id: int
+    title: str
+    label: str
+    source: str
+    reliability: float
+    score: float
+    start: int
+    end: int
+    page: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedPassage:
+    chunk_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceWeight:
+    source: str
+    reliability: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSegment:
+    """What the cache did for one segment; chunk fields are None for prefix and question."""
+
+    kind: SegmentKind
+    chunk_id: int | None
+    title: str | None
+    tokens: int
+    action: Action
+    recomputed: int
+    tier: str | None
+    encoding: Encoding | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A stretch of the answer and the stretch of a document that says so."""
+
+    number: int  # of the passage, by first use
+    answer_start: int
+    answer_end: int
+    chunk_id: int
+    document_id: int
+    title: str
+    source: str
+    reliability: float
+    start: int
+    end: int
+    page: int | None
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    run_id: str
+    collection: str
+    mode: ReuseMode
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    passages: tuple[RankedPassage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    kept: tuple[int, ...]
+    dropped: tuple[DroppedPassage, ...]
+    weights: tuple[SourceWeight, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlanned:
+    mode: ReuseMode
+    policy: str
+    ratio: float
+    reason: str
+    segments: tuple[PlannedSegment, ...]
+    tokens: TokenCounts
+    prefill_ms: float
+    full_prefill_ms_estimate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    run_id: str
+    answer: str
+    finish_reason: AnswerFinish
+    citations: tuple[Citation, ...]
+    tokens: RunTokens
+    timings_ms: dict[str, float]
+    full_prefill_ms_estimate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The answer broke off; `code`, `status` and `detail` are fit for a problem object."""
+
+    run_id: str
+    code: str
+    status: int
+    detail: str
+
+
+AnswerEvent = RunStarted | Retrieved | Assessed | CachePlanned | Delta | Cited | Completed | Failed

@@ -1,0 +1,58 @@
+"""Events as plain dictionaries, with the names and fields docs/api.md promises.
+
+The one form that streams, stored runs and `larder ask --json` share. Pure.
+"""
+
+from dataclasses import asdict
+
+from app.answer.types import (
+    AnswerEvent,
+    Assessed,
+    CachePlanned,
+    Cited,
+    Completed,
+    Delta,
+    Failed,
+    Retrieved,
+    RunStarted,
+)
+
+JsonObject = dict[str, object]
+
+EVENT_NAMES: dict[type[AnswerEvent], str] = {
+    RunStarted: "run.started",
+    Retrieved: "retrieval.completed",
+    Assessed: "assessment.completed",
+    CachePlanned: "cache.plan",
+    Delta: "message.delta",
+    Cited: "citation.added",
+    Completed: "message.completed",
+    Failed: "error",
+}
+
+
+def event_name(event: AnswerEvent) -> str:
+    return EVENT_NAMES[type(event)]
+
+
+def event_data(event: AnswerEvent) -> JsonObject:
+    """The event's JSON object. Numbers are rounded to what a reader can use."""
+    if isinstance(event, Cited):
+        return _rounded(asdict(event.citation))
+    return _rounded(asdict(event))
+
+
+def _rounded(data: JsonObject) -> JsonObject:
+    return {key: _round(value) for key, value in data.items()}
+
+
+def _round(value: object) -> object:
+    match value:
+        case float():
+            return round(value, 4)
+        case dict():
+            return {key: _round(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_round(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,114 @@
+"""What every request passes: request id, host and origin checks, security headers.
+
+Plain ASGI, so that streams are never buffered. Knows no route.
+"""
+
+import ipaddress
+import secrets
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import Problem, problem_response
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+REQUEST_ID_HEADER = "X-Request-ID"
+
+
+class RequestContext:
+    """Gives each request an id and each response the id and the security headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class HostAndOriginCheck:
+    """Refuses names this server does not answer to, and writes from other sites' pages.
+
+    Without the first a page elsewhere could resolve its own name to this machine and read
+    answers (DNS rebinding; an address in place of a name cannot be resolved to anything else);
+    without the second it could post to us. Programs send no Origin.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
+        self._app = app
+        self._allowed = {host_name(name) for name in allowed_hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        problem = self._refusal(scope)
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await problem_response(problem, scope)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._is_allowed(host):
+            return Problem(
+                400,
+                "host_not_allowed",
+                f"This server does not answer to the name {host!r}. Add it to the setting "
+                "allowed_hosts if it should.",
+            )
+        origin = headers.get("origin")
+        if scope["method"] in SAFE_METHODS or origin is None:
+            return None
+        if urlsplit(origin).netloc.lower() != host.lower():
+            return Problem(
+                403, "origin_not_allowed", f"A page of {origin} may not send requests here."
+            )
+        return None
+
+    def _is_allowed(self, host: str) -> bool:
+        name = host_name(host)
+        return "*" in self._allowed or name in self._allowed or is_address(name)
+
+
+def host_name(host: str) -> str:
+    """The Host header without its port: `[::1]:8000` is `::1`."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+def is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,174 @@
+"""Request and response bodies of the HTTP interface, as docs/api.md states them.
+
+Requests of own routes refuse unknown fields; those under /v1 ignore them, as OpenAI's do.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from kvstore.types import ReuseMode
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+MAX_TOKENS = 32768
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class View(BaseModel):
+    """A response read from a row's attributes."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class NewCollection(Body):
+    name: Name
+
+
+class NewReliability(Body):
+    reliability: float = Field(gt=0, lt=1)
+
+
+class HistoryMessage(Body):
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class NewRun(Body):
+    question: QuestionText
+    collection: Name
+    mode: ReuseMode = "auto"
+    policy: str | None = None
+    ratio: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
+    temperature: float = Field(0.0, ge=0, le=2)
+    history: list[HistoryMessage] = []
+
+
+class CollectionView(View):
+    id: int
+    name: str
+    created_at: datetime
+    documents: int
+    chunks: int
+    tokens: int
+    documents_ready: int
+
+
+class SourceView(View):
+    id: int
+    name: str
+    reliability: float
+    documents: int
+
+
+class DocumentView(View):
+    id: int
+    collection_id: int
+    name: str
+    title: str
+    source: str
+    media_type: str
+    size_bytes: int
+    state: str
+    error: str | None
+    chunks: int
+    chunks_embedded: int
+    chunks_cached: int
+    tokens: int
+    created_at: datetime
+
+
+class Refusal(BaseModel):
+    """A part of an upload that cannot be taken; the other parts are not touched."""
+
+    name: str
+    code: str
+    detail: str
+
+
+class TextView(BaseModel):
+    id: int
+    title: str
+    text: str
+
+
+class DeletedView(BaseModel):
+    chunks: int
+    kv_entries: int
+    kv_bytes: int
+
+
+class ChunkView(BaseModel):
+    id: int
+    document_id: int
+    title: str
+    source: str
+    reliability: float
+    label: str
+    text: str
+    start: int
+    end: int
+    page: int | None
+
+
+class CollectionList(BaseModel):
+    items: list[CollectionView]
+
+
+class SourceList(BaseModel):
+    items: list[SourceView]
+
+
+class DocumentPage(BaseModel):
+    items: list[DocumentView]
+    has_more: bool
+
+
+class UploadResult(BaseModel):
+    items: list[DocumentView | Refusal]
+
+
+class ChunkReuseView(View):
+    allowed: bool
+    reason: str
+
+
+class TierView(View):
+    name: str
+    bytes: int
+    budget_bytes: int
+    entries: int
+    pinned: int
+
+
+class CacheView(BaseModel):
+    model: str
+    dtype: str
+    chunk_reuse: ChunkReuseView
+    tiers: list[TierView]
+    counters: dict[str, int]
+
+
+class ChatMessage(BaseModel):
+    role: str
+    content: str | list[dict[str, object]] | None = None
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class ChatCompletionRequest(BaseModel):
+    messages: list[ChatMessage] = Field(min_length=1)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
+    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
+    temperature: float | None = Field(None, ge=0, le=2)
+    collection: str | None = None
+    cache: ReuseMode = "auto"

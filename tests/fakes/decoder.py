@@ -1,0 +1,130 @@
+"""A decoder that streams scripted text; the facade of app/decoder/service.py."""
+
+import asyncio
+import re
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from app.decoder.types import (
+    ChunkReuseStatus,
+    DecodeEvent,
+    DecodeRequest,
+    Finished,
+    PrecomputeReport,
+    Prefilled,
+    PurgeReport,
+    TokenText,
+)
+from app.errors import QuestionTooLong
+from kvstore.types import PrefillReport, SegmentReport, StoreStats, TierStats, TokenCounts
+
+PREFIX_TOKENS = 10
+WORD = re.compile(r"\s*\S+\s*")
+
+
+class FakeDecoder:
+    """One token a word. The first passage counts as exact, the others as reused."""
+
+    name = "Fake-1B"
+    dtype = "float32"
+
+    def __init__(self, answer: str = "Yes.", *, context_len: int = 2048, pause: float = 0) -> None:
+        self.script = answer
+        self.context_len = context_len
+        self.pause = pause  # seconds before each word
+        self.error: Exception | None = None
+        self.requests: list[DecodeRequest] = []
+        self.cancelled = 0
+        self.stored: set[tuple[int, ...]] = set()
+
+    def chunk_reuse(self) -> ChunkReuseStatus:
+        return ChunkReuseStatus(True, "proven")
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def encode_passage(self, label: str, text: str) -> tuple[int, ...]:
+        return tuple(zlib.crc32(word.encode()) % 50_000 for word in f"{label} {text}".split())
+
+    def check_fits(self, request: DecodeRequest) -> None:
+        needed = self.count(request.question) + PREFIX_TOKENS + request.params.max_tokens
+        if needed > self.context_len:
+            raise QuestionTooLong(f"The question needs {needed} tokens of {self.context_len}.")
+
+    def trim_passages(self, request: DecodeRequest) -> DecodeRequest:
+        room = self.context_len - request.params.max_tokens - PREFIX_TOKENS
+        room -= self.count(request.question)
+        kept = []
+        for passage in request.passages:
+            room -= len(passage.token_ids)
+            if room < 0:
+                break
+            kept.append(passage)
+        return replace(request, passages=tuple(kept))
+
+    async def answer(self, request: DecodeRequest) -> AsyncIterator[DecodeEvent]:
+        self.requests.append(request)
+        try:
+            yield Prefilled(self._report(request), 12.5, 50.0, 0.25)
+            words = WORD.findall(self.script)
+            for word in words[: request.params.max_tokens]:
+                await asyncio.sleep(self.pause)
+                yield TokenText(word)
+            if self.error is not None:
+                raise self.error
+            cut = len(words) > request.params.max_tokens
+            yield Finished("length" if cut else "stop", min(len(words), request.params.max_tokens))
+        except (GeneratorExit, asyncio.CancelledError):
+            self.cancelled += 1
+            raise
+
+    def _report(self, request: DecodeRequest) -> PrefillReport:
+        lengths = [len(passage.token_ids) for passage in request.passages]
+        question = self.count(request.question)
+        chunks = tuple(
+            SegmentReport(
+                "chunk",
+                length,
+                "reused" if place else "exact",
+                0,
+                "ram",
+                "primed" if place else "head",
+                "hit",
+            )
+            for place, length in enumerate(lengths)
+        )
+        segments = (
+            SegmentReport("prefix", PREFIX_TOKENS, "exact", 0, "ram", None, "hit"),
+            *chunks,
+            SegmentReport("question", question, "computed", 0, None, None, "question"),
+        )
+        exact = PREFIX_TOKENS + sum(lengths[:1])
+        counts = TokenCounts(
+            prompt=exact + sum(lengths[1:]) + question,
+            exact_prefix=exact,
+            reused=sum(lengths[1:]),
+            recomputed=0,
+            fresh=question,
+        )
+        timings = {"lookup": 0.5, "load": 1.0, "rotate": 0.5, "probe": 0.5, "prefill": 10.0}
+        return PrefillReport(request.reuse.mode, "question", 0.05, "ok", segments, counts, timings)
+
+    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
+        fresh = [ids for ids in token_ids if ids not in self.stored]
+        self.stored.update(fresh)
+        num_tokens = sum(len(ids) for ids in fresh)
+        return PrecomputeReport(len(fresh), len(token_ids) - len(fresh), 0, num_tokens)
+
+    async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
+        gone = [ids for ids in token_ids if ids in self.stored]
+        self.stored.difference_update(gone)
+        return PurgeReport(2 * len(gone), 1000 * sum(len(ids) for ids in gone))
+
+    def store_stats(self) -> StoreStats:
+        counters = {"hits_ram": 3, "hits_disk": 1, "misses": 2, "corrupt": 0, "evicted": 0}
+        tier = TierStats("ram", 1000, 2000, len(self.stored), 1)
+        return StoreStats((tier,), counters)
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.answer.sentences import sentence_spans
+
+
+def split(text: str) -> list[str]:
+    return [text[span.start : span.end] for span in sentence_spans(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("   \n - \n", []),
+        ("One sentence", ["One sentence"]),
+        ("It opens at 7. It closes at 9.", ["It opens at 7.", "It closes at 9."]),
+        ("It costs 3.50 euros. Yes!", ["It costs 3.50 euros.", "Yes!"]),
+        ("Ask Dr. Moreno. She knows.", ["Ask Dr. Moreno.", "She knows."]),
+        ("Open from 7 a.m. to 9.", ["Open from 7 a.m. to 9."]),
+        ("He said “Go.” Then he went.", ["He said “Go.”", "Then he went."]),
+        ("- first\n- second\n2. third", ["first", "second", "third"]),
+        ("## Heading\n\nText here.", ["Heading", "Text here."]),
+        ("東京です。大阪です。", ["東京です。", "大阪です。"]),
+        ("Really?! No.", ["Really?!", "No."]),
+        ("Élan vital. Über alles.", ["Élan vital.", "Über alles."]),
+    ],
+)
+def test_splitting(text: str, expected: list[str]) -> None:
+    assert split(text) == expected
+
+
+@given(st.text(alphabet=st.sampled_from("aB1 .!?\n-*“”)。é,"), max_size=60))
+def test_spans_are_inside_ordered_and_trimmed(text: str) -> None:
+    last = 0
+    for start, end in sentence_spans(text):
+        assert last <= start < end <= len(text)
+        assert text[start:end] == text[start:end].strip()
+        last = end
