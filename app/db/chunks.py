@@ -1,0 +1,125 @@
+"""Chunks: passages for prompts, and which of them are embedded and have their KV computed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from app.db import models, tokens
+from app.db.rows import PassageRow
+from app.db.session import Database
+from app.errors import ChunkNotFound
+
+Float32Array = NDArray[np.float32]
+
+
+class Chunks:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def passages(self, chunk_ids: Sequence[int]) -> list[PassageRow]:
+        """In the given order; ids that do not exist (any more) are left out."""
+        found = {row.chunk_id: row for row in await self._passages(models.Chunk.id.in_(chunk_ids))}
+        return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
+
+    async def get(self, chunk_id: int) -> PassageRow:
+        rows = await self._passages(models.Chunk.id == chunk_id)
+        if not rows:
+            raise ChunkNotFound(f"there is no chunk {chunk_id}")
+        return rows[0]
+
+    async def unembedded(self, document_id: int) -> list[tuple[int, str]]:
+        """(chunk id, text for the index: label and passage) of chunks without a vector."""
+        chunk = models.Chunk
+        statement = (
+            select(chunk.id, chunk.label, chunk.text)
+            .outerjoin(models.Embedding)
+            .where(chunk.document_id == document_id, models.Embedding.chunk_id.is_(None))
+            .order_by(chunk.ordinal)
+        )
+        async with self._database.session() as session:
+            rows = await session.execute(statement)
+            return [(row.id, f"{row.label}\n{row.text}") for row in rows]
+
+    async def save_embeddings(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
+        """One vector a chunk, [n, d]; a second time replaces the first."""
+        if len(chunk_ids) != len(vectors):
+            raise ValueError(f"{len(chunk_ids)} chunks but {len(vectors)} vectors")
+        if not len(chunk_ids):
+            return
+        packed = np.ascontiguousarray(vectors, dtype="<f4")
+        statement = insert(models.Embedding)
+        statement = statement.on_conflict_do_update(
+            index_elements=["chunk_id"], set_={"vector": statement.excluded.vector}
+        )
+        values = [
+            {"chunk_id": chunk_id, "vector": vector.tobytes()}
+            for chunk_id, vector in zip(chunk_ids, packed, strict=True)
+        ]
+        async with self._database.transaction() as session:
+            await session.execute(statement, values)
+
+    async def embeddings(self, collection_id: int) -> tuple[list[int], Float32Array]:
+        """Ids and vectors [n, d] of a collection, by id; [0, 0] where there is none."""
+        statement = (
+            select(models.Embedding.chunk_id, models.Embedding.vector)
+            .join(models.Chunk)
+            .join(models.Document)
+            .where(models.Document.collection_id == collection_id)
+            .order_by(models.Embedding.chunk_id)
+        )
+        async with self._database.session() as session:
+            rows = (await session.execute(statement)).all()
+        if not rows:
+            return [], np.zeros((0, 0), dtype=np.float32)
+        flat = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4")
+        return [row.chunk_id for row in rows], flat.reshape(len(rows), -1).astype(np.float32)
+
+    async def uncached(self, document_id: int) -> list[tuple[int, tuple[int, ...]]]:
+        """(chunk id, token ids) of chunks whose KV was not computed yet."""
+        chunk = models.Chunk
+        statement = (
+            select(chunk.id, chunk.token_ids)
+            .where(chunk.document_id == document_id, ~chunk.is_cached)
+            .order_by(chunk.ordinal)
+        )
+        async with self._database.session() as session:
+            rows = await session.execute(statement)
+            return [(row.id, tokens.unpack(row.token_ids)) for row in rows]
+
+    async def mark_cached(self, chunk_ids: Sequence[int]) -> None:
+        statement = update(models.Chunk).where(models.Chunk.id.in_(chunk_ids))
+        async with self._database.transaction() as session:
+            await session.execute(statement.values(is_cached=True))
+
+    async def count(self) -> int:
+        async with self._database.session() as session:
+            return await session.scalar(select(func.count()).select_from(models.Chunk)) or 0
+
+    async def _passages(self, condition: ColumnElement[bool]) -> list[PassageRow]:
+        chunk, document, source = models.Chunk, models.Document, models.Source
+        statement = (
+            select(
+                chunk.id.label("chunk_id"),
+                chunk.document_id,
+                document.collection_id,
+                document.source_id,
+                source.name.label("source"),
+                (source.alpha / (source.alpha + source.beta)).label("reliability"),
+                document.title,
+                chunk.label,
+                chunk.text,
+                chunk.start,
+                chunk.end,
+                chunk.page,
+                chunk.token_ids,
+            )
+            .join(document, document.id == chunk.document_id)
+            .join(source, source.id == document.source_id)
+            .where(condition)
+        )
+        async with self._database.session() as session:
+            rows = (await session.execute(statement)).mappings().all()
+        return [PassageRow(**{**row, "token_ids": tokens.unpack(row["token_ids"])}) for row in rows]

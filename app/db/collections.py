@@ -1,0 +1,90 @@
+"""Collections: named sets of documents that are searched together."""
+
+import time
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from app.db import models
+from app.db.rows import CollectionRow
+from app.db.session import Database, Statement
+from app.errors import CollectionExists, CollectionNotFound, InvalidValue
+
+MAX_NAME_LEN = 200
+
+Rows = list[CollectionRow]
+
+
+class Collections:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, name: str) -> CollectionRow:
+        name = check_name(name, "collection")
+        collection = models.Collection(name=name, created_at=time.time())
+        try:
+            async with self._database.transaction() as session:
+                session.add(collection)
+        except IntegrityError:
+            raise CollectionExists(f"there is a collection named {name!r} already") from None
+        return await self.get(collection.id)
+
+    async def get(self, collection_id: int) -> CollectionRow:
+        rows = await self._rows(_counted().where(models.Collection.id == collection_id))
+        if not rows:
+            raise CollectionNotFound(f"there is no collection {collection_id}")
+        return rows[0]
+
+    async def find(self, name_or_id: str) -> CollectionRow:
+        """By name first: a collection may be called "7"."""
+        rows = await self._rows(_counted().where(models.Collection.name == name_or_id.strip()))
+        if rows:
+            return rows[0]
+        number = parse_id(name_or_id)
+        if number is None:
+            raise CollectionNotFound(f"there is no collection {name_or_id!r}")
+        return await self.get(number)
+
+    async def list(self) -> Rows:
+        """Oldest first."""
+        return await self._rows(_counted().order_by(models.Collection.id))
+
+    async def _rows(self, statement: Statement) -> Rows:
+        async with self._database.session() as session:
+            return [CollectionRow(**row) for row in (await session.execute(statement)).mappings()]
+
+
+def check_name(name: str, what: str) -> str:
+    """The name without surrounding space. Raises `InvalidValue` where nothing usable is left."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME_LEN or not name.isprintable():
+        raise InvalidValue(
+            f"{name[:MAX_NAME_LEN]!r} cannot name a {what}; use 1 to {MAX_NAME_LEN} printable "
+            "characters"
+        )
+    return name
+
+
+def parse_id(text: str) -> int | None:
+    """A row id written in ASCII digits that SQLite can hold, else None."""
+    text = text.strip()
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        return None
+    return int(text)
+
+
+def _counted() -> Statement:
+    collection, document, chunk = models.Collection, models.Document, models.Chunk
+    mine = document.collection_id == collection.id
+    documents = select(func.count()).select_from(document).where(mine)
+    chunks = select(func.count()).select_from(chunk).join(document).where(mine)
+    tokens = select(func.coalesce(func.sum(chunk.num_tokens), 0)).join(document).where(mine)
+    return select(
+        collection.id,
+        collection.name,
+        collection.created_at,
+        documents.scalar_subquery().label("documents"),
+        documents.where(document.state == "ready").scalar_subquery().label("documents_ready"),
+        chunks.scalar_subquery().label("chunks"),
+        tokens.scalar_subquery().label("tokens"),
+    )

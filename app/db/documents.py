@@ -1,0 +1,203 @@
+"""Documents: accepted bytes, their state on the way to `ready`, and their complete removal."""
+
+import hashlib
+import mimetypes
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import Select, delete, func, insert, select, update
+
+from app.db import models, tokens
+from app.db.rows import DocumentRow, DocumentState
+from app.db.session import Database, Statement
+from app.errors import CollectionNotFound, DocumentNotFound
+from retrieval.types import Chunk, Document
+
+PENDING: tuple[DocumentState, ...] = ("received", "chunked", "indexed")
+
+Rows = list[DocumentRow]
+
+
+class Documents:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self, collection_id: int, source_id: int, name: str, body: bytes, media_type: str | None
+    ) -> tuple[DocumentRow, bool]:
+        """Commit the bytes. The same bytes from the same source are one document: (it, False)."""
+        document = models.Document(
+            collection_id=collection_id,
+            source_id=source_id,
+            name=name,
+            title=name,
+            media_type=media_type or mimetypes.guess_type(name)[0] or "application/octet-stream",
+            size_bytes=len(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            state="received",
+            created_at=time.time(),
+        )
+        async with self._database.transaction() as session:
+            if await session.get(models.Collection, collection_id) is None:
+                raise CollectionNotFound(f"there is no collection {collection_id}")
+            known = await session.scalar(_same_document(document))
+            if known is None:
+                session.add(document)
+                await session.flush()
+                session.add(models.DocumentBody(document_id=document.id, body=body))
+        return await self.get(document.id if known is None else known), known is None
+
+    async def get(self, document_id: int) -> DocumentRow:
+        rows = await self._rows(_counted().where(models.Document.id == document_id))
+        if not rows:
+            raise _not_found(document_id)
+        return rows[0]
+
+    async def text(self, document_id: int) -> tuple[str, str]:
+        """(title, text) of a parsed document; the text is empty before that."""
+        statement = select(models.Document.title, models.Document.text)
+        async with self._database.session() as session:
+            row = (
+                await session.execute(statement.where(models.Document.id == document_id))
+            ).first()
+        if row is None:
+            raise _not_found(document_id)
+        return row.title, row.text or ""
+
+    async def body(self, document_id: int) -> bytes:
+        """The uploaded bytes, which exist until `save_parsed`."""
+        async with self._database.session() as session:
+            body = await session.get(models.DocumentBody, document_id)
+        if body is None:
+            raise DocumentNotFound(f"there are no bytes of document {document_id}")
+        return body.body
+
+    async def pending(self) -> Sequence[int]:
+        """Documents on their way to `ready`, oldest first."""
+        statement = select(models.Document.id).where(models.Document.state.in_(PENDING))
+        async with self._database.session() as session:
+            return list(await session.scalars(statement.order_by(models.Document.id)))
+
+    async def save_parsed(
+        self, document_id: int, document: Document, chunks: Sequence[Chunk]
+    ) -> None:
+        """Text and chunks in, bytes out, state `chunked`: all or nothing, and only once."""
+        statement = (
+            update(models.Document)
+            .where(models.Document.id == document_id, models.Document.state == "received")
+            .values(
+                title=document.title,
+                text=document.text,
+                media_type=document.media_type,
+                state="chunked",
+            )
+            .returning(models.Document.id)
+        )
+        async with self._database.transaction() as session:
+            if await session.scalar(statement) is None:
+                raise DocumentNotFound(f"there is no unparsed document {document_id}")
+            if chunks:
+                values = [_chunk_values(document_id, chunk) for chunk in chunks]
+                await session.execute(insert(models.Chunk), values)
+            await session.execute(
+                delete(models.DocumentBody).where(models.DocumentBody.document_id == document_id)
+            )
+
+    async def mark_indexed(self, document_id: int) -> None:
+        await self._set_state(document_id, "indexed", "chunked")
+
+    async def mark_ready(self, document_id: int) -> None:
+        await self._set_state(document_id, "ready", "indexed")
+
+    async def mark_failed(self, document_id: int, error: str) -> None:
+        statement = update(models.Document).where(models.Document.id == document_id)
+        async with self._database.transaction() as session:
+            await session.execute(statement.values(state="failed", error=error))
+
+    async def retry(self, document_id: int) -> DocumentRow:
+        """Put a failed document back to the last step it had finished; others stay as they are."""
+        document = models.Document
+        is_parsed = document.text.is_not(None)
+        failed = update(document).where(document.id == document_id, document.state == "failed")
+        async with self._database.transaction() as session:
+            await session.execute(failed.where(is_parsed).values(state="chunked", error=None))
+            await session.execute(failed.where(~is_parsed).values(state="received", error=None))
+        return await self.get(document_id)
+
+    async def list(
+        self, collection_id: int, limit: int, after_id: int | None = None
+    ) -> tuple[Rows, bool]:
+        """Newest first; `after_id` is the last one of the page before. (rows, has more)."""
+        statement = _counted().where(models.Document.collection_id == collection_id)
+        if after_id is not None:
+            statement = statement.where(models.Document.id < after_id)
+        rows = await self._rows(statement.order_by(models.Document.id.desc()).limit(limit + 1))
+        return rows[:limit], len(rows) > limit
+
+    async def _set_state(
+        self, document_id: int, state: DocumentState, before: DocumentState
+    ) -> None:
+        statement = update(models.Document).where(models.Document.id == document_id)
+        async with self._database.transaction() as session:
+            await session.execute(
+                statement.where(models.Document.state == before).values(state=state)
+            )
+
+    async def _rows(self, statement: Statement) -> Rows:
+        async with self._database.session() as session:
+            return [DocumentRow(**row) for row in (await session.execute(statement)).mappings()]
+
+
+def _not_found(document_id: int) -> DocumentNotFound:
+    return DocumentNotFound(f"there is no document {document_id}")
+
+
+def _same_document(document: models.Document) -> Select[int]:
+    return select(models.Document.id).where(
+        models.Document.collection_id == document.collection_id,
+        models.Document.source_id == document.source_id,
+        models.Document.sha256 == document.sha256,
+    )
+
+
+def _chunk_values(document_id: int, chunk: Chunk) -> dict[str, object]:
+    packed = tokens.pack(chunk.token_ids)
+    return {
+        "document_id": document_id,
+        "ordinal": chunk.ordinal,
+        "start": chunk.start,
+        "end": chunk.end,
+        "page": chunk.page,
+        "label": chunk.label,
+        "text": chunk.text,
+        "token_ids": packed,
+        "tokens_sha256": tokens.digest(packed),
+        "num_tokens": len(chunk.token_ids),
+        "is_cached": False,
+    }
+
+
+def _counted() -> Statement:
+    document, chunk = models.Document, models.Chunk
+    mine = select(func.count()).select_from(chunk).where(chunk.document_id == document.id)
+    tokens_sum = select(func.coalesce(func.sum(chunk.num_tokens), 0))
+    counts = {
+        "chunks": mine,
+        "chunks_embedded": mine.join(models.Embedding),
+        "chunks_cached": mine.where(chunk.is_cached),
+        "tokens": tokens_sum.where(chunk.document_id == document.id),
+    }
+    return select(
+        document.id,
+        document.collection_id,
+        document.source_id,
+        models.Source.name.label("source"),
+        document.name,
+        document.title,
+        document.media_type,
+        document.size_bytes,
+        document.state,
+        document.error,
+        document.created_at,
+        *(count.scalar_subquery().label(name) for name, count in counts.items()),
+    ).join(models.Source)

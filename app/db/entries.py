@@ -1,0 +1,97 @@
+"""The KV store's list of entries, kept in the same database; implements its `EntryIndex`.
+
+Synchronous: the store works in threads. Never call it from the event loop, where waiting for the
+writer that the loop is running would block both.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import create_engine, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL
+
+from app.db import models
+from app.db.sqlite import WRITES, prepare, storage_errors
+from kvstore.protocols import IndexedEntry
+
+BATCH = 500  # digests named in one statement
+
+
+class EntryRows:
+    """Opened after `Database.open`, which makes the tables."""
+
+    def __init__(self, database_file: Path) -> None:
+        self._engine = create_engine(URL.create("sqlite", database=str(database_file)))
+        # NORMAL: a power cut may lose the last rows, and the store takes such files in again.
+        prepare(self._engine, synchronous="NORMAL")
+        self._writes = self._engine.execution_options(**{WRITES: True})
+
+    def record(
+        self,
+        *,
+        digest: str,
+        identity: str,
+        content: str,
+        context: str,
+        num_tokens: int,
+        num_bytes: int,
+        now: float,
+    ) -> None:
+        statement = insert(models.KVEntry).values(
+            digest=digest,
+            identity=identity,
+            content=content,
+            context=context,
+            num_tokens=num_tokens,
+            num_bytes=num_bytes,
+            created_at=now,
+            last_used_at=now,
+            uses=0,
+            is_pinned=False,
+        )
+        statement = statement.on_conflict_do_update(
+            index_elements=["digest"], set_={"num_bytes": num_bytes, "last_used_at": now}
+        )
+        with storage_errors(), self._writes.begin() as connection:
+            connection.execute(statement)
+
+    def touch(self, digests: Sequence[str], now: float) -> None:
+        entry = models.KVEntry
+        with storage_errors(), self._writes.begin() as connection:
+            for batch in _batches(digests):
+                connection.execute(
+                    update(entry)
+                    .where(entry.digest.in_(batch))
+                    .values(last_used_at=now, uses=entry.uses + 1)
+                )
+
+    def forget(self, digests: Sequence[str]) -> None:
+        with storage_errors(), self._writes.begin() as connection:
+            for batch in _batches(digests):
+                connection.execute(delete(models.KVEntry).where(models.KVEntry.digest.in_(batch)))
+
+    def pin(self, digest: str, pinned: bool) -> None:
+        statement = update(models.KVEntry).where(models.KVEntry.digest == digest)
+        with storage_errors(), self._writes.begin() as connection:
+            connection.execute(statement.values(is_pinned=pinned))
+
+    def rows(self) -> Sequence[IndexedEntry]:
+        entry = models.KVEntry
+        statement = select(
+            entry.digest,
+            entry.content,
+            entry.num_bytes,
+            entry.last_used_at,
+            entry.uses,
+            entry.is_pinned.label("pinned"),
+        )
+        with self._engine.begin() as connection:
+            return [IndexedEntry(**row) for row in connection.execute(statement).mappings()]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _batches(digests: Sequence[str]) -> list[Sequence[str]]:
+    return [digests[start : start + BATCH] for start in range(0, len(digests), BATCH)]

@@ -1,0 +1,208 @@
+"""Every table. Only this folder sees these classes; what leaves it are the rows of rows.py."""
+
+from sqlalchemy import (
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# Ids are never used twice, so a citation in an old run cannot point at somebody else's chunk.
+FRESH_IDS = {"sqlite_autoincrement": True}
+
+
+class CleanText(TypeDecorator[str]):
+    """Text that can be stored: half a surrogate pair, legal in JSON but not in UTF-8, becomes "?".
+
+    One character for one, so spans stay right.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else value.encode("utf-8", "replace").decode("utf-8")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Collection(Base):
+    __tablename__ = "collections"
+    __table_args__ = (FRESH_IDS,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(CleanText, unique=True)
+    created_at: Mapped[float]  # all times: seconds since 1970, UTC
+
+
+class Source(Base):
+    __tablename__ = "sources"
+    __table_args__ = (FRESH_IDS,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(CleanText, unique=True)
+    alpha: Mapped[float]
+    beta: Mapped[float]
+    created_at: Mapped[float]
+
+
+class Document(Base):
+    __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("collection_id", "source_id", "sha256"), FRESH_IDS)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"), index=True)
+    name: Mapped[str] = mapped_column(CleanText)
+    title: Mapped[str] = mapped_column(CleanText)
+    media_type: Mapped[str] = mapped_column(CleanText)
+    size_bytes: Mapped[int]
+    sha256: Mapped[str] = mapped_column(CleanText)
+    state: Mapped[str] = mapped_column(CleanText, index=True)
+    error: Mapped[str | None] = mapped_column(CleanText)
+    text: Mapped[str | None] = mapped_column(CleanText)  # None until parsed
+    created_at: Mapped[float]
+
+
+class DocumentBody(Base):
+    """Uploaded bytes, kept until they are parsed."""
+
+    __tablename__ = "document_bodies"
+
+    document_id: Mapped[int] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Chunk(Base):
+    __tablename__ = "chunks"
+    __table_args__ = (
+        UniqueConstraint("document_id", "ordinal"),
+        # Counting the chunks of a document reads this index only, never the text.
+        Index(None, "document_id", "num_tokens", "is_cached"),
+        FRESH_IDS,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
+    ordinal: Mapped[int]
+    start: Mapped[int]
+    end: Mapped[int]
+    page: Mapped[int | None]
+    label: Mapped[str] = mapped_column(CleanText)
+    text: Mapped[str] = mapped_column(CleanText)
+    token_ids: Mapped[bytes] = mapped_column(LargeBinary)  # little-endian int32
+    tokens_sha256: Mapped[str] = mapped_column(CleanText, index=True)
+    num_tokens: Mapped[int]
+    is_cached: Mapped[bool]  # its KV was computed at ingest
+
+
+class Embedding(Base):
+    __tablename__ = "embeddings"
+
+    chunk_id: Mapped[int] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True
+    )
+    vector: Mapped[bytes] = mapped_column(LargeBinary)  # little-endian float32
+
+
+class PendingPurge(Base):
+    """Token ids of deleted chunks whose KV may still lie in the store."""
+
+    __tablename__ = "pending_purges"
+    __table_args__ = (FRESH_IDS,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_ids: Mapped[bytes] = mapped_column(LargeBinary)
+    tokens_sha256: Mapped[str] = mapped_column(CleanText)
+
+
+class Run(Base):
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    created_at: Mapped[float] = mapped_column(index=True)
+    finished_at: Mapped[float | None]
+    question: Mapped[str] = mapped_column(CleanText)
+    collection_id: Mapped[int]  # no foreign key: a run outlives its collection
+    collection: Mapped[str] = mapped_column(CleanText)
+    model: Mapped[str] = mapped_column(CleanText)
+    mode: Mapped[str] = mapped_column(CleanText)
+    policy: Mapped[str | None] = mapped_column(CleanText)
+    ratio: Mapped[float | None]
+    answer: Mapped[str] = mapped_column(CleanText)
+    finish_reason: Mapped[str | None] = mapped_column(CleanText)
+    tokens_prompt: Mapped[int]
+    tokens_exact_prefix: Mapped[int]
+    tokens_reused: Mapped[int]
+    tokens_recomputed: Mapped[int]
+    tokens_fresh: Mapped[int]
+    tokens_generated: Mapped[int]
+    ttft_ms: Mapped[float | None]
+    prefill_ms: Mapped[float | None]
+    full_prefill_ms_estimate: Mapped[float | None]
+    timings_json: Mapped[str] = mapped_column(CleanText)
+    plan_json: Mapped[str | None] = mapped_column(CleanText)
+    passages_json: Mapped[str] = mapped_column(CleanText)
+    citations_json: Mapped[str] = mapped_column(CleanText)
+    is_redacted: Mapped[bool]  # a document it quoted was deleted
+
+
+class RunDocument(Base):
+    """Which documents a run saw, so that deleting one finds the runs that quote it."""
+
+    __tablename__ = "run_documents"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    document_id: Mapped[int] = mapped_column(primary_key=True, index=True)
+
+
+class KVEntry(Base):
+    """One file of the KV store's disk tier."""
+
+    __tablename__ = "kv_entries"
+
+    digest: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    identity: Mapped[str] = mapped_column(CleanText)
+    content: Mapped[str] = mapped_column(CleanText, index=True)
+    context: Mapped[str] = mapped_column(CleanText)
+    num_tokens: Mapped[int]
+    num_bytes: Mapped[int]
+    created_at: Mapped[float]
+    last_used_at: Mapped[float]
+    uses: Mapped[int]
+    is_pinned: Mapped[bool]
+
+
+class ModelRecord(Base):
+    """What calibration found out about a model."""
+
+    __tablename__ = "model_records"
+
+    identity: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    record_json: Mapped[str] = mapped_column(CleanText)
+    saved_at: Mapped[float]
+
+
+class Stamp(Base):
+    """Which embedder and which tokenizer the stored vectors and token ids came from."""
+
+    __tablename__ = "stamps"
+
+    name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    value: Mapped[str] = mapped_column(CleanText)

@@ -1,0 +1,92 @@
+"""The complete removal of a document: rows, words, quotations in runs, pending KV purges."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.db import models, tokens
+from app.db.rows import DeletedDocument, PurgeRow
+from app.db.session import Database
+from app.errors import DocumentNotFound
+
+REDACTED = {
+    "answer": "",
+    "plan_json": None,
+    "passages_json": "[]",
+    "citations_json": "[]",
+    "is_redacted": True,
+}
+
+
+class Removal:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def delete(self, document_id: int) -> DeletedDocument:
+        """Remove every row and every quotation of a document; runs keep their question and figures.
+
+        Token ids that no other chunk has are noted as pending purges in the same transaction, so
+        that a crash before the KV store has forgotten them loses nothing.
+        """
+        async with self._database.transaction() as session:
+            document = await session.get(models.Document, document_id)
+            if document is None:
+                raise DocumentNotFound(f"there is no document {document_id}")
+            chunk_ids = await session.scalars(
+                select(models.Chunk.id).where(models.Chunk.document_id == document_id)
+            )
+            token_ids = await _note_orphans(session, document_id)
+            await _redact_runs(session, document_id)
+            await session.delete(document)
+            await session.flush()
+            # Rewrites the word index without the words of deleted rows, which it would keep for
+            # now: 0.3 s at 10,000 chunks.
+            await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('optimize')"))
+        await self._database.checkpoint()
+        return DeletedDocument(
+            document_id, document.collection_id, tuple(chunk_ids.all()), token_ids
+        )
+
+    async def pending_purges(self) -> Sequence[PurgeRow]:
+        """What the KV store has still to forget, less what a newer chunk needs again."""
+        purge, chunk = models.PendingPurge, models.Chunk
+        needed = select(chunk.id).where(chunk.tokens_sha256 == purge.tokens_sha256).exists()
+        async with self._database.transaction() as session:
+            await session.execute(delete(purge).where(needed))
+            rows = await session.execute(select(purge.id, purge.token_ids).order_by(purge.id))
+            return [PurgeRow(row.id, tokens.unpack(row.token_ids)) for row in rows]
+
+    async def mark_purged(self, purge_ids: Sequence[int]) -> None:
+        statement = delete(models.PendingPurge).where(models.PendingPurge.id.in_(purge_ids))
+        async with self._database.transaction() as session:
+            await session.execute(statement)
+
+
+async def _note_orphans(session: AsyncSession, document_id: int) -> tuple[tuple[int, ...], ...]:
+    chunk, other = models.Chunk, aliased(models.Chunk)
+    shared = (
+        select(other.id)
+        .where(other.tokens_sha256 == chunk.tokens_sha256, other.document_id != document_id)
+        .exists()
+    )
+    mine = select(chunk.token_ids, chunk.tokens_sha256).distinct()
+    rows = (await session.execute(mine.where(chunk.document_id == document_id, ~shared))).all()
+    session.add_all(
+        models.PendingPurge(token_ids=row.token_ids, tokens_sha256=row.tokens_sha256)
+        for row in rows
+    )
+    return tuple(tokens.unpack(row.token_ids) for row in rows)
+
+
+async def _redact_runs(session: AsyncSession, document_id: int) -> None:
+    saw_it = select(models.RunDocument.run_id).where(models.RunDocument.document_id == document_id)
+    await session.execute(
+        update(models.Run).where(models.Run.id.in_(saw_it)).values(REDACTED),
+        execution_options={"synchronize_session": False},
+    )
+    await session.execute(
+        delete(models.RunDocument).where(models.RunDocument.document_id == document_id),
+        execution_options={"synchronize_session": False},
+    )

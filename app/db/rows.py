@@ -1,0 +1,190 @@
+"""What the database layer returns: frozen values, never ORM objects. Times are epoch seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+DocumentState = Literal["received", "chunked", "indexed", "ready", "failed"]
+
+# A run's JSON parts are stored as they are given and given back as they were.
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    id: int
+    name: str
+    created_at: float
+    documents: int
+    documents_ready: int
+    chunks: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    id: int
+    name: str
+    alpha: float
+    beta: float
+    documents: int
+
+    @property
+    def reliability(self) -> float:
+        return self.alpha / (self.alpha + self.beta)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    id: int
+    collection_id: int
+    source_id: int
+    source: str
+    name: str
+    title: str
+    media_type: str
+    size_bytes: int
+    state: DocumentState
+    error: str | None
+    chunks: int
+    chunks_embedded: int
+    chunks_cached: int
+    tokens: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedDocument:
+    """What went. `token_ids` are only those no other chunk has."""
+
+    document_id: int
+    collection_id: int
+    chunk_ids: tuple[int, ...]
+    token_ids: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRow:
+    """Token ids of a deleted chunk whose KV is still to be purged."""
+
+    id: int
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """A chunk with everything a prompt, a citation or a page needs of it."""
+
+    chunk_id: int
+    document_id: int
+    collection_id: int
+    source_id: int
+    source: str
+    reliability: float
+    title: str
+    label: str
+    text: str
+    start: int
+    end: int
+    page: int | None
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTokens:
+    """prompt = exact_prefix + reused + recomputed + fresh."""
+
+    prompt: int = 0
+    exact_prefix: int = 0
+    reused: int = 0
+    recomputed: int = 0
+    fresh: int = 0
+    generated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    question: str
+    collection_id: int
+    collection: str
+    model: str
+    mode: str
+    policy: str | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. Each passage and citation names its `document_id`."""
+
+    answer: str
+    finish_reason: str
+    tokens: RunTokens = RunTokens()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    prefill_ms: float | None = None
+    full_prefill_ms_estimate: float | None = None
+    policy: str | None = None  # what was used; None keeps what was asked for
+    ratio: float | None = None
+    plan: Json | None = None
+    passages: tuple[Json, ...] = ()
+    citations: tuple[Json, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    id: str
+    created_at: float
+    finished_at: float | None
+    question: str
+    collection_id: int
+    collection: str
+    model: str
+    mode: str
+    policy: str | None
+    ratio: float | None
+    answer: str
+    finish_reason: str | None  # None while it runs
+    tokens: RunTokens
+    ttft_ms: float | None
+    prefill_ms: float | None
+    full_prefill_ms_estimate: float | None
+    timings_ms: dict[str, float]
+    plan: dict[str, object] | None
+    passages: tuple[dict[str, object], ...]
+    citations: tuple[dict[str, object], ...]
+    is_redacted: bool  # a document it saw was deleted: answer, passages and citations are gone
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One slice of the overview's window."""
+
+    start: float
+    runs: int
+    exact_prefix: int
+    reused: int
+    recomputed: int
+    fresh: int
+
+
+@dataclass(frozen=True, slots=True)
+class TtftSample:
+    """Times to the first token; percentiles are None without a run."""
+
+    n: int
+    p50_ms: float | None
+    p95_ms: float | None
+    values_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewRow:
+    window_hours: int
+    runs: int
+    documents: int
+    chunks: int
+    tokens: RunTokens
+    saved_ms_estimate: float
+    series: tuple[Bucket, ...]
+    reuse: TtftSample
+    off: TtftSample

@@ -1,0 +1,96 @@
+"""Sources: who wrote the documents, and how far each is believed (a Beta posterior)."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from app.db import models
+from app.db.collections import check_name, parse_id
+from app.db.rows import SourceRow
+from app.db.session import Database, Statement
+from app.errors import InvalidValue, SourceNotFound
+
+# Nobody is believed or doubted before anything is known: mean 0.5, worth four observations.
+PRIOR_ALPHA = PRIOR_BETA = 2.0
+
+Rows = list[SourceRow]
+
+
+class Sources:
+    """Implements `retrieval.protocols.SourceWeights` too."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get_or_create(self, name: str) -> SourceRow:
+        name = check_name(name, "source")
+        statement = insert(models.Source).values(
+            name=name, alpha=PRIOR_ALPHA, beta=PRIOR_BETA, created_at=time.time()
+        )
+        async with self._database.transaction() as session:
+            await session.execute(statement.on_conflict_do_nothing())
+        (row,) = await self._rows(_counted().where(models.Source.name == name))
+        return row
+
+    async def get(self, source_id: int) -> SourceRow:
+        rows = await self._rows(_counted().where(models.Source.id == source_id))
+        if not rows:
+            raise SourceNotFound(f"there is no source {source_id}")
+        return rows[0]
+
+    async def find(self, name_or_id: str) -> SourceRow:
+        """By name first: a source may be called "7"."""
+        rows = await self._rows(_counted().where(models.Source.name == name_or_id.strip()))
+        if rows:
+            return rows[0]
+        number = parse_id(name_or_id)
+        if number is None:
+            raise SourceNotFound(f"there is no source {name_or_id!r}")
+        return await self.get(number)
+
+    async def list(self) -> Rows:
+        return await self._rows(_counted().order_by(models.Source.name))
+
+    async def set_reliability(self, source_id: int, value: float) -> SourceRow:
+        """Move the mean to `value`; how much evidence stands behind it (alpha + beta) stays."""
+        if not 0 < value < 1:
+            raise InvalidValue(f"reliability must lie strictly between 0 and 1, not {value}")
+        strength = models.Source.alpha + models.Source.beta
+        statement = (
+            update(models.Source)
+            .where(models.Source.id == source_id)
+            .values(alpha=strength * value, beta=strength * (1 - value))
+        )
+        async with self._database.transaction() as session:
+            await session.execute(statement)
+        return await self.get(source_id)
+
+    async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
+        """Reliability behind each chunk; ids that do not exist are left out."""
+        source, chunk = models.Source, models.Chunk
+        statement = (
+            select(chunk.id, source.alpha / (source.alpha + source.beta))
+            .join(models.Document, models.Document.id == chunk.document_id)
+            .join(source, source.id == models.Document.source_id)
+            .where(chunk.id.in_(chunk_ids))
+        )
+        async with self._database.session() as session:
+            return {chunk_id: weight for chunk_id, weight in await session.execute(statement)}
+
+    async def _rows(self, statement: Statement) -> Rows:
+        async with self._database.session() as session:
+            return [SourceRow(**row) for row in (await session.execute(statement)).mappings()]
+
+
+def _counted() -> Statement:
+    source, document = models.Source, models.Document
+    documents = select(func.count()).select_from(document).where(document.source_id == source.id)
+    return select(
+        source.id,
+        source.name,
+        source.alpha,
+        source.beta,
+        documents.scalar_subquery().label("documents"),
+    )
