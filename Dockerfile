@@ -3,6 +3,8 @@
 FROM python:3.12-slim-bookworm
 
 ARG PIP_EXTRA_ARGS=""
+# Triton builds a small launcher at its first launch: "gcc libc6-dev" on a machine with a GPU.
+ARG APT_EXTRA=""
 
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -12,7 +14,7 @@ ENV PYTHONUNBUFFERED=1 \
 
 # torch's CPU build needs OpenMP, which the slim image leaves out.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgomp1 \
+    && apt-get install -y --no-install-recommends libgomp1 $APT_EXTRA \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /srv/larder
@@ -37,7 +39,9 @@ USER larder
 
 ENV LARDER_DATA_DIR=/data \
     LARDER_HOST=0.0.0.0 \
-    LARDER_PORT=8000
+    LARDER_PORT=8000 \
+    HF_HOME=/data/hub \
+    TRITON_CACHE_DIR=/data/triton
 VOLUME /data
 EXPOSE 8000
 

@@ -21,8 +21,10 @@ HEADER = "# {title}. Written by `make lock`; change pyproject.toml, not this fil
 
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    # The build backend too: the project itself is installed without build isolation.
-    run_roots = project["project"]["dependencies"] + project["build-system"]["requires"]
+    # The project itself is installed editable and without build isolation, so what builds it is
+    # locked too; hatchling asks for editables only while it builds.
+    builders = [*project["build-system"]["requires"], "editables"]
+    run_roots = project["project"]["dependencies"] + builders
     dev_roots = project["project"]["optional-dependencies"]["dev"]
     run = pinned(run_roots)
     dev = {name: line for name, line in pinned(dev_roots).items() if name not in run}

@@ -5,6 +5,7 @@ Knows shapes and positions only: not what the rows stand for, nor why a row was 
 
 import torch
 
+from kernels.dispatch import uses_triton
 from kernels.rotate_gather.cpu import rotate_gather_cpu
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -28,8 +29,8 @@ def rotate_gather(
     rows:     int64 [n] on the CPU (plans are host data): which source rows, in this order.
               Without it all m rows.
 
-    Phases are fp32 whatever the dtype. Away from CUDA the result is bit-equal to transformers'
-    `apply_rotary_pos_emb` at the same positions.
+    Phases are fp32 whatever the dtype, and the result is bit-equal to what transformers'
+    `apply_rotary_pos_emb` gives at the same positions.
     """
     _check_tensors(keys, inv_freq, out)
     num_rows = keys.shape[2] if rows is None else _check_rows(rows, keys.shape[2])
@@ -37,7 +38,7 @@ def rotate_gather(
         raise ValueError(f"rows {start}..{start + num_rows} do not fit a buffer of {out.shape[2]}")
     if keys.numel() == 0 or num_rows == 0:
         return
-    if keys.is_cuda:
+    if uses_triton(keys):
         # Lazy: importing triton costs 0.2 s and is of no use without a GPU.
         from kernels.rotate_gather.fused import rotate_gather_fused
 
