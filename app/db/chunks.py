@@ -30,14 +30,15 @@ class Chunks:
             raise ChunkNotFound(f"there is no chunk {chunk_id}")
         return rows[0]
 
-    async def unembedded(self, document_id: int) -> list[tuple[int, str]]:
-        """(chunk id, text for the index: label and passage) of chunks without a vector."""
+    async def unembedded(self, document_id: int, limit: int | None = None) -> list[tuple[int, str]]:
+        """(chunk id, label and passage for the index) of the first chunks without a vector."""
         chunk = models.Chunk
         statement = (
             select(chunk.id, chunk.label, chunk.text)
             .outerjoin(models.Embedding)
             .where(chunk.document_id == document_id, models.Embedding.chunk_id.is_(None))
             .order_by(chunk.ordinal)
+            .limit(limit)
         )
         async with self._database.session() as session:
             rows = await session.execute(statement)
@@ -77,13 +78,16 @@ class Chunks:
         flat = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4")
         return [row.chunk_id for row in rows], flat.reshape(len(rows), -1).astype(np.float32)
 
-    async def uncached(self, document_id: int) -> list[tuple[int, tuple[int, ...]]]:
-        """(chunk id, token ids) of chunks whose KV was not computed yet."""
+    async def uncached(
+        self, document_id: int, limit: int | None = None
+    ) -> list[tuple[int, tuple[int, ...]]]:
+        """(chunk id, token ids) of the first chunks whose KV was not computed yet."""
         chunk = models.Chunk
         statement = (
             select(chunk.id, chunk.token_ids)
             .where(chunk.document_id == document_id, ~chunk.is_cached)
             .order_by(chunk.ordinal)
+            .limit(limit)
         )
         async with self._database.session() as session:
             rows = await session.execute(statement)

@@ -15,6 +15,8 @@ from retrieval.types import Chunk, Document
 
 PENDING: tuple[DocumentState, ...] = ("received", "chunked", "indexed")
 
+RESTART = {"state": "received", "error": None, "parse_attempts": 0}
+
 Rows = list[DocumentRow]
 
 
@@ -35,6 +37,7 @@ class Documents:
             size_bytes=len(body),
             sha256=hashlib.sha256(body).hexdigest(),
             state="received",
+            parse_attempts=0,
             created_at=time.time(),
         )
         async with self._database.transaction() as session:
@@ -77,6 +80,28 @@ class Documents:
         statement = select(models.Document.id).where(models.Document.state.in_(PENDING))
         async with self._database.session() as session:
             return list(await session.scalars(statement.order_by(models.Document.id)))
+
+    async def next_pending(self) -> int | None:
+        """What to work on: the oldest that cannot be found yet, then the oldest without its KV."""
+        state, number = models.Document.state, models.Document.id
+        statement = select(number).where(state.in_(PENDING)).order_by(state == "indexed", number)
+        async with self._database.session() as session:
+            return await session.scalar(statement.limit(1))
+
+    async def begin_parse(self, document_id: int) -> int:
+        """Count an attempt before it is made, so that bytes which kill the process are noticed."""
+        document = models.Document
+        statement = (
+            update(document)
+            .where(document.id == document_id)
+            .values(parse_attempts=document.parse_attempts + 1)
+            .returning(document.parse_attempts)
+        )
+        async with self._database.transaction() as session:
+            attempts = await session.scalar(statement)
+        if attempts is None:
+            raise _not_found(document_id)
+        return attempts
 
     async def save_parsed(
         self, document_id: int, document: Document, chunks: Sequence[Chunk]
@@ -121,7 +146,7 @@ class Documents:
         failed = update(document).where(document.id == document_id, document.state == "failed")
         async with self._database.transaction() as session:
             await session.execute(failed.where(is_parsed).values(state="chunked", error=None))
-            await session.execute(failed.where(~is_parsed).values(state="received", error=None))
+            await session.execute(failed.where(~is_parsed).values(**RESTART))
         return await self.get(document_id)
 
     async def list(

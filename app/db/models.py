@@ -73,6 +73,7 @@ class Document(Base):
     size_bytes: Mapped[int]
     sha256: Mapped[str] = mapped_column(CleanText)
     state: Mapped[str] = mapped_column(CleanText, index=True)
+    parse_attempts: Mapped[int]
     error: Mapped[str | None] = mapped_column(CleanText)
     text: Mapped[str | None] = mapped_column(CleanText)  # None until parsed
     created_at: Mapped[float]

@@ -71,13 +71,13 @@ class Sources:
         """Reliability behind each chunk; ids that do not exist are left out."""
         source, chunk = models.Source, models.Chunk
         statement = (
-            select(chunk.id, source.alpha / (source.alpha + source.beta))
+            select(chunk.id, (source.alpha / (source.alpha + source.beta)).label("weight"))
             .join(models.Document, models.Document.id == chunk.document_id)
             .join(source, source.id == models.Document.source_id)
             .where(chunk.id.in_(chunk_ids))
         )
         async with self._database.session() as session:
-            return {chunk_id: weight for chunk_id, weight in await session.execute(statement)}
+            return {row.id: row.weight for row in await session.execute(statement)}
 
     async def _rows(self, statement: Statement) -> Rows:
         async with self._database.session() as session:

@@ -39,10 +39,15 @@ class Stamps:
 
     async def use_tokenizer(self, identity: str, encode_passage: EncodePassage) -> bool:
         """True where another tokenizer or decoder was used before: every chunk's token ids are
-        computed again, and documents go back to `indexed` for their KV."""
+        computed again, documents go back to `indexed` for their KV, and the KV of the old ids is to
+        be purged."""
         async with self._database.transaction() as session:
             if not await _changed(session, TOKENIZER, identity):
                 return False
+            old = select(models.Chunk.token_ids, models.Chunk.tokens_sha256).distinct()
+            await session.execute(
+                insert(models.PendingPurge).from_select(["token_ids", "tokens_sha256"], old)
+            )
             last_id = 0
             while rows := await _passages_after(session, last_id):
                 for chunk_id, label, passage in rows:

@@ -1,0 +1,35 @@
+"""What the write path needs of others; app/decoder/service.py and retrieval implement it."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from app.decoder.types import PrecomputeReport, PurgeReport
+from retrieval.protocols import Float32Array, PassageTokenizer
+from retrieval.types import Chunk, Document
+
+Parse = Callable[[bytes, str], Document]  # bytes and file name; raises RetrievalError
+Split = Callable[[Document], Sequence[Chunk]]
+
+
+class Decoder(PassageTokenizer, Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
+        """Compute and store the KV of passages that are not stored yet."""
+        ...
+
+    async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
+        """Forget passages in every tier; what is not there is no error."""
+        ...
+
+
+class VectorIndexes(Protocol):
+    """One `retrieval.protocols.DenseIndex` per collection; made when first needed."""
+
+    def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None: ...
+
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None: ...

@@ -1,0 +1,44 @@
+"""Deleting a document everywhere: rows, search indexes and every tier of the KV store."""
+
+import asyncio
+
+from app.db.removal import Removal
+from app.decoder.types import PurgeReport
+from app.ingest.protocols import Decoder, VectorIndexes
+from app.ingest.types import DeleteReport
+
+
+class Remover:
+    """`gate` is the pipeline's: no batch of the document is half-way while it goes."""
+
+    def __init__(
+        self, removal: Removal, indexes: VectorIndexes, decoder: Decoder, gate: asyncio.Lock
+    ) -> None:
+        self._removal = removal
+        self._indexes = indexes
+        self._decoder = decoder
+        self._gate = gate
+        self._running: set[asyncio.Task[DeleteReport]] = set()  # the loop itself holds tasks weakly
+
+    async def delete(self, document_id: int) -> DeleteReport:
+        """Raises `DocumentNotFound`. Runs to its end even when the caller goes away."""
+        task = asyncio.create_task(self._delete(document_id))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def purge_pending(self) -> PurgeReport:
+        """Make the KV store forget what was deleted; also called at start, after a crash."""
+        purges = await self._removal.pending_purges()
+        if not purges:
+            return PurgeReport(0, 0)
+        report = await self._decoder.purge([purge.token_ids for purge in purges])
+        await self._removal.mark_purged([purge.id for purge in purges])
+        return report
+
+    async def _delete(self, document_id: int) -> DeleteReport:
+        async with self._gate:
+            deleted = await self._removal.delete(document_id)
+            self._indexes.remove(deleted.collection_id, deleted.chunk_ids)
+            purged = await self.purge_pending()
+        return DeleteReport(len(deleted.chunk_ids), purged.entries, purged.bytes)

@@ -1,0 +1,67 @@
+"""What is done once before serving: check what the indexes were made with, and fill them.
+
+Vectors live in the database and are only copied into the in-memory indexes; words are indexed by
+the database itself.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+
+from app.db import tokens
+from app.db.chunks import Chunks
+from app.db.collections import Collections
+from app.db.stamps import Stamps
+from app.ingest.protocols import Decoder, VectorIndexes
+from app.ingest.remove import Remover
+from retrieval.protocols import Embedder
+
+# Scripts, digits and spaces on which tokenizers differ.
+PROBE_LABEL = "Larder > Probe 1"
+PROBE_TEXT = "The naïve café opens 08:30, closes at 1,234.5 m.\n\n\t价格 Ωμέγα русский 🙂 don't"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StartupParts:
+    collections: Collections
+    chunks: Chunks
+    stamps: Stamps
+    embedder: Embedder
+    indexes: VectorIndexes
+    decoder: Decoder
+    remover: Remover
+
+
+async def prepare(parts: StartupParts) -> int:
+    """Returns how many vectors were loaded. Call it before the worker starts."""
+    await _follow_models(parts)
+    purged = await parts.remover.purge_pending()
+    if purged.entries:
+        log.info("purged %d KV entries of documents deleted before", purged.entries)
+    return await _load_vectors(parts)
+
+
+async def _follow_models(parts: StartupParts) -> None:
+    decoder = parts.decoder
+    if await parts.stamps.use_tokenizer(decoder_stamp(decoder), decoder.encode_passage):
+        log.warning("the decoder changed: passages were tokenised again, their KV will be computed")
+    if await parts.stamps.use_embedder(parts.embedder.identity):
+        log.warning("the embedder changed: every document will be embedded again")
+
+
+def decoder_stamp(decoder: Decoder) -> str:
+    """Changes with the decoder, its number format, its tokenizer and its passage template."""
+    probe = tokens.pack(decoder.encode_passage(PROBE_LABEL, PROBE_TEXT))
+    return hashlib.sha256(f"{decoder.name}\n{decoder.dtype}\n".encode() + probe).hexdigest()
+
+
+async def _load_vectors(parts: StartupParts) -> int:
+    num_vectors = 0
+    for collection in await parts.collections.list():
+        chunk_ids, vectors = await parts.chunks.embeddings(collection.id)
+        if chunk_ids:
+            parts.indexes.add(collection.id, chunk_ids, vectors)
+            num_vectors += len(chunk_ids)
+    return num_vectors
