@@ -31,6 +31,7 @@ COPY kvstore kvstore
 COPY reliability reliability
 COPY kernels kernels
 COPY demo demo
+COPY docs docs
 RUN pip install --no-deps --no-build-isolation -e .
 
 RUN useradd --create-home --uid 10001 larder \
