@@ -14,6 +14,7 @@ LarderError
 ├── CollectionExists         the name is taken (409)
 ├── DocumentTooLarge         above max_document_bytes (413)
 ├── StorageFull              no room left on the disk (507)
+├── ServerBusy               too many questions are waiting (503)
 ├── ModelMissing             the decoder or embedder is not where the settings say
 ├── PortInUse                another program listens there
 ├── DataDirInUse             another Larder works on the same data directory
@@ -83,6 +84,11 @@ class DocumentTooLarge(LarderError):
 class StorageFull(LarderError):
     code = "storage_full"
     status = 507
+
+
+class ServerBusy(LarderError):
+    code = "server_busy"
+    status = 503
 
 
 class ModelMissing(LarderError):

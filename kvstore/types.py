@@ -91,7 +91,9 @@ class PrefillReport:
     reason: str
     segments: tuple[SegmentReport, ...]
     tokens: TokenCounts
-    timings_ms: dict[str, float] = field(default_factory=dict)  # lookup, load, rotate, probe, prefill
+    timings_ms: dict[str, float] = field(
+        default_factory=dict
+    )  # lookup, load, rotate, probe, prefill
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,29 @@
+"""Which reused tokens to recompute: one policy a file, one line in this table."""
+
+from kvstore.errors import InvalidReuse
+from kvstore.policies.everything import EverythingPolicy
+from kvstore.policies.nothing import NothingPolicy
+from kvstore.policies.question import QuestionPolicy
+from kvstore.policies.random_tokens import RandomPolicy
+from kvstore.policies.seam import SeamPolicy
+from kvstore.policies.value_deviation import ValueDeviationPolicy
+from kvstore.protocols import SelectionPolicy
+
+POLICIES: dict[str, SelectionPolicy] = {
+    policy.name: policy
+    for policy in (
+        NothingPolicy(),
+        EverythingPolicy(),
+        RandomPolicy(),
+        SeamPolicy(),
+        ValueDeviationPolicy(),
+        QuestionPolicy(),
+    )
+}
+
+
+def find_policy(name: str) -> SelectionPolicy:
+    """The policy called `name`; raises InvalidReuse with the known names."""
+    if name not in POLICIES:
+        raise InvalidReuse(f"unknown policy {name!r}; known: {', '.join(POLICIES)}")
+    return POLICIES[name]

@@ -1,0 +1,39 @@
+"""What a full prefill costs on this machine: a * N + b * N^2 milliseconds, measured once."""
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+
+from kvstore.runner import ModelRunner
+
+LENGTHS = (256, 768)
+REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillCost:
+    ms_per_token: float
+    ms_per_token_squared: float
+
+    def estimate_ms(self, num_tokens: int) -> float:
+        return num_tokens * (self.ms_per_token + self.ms_per_token_squared * num_tokens)
+
+
+def measure_prefill_cost(runner: ModelRunner) -> PrefillCost:
+    """Medians of full prefills at two lengths, solved for the two constants (none below zero)."""
+    short, long = (_median_ms(runner, n) for n in LENGTHS)
+    n, m = LENGTHS
+    squared = max(0.0, (long / m - short / n) / (m - n))
+    return PrefillCost(max(0.0, long / m - squared * m), squared)
+
+
+def _median_ms(runner: ModelRunner, num_tokens: int) -> float:
+    ids = torch.arange(num_tokens, device=runner.device) % int(runner.model.config.vocab_size)
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        runner.forward_all(ids, runner.new_cache(num_tokens))
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)

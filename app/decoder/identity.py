@@ -1,0 +1,47 @@
+"""The identity under which a loaded model's rows are stored: every field of kvstore.keys."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import PreTrainedModel
+
+from app.decoder.template import PromptTemplate
+from kvstore.attention import ATTENTION_NAME
+from kvstore.families import layout_of
+from kvstore.keys import ModelIdentity
+
+
+def identify(model: PreTrainedModel, model_dir: Path, template: PromptTemplate) -> ModelIdentity:
+    """Digests of the files as they are now; a path or a time stamp says nothing about content."""
+    layout = layout_of(model)
+    config = json.dumps(model.config.to_dict(), sort_keys=True, default=str)
+    tokenizer_files = [model_dir / "tokenizer.json", model_dir / "tokenizer_config.json"]
+    versions = (
+        ".".join(torch.__version__.split(".")[:2]),
+        ".".join(transformers.__version__.split(".")[:2]),
+    )
+    return ModelIdentity(
+        weights=digest_files(sorted(model_dir.glob("*.safetensors"))),
+        config=hashlib.sha256(config.encode()).hexdigest(),
+        tokenizer=digest_files([path for path in tokenizer_files if path.exists()]),
+        template=template.version,
+        adapter=None,
+        kv_dtype=str(model.dtype),
+        codec="raw",
+        layout=(layout.num_layers, layout.num_kv_heads, layout.head_dim),
+        rope_state="unrotated",
+        compute=f"{model.device.type}:{model.dtype}:{ATTENTION_NAME}:torch{versions[0]}:tf{versions[1]}",
+    )
+
+
+def digest_files(paths: list[Path]) -> str:
+    """SHA-256 over names and SHA-256 of contents."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.name}:{content};".encode())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""The decode loop: from a prefilled prompt to text, token by token. Runs in a worker thread."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from app.decoder.sampling import Sampler
+from app.decoder.tokenizer import Detokenizer, TextTokenizer
+from app.decoder.types import Finished, FinishReason, GenerationParams, TokenText
+
+
+def decode(
+    logits: torch.Tensor,
+    step: Callable[[int], torch.Tensor],
+    tokenizer: TextTokenizer,
+    params: GenerationParams,
+    end_ids: frozenset[int],
+    is_cancelled: Callable[[], bool],
+) -> Iterator[TokenText | Finished]:
+    """Yield text as it becomes final, then Finished.
+
+    `logits` [V] are of the prompt's last row; `step` appends a token and returns the next ones.
+    """
+    sampler, text = Sampler(params), StopText(Detokenizer(tokenizer), params.stop)
+    generated = 0
+    reason: FinishReason = "length"
+    while generated < params.max_tokens:
+        if is_cancelled():
+            reason = "cancelled"
+            break
+        token = sampler.next_token(logits)
+        if token in end_ids:
+            reason = "stop"
+            break
+        generated += 1
+        if piece := text.push(token):
+            yield TokenText(piece)
+        if text.stopped:
+            reason = "stop"
+            break
+        if generated < params.max_tokens:
+            logits = step(token)
+    if piece := text.flush():
+        yield TokenText(piece)
+    yield Finished(reason, generated)
+
+
+class StopText:
+    """Emits text up to the first stop string; holds back what could be the start of one."""
+
+    def __init__(self, detokenizer: Detokenizer, stops: tuple[str, ...]) -> None:
+        self._detokenizer = detokenizer
+        self._stops = tuple(stop for stop in stops if stop)
+        self._held = ""
+        self.stopped = False
+
+    def push(self, token: int) -> str:
+        return self._emit(self._detokenizer.push(token), final=False)
+
+    def flush(self) -> str:
+        return "" if self.stopped else self._emit(self._detokenizer.flush(), final=True)
+
+    def _emit(self, piece: str, *, final: bool) -> str:
+        self._held += piece
+        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        if found:
+            self.stopped = True
+            text, self._held = self._held[: min(found)], ""
+            return text
+        keep = 0 if final else self._open_length()
+        cut = len(self._held) - keep
+        text, self._held = self._held[:cut], self._held[cut:]
+        return text
+
+    def _open_length(self) -> int:
+        """Length of the longest end of the held text that begins a stop string."""
+        longest = 0
+        for stop in self._stops:
+            for size in range(1, min(len(stop), len(self._held)) + 1):
+                if self._held.endswith(stop[:size]):
+                    longest = max(longest, size)
+        return longest

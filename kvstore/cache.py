@@ -1,0 +1,100 @@
+"""A transformers cache over preallocated buffers into which fresh rows are scattered.
+
+Knows rows, not where they came from. Buffers belong to one request and never alias the store.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+from kvstore.families import KVLayout
+
+
+class ScatterLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+    """One layer's rows; `rows` and `length` are shared by all layers through the cache."""
+
+    is_sliding = False
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, owner: "ScatterCache") -> None:
+        super().__init__()
+        self.keys = keys  # [1, G, capacity, D], rotated
+        self.values = values
+        self.owner = owner
+        self.dtype, self.device = keys.dtype, keys.device
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Buffers exist from the start."""
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the fresh rows [1, G, len(rows), D] and return all rows up to the length."""
+        rows, length = self.owner.rows, self.owner.length
+        self.keys.index_copy_(2, rows, key_states)
+        self.values.index_copy_(2, rows, value_states)
+        return self.keys[:, :, :length], self.values[:, :, :length]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002
+        return self.owner.length, 0
+
+    def get_seq_length(self) -> int:
+        return self.owner.length
+
+    def get_max_length(self) -> int:
+        return int(self.keys.shape[2])
+
+
+class ScatterCache(Cache):  # type: ignore[misc]
+    """KV of one request: keys and values [L, 1, G, capacity, D] (keys rotated).
+
+    `rows`: where the next forward's rows go; `length`: how many rows attention sees.
+    """
+
+    def __init__(
+        self, layout: KVLayout, capacity: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        shape = (layout.num_layers, 1, layout.num_kv_heads, capacity, layout.head_dim)
+        self.key_buffer = torch.empty(shape, dtype=dtype, device=device)
+        self.value_buffer = torch.empty(shape, dtype=dtype, device=device)
+        self.rows = torch.empty(0, dtype=torch.int64, device=device)
+        self.length = 0
+        super().__init__(
+            layers=[
+                ScatterLayer(self.key_buffer[i], self.value_buffer[i], self)
+                for i in range(layout.num_layers)
+            ]
+        )
+
+    @property
+    def capacity(self) -> int:
+        return int(self.key_buffer.shape[3])
+
+    def expect(self, rows: torch.Tensor, length: int) -> None:
+        """State where the next forward writes. Raises ValueError when a row does not fit."""
+        if length > self.capacity or (rows.numel() and int(rows.max()) >= length):
+            raise ValueError(f"rows up to {length} do not fit a cache of {self.capacity}")
+        self.rows, self.length = rows, length
+
+    @contextmanager
+    def borrowed(self, rows: torch.Tensor, length: int) -> Iterator[None]:
+        """Let a probe write `rows`, then put rows and length back."""
+        before = (self.rows, self.length)
+        self.expect(rows, length)
+        try:
+            yield
+        finally:
+            self.rows, self.length = before
+
+
+def causal_mask(rows: torch.Tensor, num_keys: int, dtype: torch.dtype) -> torch.Tensor:
+    """Additive mask [1, 1, len(rows), num_keys]: row i sees keys at positions <= rows[i].
+
+    Explicit because sdpa's own causal flag is aligned to the top left, wrong for scattered rows.
+    """
+    keys = torch.arange(num_keys, device=rows.device)
+    mask = torch.zeros(len(rows), num_keys, dtype=dtype, device=rows.device)
+    mask.masked_fill_(keys[None, :] > rows[:, None], float("-inf"))
+    return mask[None, None]

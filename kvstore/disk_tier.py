@@ -1,0 +1,200 @@
+"""Entries as files under one folder, listed in the entry index; survives restarts and kill -9.
+
+The files are the truth about bytes, the index about use and pins: at start both are compared,
+temporary files are removed, and a file the index does not know is taken in again or put aside.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, read_entry, write_entry
+from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
+from kvstore.protocols import EntryIndex
+from kvstore.types import ChunkKV, EntryKey, TierStats
+
+logger = logging.getLogger(__name__)
+
+SUFFIX = ".safetensors"
+QUARANTINE_FILES = 8  # for a person to look at; they do not count towards the budget
+
+
+@dataclass(slots=True)
+class _File:
+    num_bytes: int
+    last_used_at: float
+    pinned: bool
+
+
+class DiskTier:
+    """Byte-capped by real file sizes; least recently used files go first."""
+
+    name = "disk"
+
+    def __init__(self, directory: Path, budget_bytes: int, index: EntryIndex) -> None:
+        self._directory = directory
+        self._quarantine = directory / "quarantine"
+        self._budget = budget_bytes
+        self._index = index
+        self._files: dict[str, _File] = {}
+        self._num_bytes = 0  # sum over _files
+        self._touched: dict[str, float] = {}
+        self._lock = threading.RLock()
+        self.evicted = 0
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        self._recover()
+
+    def get(self, key: EntryKey) -> ChunkKV | None:
+        with self._lock:
+            known = self._files.get(key.digest)
+            if known is None:
+                return None
+            try:
+                entry = read_entry(self._path(key.digest), key)
+            except FileNotFoundError:
+                self._forget([key.digest])
+                return None
+            except CorruptEntry:
+                self._put_aside(key.digest)
+                raise
+            known.last_used_at = self._touched[key.digest] = time.time()
+            return entry
+
+    def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
+        key = entry.key
+        with self._lock:
+            if key.digest in self._files:
+                return
+            self._reserve(entry.num_bytes + 1024, evict)  # 1 KB of header, measured 0.9
+            path = self._path(key.digest)
+            try:
+                path.parent.mkdir(exist_ok=True)
+                num_bytes = write_entry(path, entry)
+            except OSError as error:
+                raise TierUnavailable(f"cannot write {path.name}: {error}") from error
+            now = time.time()
+            self._add(key.digest, _File(num_bytes, now, pinned=False))
+            self._record(key, len(entry.token_ids), num_bytes, now)
+
+    def contains(self, key: EntryKey) -> bool:
+        with self._lock:
+            return key.digest in self._files
+
+    def remove(self, digests: Sequence[str]) -> int:
+        with self._lock:
+            known = [d for d in digests if d in self._files]
+            freed = sum(self._files[d].num_bytes for d in known)
+            for digest in known:
+                self._path(digest).unlink(missing_ok=True)
+            self._forget(known)
+            return freed
+
+    def pin(self, digest: str, pinned: bool) -> None:
+        with self._lock:
+            if digest in self._files:
+                self._files[digest].pinned = pinned
+                self._index.pin(digest, pinned)
+
+    def digests_of(self, contents: Sequence[str]) -> list[str]:
+        """Digests of all entries, of any context, whose content id is among `contents`."""
+        wanted = set(contents)
+        return [row.digest for row in self._index.rows() if row.content in wanted]
+
+    def flush(self) -> None:
+        """Write the times of last use to the index; they are only kept in memory until then."""
+        with self._lock:
+            touched, self._touched = self._touched, {}
+        if touched:
+            self._index.touch(list(touched), max(touched.values()))
+
+    def stats(self) -> TierStats:
+        with self._lock:
+            pinned = sum(f.pinned for f in self._files.values())
+            return TierStats(self.name, self._num_bytes, self._budget, len(self._files), pinned)
+
+    def _reserve(self, num_bytes: int, evict: bool) -> None:
+        if self._num_bytes + num_bytes <= self._budget:
+            return
+        if evict and num_bytes <= self._budget:
+            by_age = sorted(self._files, key=lambda d: self._files[d].last_used_at)
+            for digest in [d for d in by_age if not self._files[d].pinned]:
+                self.remove([digest])
+                self.evicted += 1
+                if self._num_bytes + num_bytes <= self._budget:
+                    return
+        raise TierFull(f"{num_bytes} bytes do not fit the disk budget of {self._budget} bytes")
+
+    def _add(self, digest: str, file: _File) -> None:
+        self._files[digest] = file
+        self._num_bytes += file.num_bytes
+
+    def _path(self, digest: str) -> Path:
+        return self._directory / digest[:2] / (digest + SUFFIX)
+
+    def _record(self, key: EntryKey, num_tokens: int, num_bytes: int, now: float) -> None:
+        self._index.record(
+            digest=key.digest,
+            identity=key.identity,
+            content=key.content,
+            context=key.context,
+            num_tokens=num_tokens,
+            num_bytes=num_bytes,
+            now=now,
+        )
+
+    def _forget(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            gone = self._files.pop(digest, None)
+            self._num_bytes -= gone.num_bytes if gone else 0
+            self._touched.pop(digest, None)
+        self._index.forget(list(digests))
+
+    def _put_aside(self, digest: str) -> None:
+        path = self._path(digest)
+        logger.warning("KV entry %s is damaged and was moved to quarantine", digest[:12])
+        if path.exists():
+            path.replace(self._quarantine / path.name)
+        kept = sorted(self._quarantine.iterdir(), key=lambda p: p.stat().st_mtime)
+        for old in kept[:-QUARANTINE_FILES]:
+            old.unlink()
+        self._forget([digest])
+
+    def _recover(self) -> None:
+        rows = {row.digest: row for row in self._index.rows()}
+        for path in self._entry_paths():
+            row = rows.pop(path.name.removesuffix(SUFFIX), None)
+            if row is not None:
+                size = path.stat().st_size
+                self._add(row.digest, _File(size, row.last_used_at, row.pinned))
+            else:
+                self._adopt(path)
+        if rows:
+            self._index.forget(list(rows))
+
+    def _entry_paths(self) -> Iterator[Path]:
+        for folder in self._directory.iterdir():
+            if folder == self._quarantine or not folder.is_dir():
+                continue
+            for leftover in folder.glob("*" + TEMP_SUFFIX):
+                leftover.unlink()
+            yield from folder.glob("*" + SUFFIX)
+
+    def _adopt(self, path: Path) -> None:
+        """Take in a file that was renamed into place just before the process died."""
+        digest = path.name.removesuffix(SUFFIX)
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                num_tokens = file.get_slice("token_ids").get_shape()[0]
+            key = EntryKey(**{name: metadata[name] for name in KEY_FIELDS})
+        except (SafetensorError, OSError, KeyError):
+            self._put_aside(digest)
+            return
+        stat = path.stat()
+        self._add(digest, _File(stat.st_size, stat.st_mtime, pinned=False))
+        self._record(key, num_tokens, stat.st_size, stat.st_mtime)

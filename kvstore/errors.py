@@ -1,0 +1,33 @@
+"""Errors of kvstore.
+
+KVStoreError
+├── UnsupportedModel    the model has layers that chunk reuse cannot serve; the message says which
+├── CorruptEntry        a stored file is truncated, altered or not what its key says
+├── TierFull            no room within the byte budget (nothing evictable, or eviction not allowed)
+├── TierUnavailable     the tier cannot be written or read right now (disk full, permissions)
+└── InvalidReuse        a request names an unknown policy or a ratio outside 0 to 1
+"""
+
+
+class KVStoreError(Exception):
+    """Base of everything kvstore raises on purpose."""
+
+
+class UnsupportedModel(KVStoreError):
+    pass
+
+
+class CorruptEntry(KVStoreError):
+    pass
+
+
+class TierFull(KVStoreError):
+    pass
+
+
+class TierUnavailable(KVStoreError):
+    pass
+
+
+class InvalidReuse(KVStoreError):
+    pass

@@ -1,0 +1,58 @@
+"""Plain full prefill with the stock model and cache: for models that chunk reuse cannot serve."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from transformers import DynamicCache, PreTrainedModel
+
+from kvstore.planner import plan_nothing
+from kvstore.prefill import describe
+from kvstore.reuse import Prefilled
+from kvstore.types import PrefillReport, ReuseOptions, Segment
+
+
+class PlainEngine:
+    """Same `prefill` as ReuseEngine; stores and reuses nothing. `reason` is a reason code."""
+
+    def __init__(self, model: PreTrainedModel, reason: str) -> None:
+        self._model = model
+        self._reason = reason
+
+    @torch.inference_mode()
+    def prefill(
+        self, segments: Sequence[Segment], options: ReuseOptions, *, capacity: int, seed: int = 0
+    ) -> Prefilled:
+        del capacity, seed  # the stock cache grows, and nothing here is random
+        started = time.perf_counter()
+        plan = plan_nothing(segments, self._reason)
+        cache = DynamicCache(config=self._model.config)
+        logits = self._call([t for s in segments for t in s.token_ids], cache)
+        reports, tokens = describe(plan, torch.empty(0, dtype=torch.int64))
+        report = PrefillReport(
+            mode=options.mode,
+            policy="all",
+            ratio=1.0,
+            reason=self._reason,
+            segments=reports,
+            tokens=tokens,
+            timings_ms={"prefill": (time.perf_counter() - started) * 1000},
+        )
+        return Prefilled(logits, report, lambda token: self._step(token, cache))
+
+    @torch.inference_mode()
+    def _step(self, token_id: int, cache: DynamicCache) -> torch.Tensor:
+        return self._call([token_id], cache)
+
+    def _call(self, token_ids: list[int], cache: DynamicCache) -> torch.Tensor:
+        start = cache.get_seq_length()
+        positions = torch.arange(start, start + len(token_ids), device=self._model.device)
+        output = self._model(
+            input_ids=torch.tensor([token_ids], device=self._model.device),
+            position_ids=positions[None],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = output.logits[0, -1]
+        return logits

@@ -1,0 +1,163 @@
+"""Decide, on the host, what of a prompt is reused and what is computed. No tensor is touched.
+
+A plan is plain data: it can be printed, counted and tested without a model (flashinfer's plan/run).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from kvstore import reasons
+from kvstore.config import ReuseConfig
+from kvstore.keys import content_id
+from kvstore.protocols import Span
+from kvstore.store import Lookup
+from kvstore.types import Action, ChunkKV, Encoding, Segment
+
+TokenIds = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSegment:
+    segment: Segment
+    start: int  # first row in the prompt
+    action: Action
+    reason: str
+    entry: ChunkKV | None = None
+    tier: str | None = None
+    encoding: Encoding | None = None
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.segment.token_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillPlan:
+    segments: tuple[PlannedSegment, ...]
+    reason: str
+
+    @property
+    def num_tokens(self) -> int:
+        return self.segments[-1].end
+
+    @property
+    def reused_spans(self) -> tuple[Span, ...]:
+        """Rows that come from the store and are not exact: what a policy may choose from."""
+        return tuple(Span(s.start, s.end) for s in self.segments if s.action == "reused")
+
+    @property
+    def computed_spans(self) -> tuple[Span, ...]:
+        return tuple(Span(s.start, s.end) for s in self.segments if s.action == "computed")
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Content ids of the contexts a chunk may be stored under, P first."""
+
+    head: tuple[str, ...]
+    primed: tuple[str, ...]
+
+
+class Finder(Protocol):
+    """KVStore.lookup, as the planner sees it."""
+
+    def __call__(self, token_ids: TokenIds, context: Sequence[str], /) -> Lookup: ...
+
+
+class Planner:
+    """Looks segments up in order. `find` is KVStore.lookup."""
+
+    def __init__(self, contexts: Contexts, config: ReuseConfig) -> None:
+        self._contexts = contexts
+        self._config = config
+
+    def plan(
+        self, segments: Sequence[Segment], find: Finder, *, exact_only: str | None
+    ) -> PrefillPlan:
+        """Plan a prompt P, chunks, Q. `exact_only`: the reason when only exact reuse is allowed."""
+        planned = self._plan_exact(segments, find)
+        if exact_only is None:
+            planned = self._plan_chunks(planned, find)
+        else:
+            # the first chunk may be open because it is not stored, which is the better reason
+            planned[2:] = [_computed(s, exact_only) if _is_open(s) else s for s in planned[2:]]
+        return _finish(planned, exact_only, self._config.min_reusable_tokens)
+
+    def _plan_exact(self, segments: Sequence[Segment], find: Finder) -> list[PlannedSegment]:
+        """P and the first chunk; both are exact at their places, and only behind one another."""
+        planned = _place(segments)
+        prefix = planned[0].segment.token_ids
+        if (content_id(prefix),) != self._contexts.head:
+            return planned
+        found = find(prefix, ())
+        planned[0] = _settle(planned[0], found, "exact", reasons.EXACT_PREFIX, None)
+        if found.entry is not None and planned[1].segment.kind == "chunk":
+            found = find(planned[1].segment.token_ids, self._contexts.head)
+            planned[1] = _settle(planned[1], found, "exact", reasons.FIRST_CHUNK, "head")
+        return planned
+
+    def _plan_chunks(self, planned: list[PlannedSegment], find: Finder) -> list[PlannedSegment]:
+        return [self._plan_chunk(s, find) if _is_open(s) else s for s in planned]
+
+    def _plan_chunk(self, planned: PlannedSegment, find: Finder) -> PlannedSegment:
+        """`primed` first: it drifts four to six times less than `head` (DESIGN 5)."""
+        token_ids = planned.segment.token_ids
+        primed = find(token_ids, self._contexts.primed)
+        if primed.entry is not None:
+            return _settle(planned, primed, "reused", reasons.REUSED_PRIMED, "primed")
+        head = find(token_ids, self._contexts.head)
+        if head.entry is not None or not primed.corrupt:
+            return _settle(planned, head, "reused", reasons.REUSED_HEAD, "head")
+        return _computed(planned, reasons.CORRUPT)
+
+
+def plan_nothing(segments: Sequence[Segment], reason: str) -> PrefillPlan:
+    """Compute every row: a plain full prefill."""
+    return PrefillPlan(tuple(_computed(s, reason) for s in _place(segments)), reason)
+
+
+def _place(segments: Sequence[Segment]) -> list[PlannedSegment]:
+    planned: list[PlannedSegment] = []
+    start = 0
+    for segment in segments:
+        reason = reasons.QUESTION if segment.kind == "question" else reasons.NOT_STORED
+        planned.append(PlannedSegment(segment, start, "computed", reason))
+        start += len(segment.token_ids)
+    return planned
+
+
+def _settle(
+    planned: PlannedSegment, found: Lookup, action: Action, reason: str, encoding: Encoding | None
+) -> PlannedSegment:
+    if found.entry is None:
+        return _computed(planned, reasons.CORRUPT if found.corrupt else reasons.NOT_STORED)
+    return replace(
+        planned,
+        action=action,
+        reason=reason,
+        entry=found.entry,
+        tier=found.tier,
+        encoding=encoding,
+    )
+
+
+def _computed(planned: PlannedSegment, reason: str) -> PlannedSegment:
+    if planned.segment.kind == "question":
+        reason = reasons.QUESTION
+    return replace(planned, action="computed", reason=reason, entry=None, tier=None, encoding=None)
+
+
+def _is_open(planned: PlannedSegment) -> bool:
+    return planned.segment.kind == "chunk" and planned.action == "computed"
+
+
+def _finish(planned: list[PlannedSegment], exact_only: str | None, min_tokens: int) -> PrefillPlan:
+    stored = sum(s.end - s.start for s in planned if s.action != "computed")
+    if stored == 0:
+        return PrefillPlan(tuple(planned), reasons.NOTHING_STORED)
+    if stored < min_tokens:
+        return PrefillPlan(
+            tuple(_computed(s, reasons.TOO_SHORT) for s in planned), reasons.TOO_SHORT
+        )
+    return PrefillPlan(tuple(planned), exact_only or reasons.REUSE)

@@ -1,0 +1,157 @@
+"""Run a plan on the device: assemble stored rows, choose what to recompute, compute the rest.
+
+The result is an ordinary full-length cache and the last row's logits; decoding goes on from it.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from kvstore.cache import ScatterCache
+from kvstore.planner import PlannedSegment, PrefillPlan
+from kvstore.position import Rotator
+from kvstore.probe import PromptProbes
+from kvstore.protocols import SelectionPolicy, SelectionRequest, Span
+from kvstore.runner import ModelRunner
+from kvstore.types import SegmentReport, TokenCounts
+
+NOTHING = torch.empty(0, dtype=torch.int64)
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Milliseconds by named step."""
+
+    ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - start) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillResult:
+    cache: ScatterCache
+    logits: torch.Tensor  # [V], of the prompt's last row
+    segments: tuple[SegmentReport, ...]
+    tokens: TokenCounts
+
+
+class Prefiller:
+    """Executes plans; keeps nothing between them."""
+
+    def __init__(self, runner: ModelRunner, floor_tokens: int) -> None:
+        self._runner = runner
+        self._rotator = Rotator(runner.model)
+        self._floor = floor_tokens
+
+    def run(
+        self,
+        plan: PrefillPlan,
+        policy: SelectionPolicy,
+        ratio: float,
+        *,
+        capacity: int,
+        watch: Stopwatch | None = None,
+        seed: int = 0,
+    ) -> PrefillResult:
+        """Prefill into a cache with room for `capacity` rows (prompt and answer)."""
+        watch = watch or Stopwatch()
+        ids = torch.tensor(
+            [t for s in plan.segments for t in s.segment.token_ids], device=self._runner.device
+        )
+        cache = self._runner.new_cache(capacity)
+        if all(s.action == "computed" for s in plan.segments):
+            with watch.step("prefill"):
+                logits = self._runner.forward_all(ids, cache)
+            return PrefillResult(cache, logits, *describe(plan, NOTHING))
+        with watch.step("rotate"):
+            self._assemble(plan, cache)
+        with watch.step("probe"):
+            chosen = self._choose(plan, policy, ratio, seed, ids, cache)
+        with watch.step("prefill"):
+            rows = rows_to_compute(plan, chosen).to(self._runner.device)
+            logits = self._runner.forward_rows(ids, rows, cache)[-1]
+        return PrefillResult(cache, logits, *describe(plan, chosen))
+
+    def _assemble(self, plan: PrefillPlan, cache: ScatterCache) -> None:
+        """Copy stored rows to their places, keys rotated once; stored tensors stay untouched."""
+        for planned in plan.segments:
+            if planned.entry is not None:
+                rows = slice(planned.start, planned.end)
+                self._rotator.place(planned.entry.keys, cache.key_buffer[:, 0], planned.start)
+                cache.value_buffer[:, 0, :, rows].copy_(planned.entry.values)
+
+    def _choose(
+        self,
+        plan: PrefillPlan,
+        policy: SelectionPolicy,
+        ratio: float,
+        seed: int,
+        ids: torch.Tensor,
+        cache: ScatterCache,
+    ) -> torch.Tensor:
+        spans = plan.reused_spans
+        budget = recompute_budget(spans, ratio)
+        if policy.name != "all" and budget == 0:
+            return NOTHING
+        self._fill_gaps(plan, ids, cache)
+        probes = PromptProbes(self._runner, ids, plan.segments[-1].start, cache)
+        return policy.select(SelectionRequest(spans, budget, self._floor, seed), probes)
+
+    def _fill_gaps(self, plan: PrefillPlan, ids: torch.Tensor, cache: ScatterCache) -> None:
+        """Compute passages that were not stored first, so that a probe reads no empty rows."""
+        gaps = [span for span in plan.computed_spans if span.end < plan.num_tokens]
+        if gaps:
+            rows = torch.cat([torch.arange(g.start, g.end) for g in gaps])
+            self._runner.forward_rows(ids, rows.to(ids.device), cache)
+
+
+def recompute_budget(spans: tuple[Span, ...], ratio: float) -> int:
+    """ceil(ratio * reused tokens); 1e-9 keeps 0.15 * 20 from becoming 4."""
+    return math.ceil(ratio * sum(len(span) for span in spans) - 1e-9)
+
+
+def rows_to_compute(plan: PrefillPlan, chosen: torch.Tensor) -> torch.Tensor:
+    """Sorted rows: everything planned as computed (Q always) and what the policy chose."""
+    computed = [torch.arange(span.start, span.end) for span in plan.computed_spans]
+    return torch.cat([*computed, chosen.cpu()]).sort().values
+
+
+def describe(
+    plan: PrefillPlan, chosen: torch.Tensor
+) -> tuple[tuple[SegmentReport, ...], TokenCounts]:
+    """What a plan came to once a policy chose the rows `chosen` [n] to recompute."""
+    reports = tuple(_report(planned, chosen) for planned in plan.segments)
+    recomputed = len(chosen)
+    exact = sum(r.num_tokens for r in reports if r.action == "exact")
+    reused = sum(r.num_tokens for r in reports if r.action == "reused") - recomputed
+    counts = TokenCounts(
+        prompt=plan.num_tokens,
+        exact_prefix=exact,
+        reused=reused,
+        recomputed=recomputed,
+        fresh=plan.num_tokens - exact - reused - recomputed,
+    )
+    return reports, counts
+
+
+def _report(planned: PlannedSegment, chosen: torch.Tensor) -> SegmentReport:
+    inside = int(((chosen >= planned.start) & (chosen < planned.end)).sum())
+    return SegmentReport(
+        kind=planned.segment.kind,
+        num_tokens=planned.end - planned.start,
+        action=planned.action,
+        recomputed=inside,
+        tier=planned.tier,
+        encoding=planned.encoding,
+        reason=planned.reason,
+    )

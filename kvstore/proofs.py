@@ -1,0 +1,130 @@
+"""Exactness proofs that a loaded model must pass before its chunks are reused (kv_reuse.md 5.10).
+
+They run on token ids drawn at random, in seconds, and say which proof failed and by how much. P6 to
+P8 concern the store and the planner, not the model, and are tests of the repository.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+
+from kvstore.cache import ScatterCache
+from kvstore.capture import captured_keys
+from kvstore.encode import Encoder, Rows, fill_cache
+from kvstore.families import layout_of
+from kvstore.position import Rotator
+from kvstore.runner import ModelRunner
+
+# Largest difference of logits that rounding may cause, relative to their spread.
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 6e-2}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    name: str
+    passed: bool
+    deviation: float  # largest relative difference seen, 0 where the proof is yes or no
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def prove(runner: ModelRunner, *, num_tokens: int = 96, seed: int = 0) -> list[Proof]:
+    """Run P1 to P5 on `runner`'s model."""
+    generator = torch.Generator().manual_seed(seed)
+    vocabulary = int(runner.model.config.vocab_size)
+    ids = torch.randint(0, vocabulary, (num_tokens,), generator=generator).to(runner.device)
+    checks: list[Callable[[ModelRunner, torch.Tensor], Proof]] = [
+        prove_positions,
+        prove_all_recomputed,
+        prove_poison,
+        prove_causality,
+        prove_prefix,
+    ]
+    return [check(runner, ids) for check in checks]
+
+
+def prove_positions(runner: ModelRunner, ids: torch.Tensor) -> Proof:
+    """P1: stored keys, rotated, are the keys that the model itself cached; bit for bit."""
+    cache = runner.new_cache(len(ids))
+    with captured_keys(runner.model) as keys:
+        runner.forward_all(ids, cache)
+    placed = torch.empty_like(cache.key_buffer[:, 0])
+    Rotator(runner.model).place(torch.stack(keys), placed, 0)
+    return Proof("P1 positions", torch.equal(placed, cache.key_buffer[:, 0]), 0.0)
+
+
+def prove_all_recomputed(runner: ModelRunner, ids: torch.Tensor) -> Proof:
+    """P2: every row recomputed over a cache of foreign rows equals the plain full prefill."""
+    plain = runner.forward_all(ids, runner.new_cache(len(ids)))
+    cache = _foreign_cache(runner, ids)
+    partial = runner.forward_rows(ids, torch.arange(len(ids), device=ids.device), cache)[-1]
+    return _equal("P2 all recomputed", partial, plain, runner.dtype)
+
+
+def prove_poison(runner: ModelRunner, ids: torch.Tensor) -> Proof:
+    """P3: NaN in every row that is recomputed leaves no trace; a changed reused row does."""
+    rows = torch.arange(len(ids) // 2, len(ids), device=ids.device)
+    cache, poisoned, changed = (_foreign_cache(runner, ids) for _ in range(3))
+    clean = runner.forward_rows(ids, rows, cache)[-1]
+    poisoned.key_buffer[..., rows, :] = float("nan")
+    poisoned.value_buffer[..., rows, :] = float("nan")
+    same = torch.equal(clean, runner.forward_rows(ids, rows, poisoned)[-1])
+    changed.value_buffer[..., len(ids) // 4, :] = 50.0
+    moved = not torch.equal(clean, runner.forward_rows(ids, rows, changed)[-1])
+    return Proof("P3 poison", same and moved, 0.0)
+
+
+def prove_causality(runner: ModelRunner, ids: torch.Tensor) -> Proof:
+    """P4: a change at row j alters no recomputed row before j, in any layer."""
+    rows = torch.arange(0, len(ids), 3, device=ids.device)
+    later = len(ids) // 2 + 1
+    later += int(later % 3 == 0)  # a reused row, between two recomputed ones
+    first, second = _foreign_cache(runner, ids), _foreign_cache(runner, ids)
+    runner.forward_rows(ids, rows, first)
+    second.value_buffer[..., later, :] += 100.0
+    second.key_buffer[..., later, :] -= 100.0
+    runner.forward_rows(ids, rows, second)
+    before = rows[rows < later]
+    after = rows[rows > later]
+    kept = torch.equal(first.value_buffer[..., before, :], second.value_buffer[..., before, :])
+    seen = not torch.equal(first.value_buffer[..., after, :], second.value_buffer[..., after, :])
+    return Proof("P4 causality", kept and seen, 0.0)
+
+
+def prove_prefix(runner: ModelRunner, ids: torch.Tensor) -> Proof:
+    """P5: a prefix and a first chunk from the encoder continue as a plain prefill does."""
+    cut, end = len(ids) // 4, 3 * len(ids) // 4
+    encoder = Encoder(runner, pack_tokens=len(ids))
+    prefix = next(iter(encoder.encode([], [_tuple(ids[:cut])])))
+    chunk = next(iter(encoder.encode([prefix], [_tuple(ids[cut:end])])))
+    cache = runner.new_cache(len(ids))
+    fill_cache(cache, [prefix, chunk], encoder.rotator)
+    rows = torch.arange(end, len(ids), device=ids.device)
+    partial = runner.forward_rows(ids, rows, cache)[-1]
+    plain = runner.forward_all(ids, runner.new_cache(len(ids)))
+    return _equal("P5 exact prefix", partial, plain, runner.dtype)
+
+
+def _foreign_cache(runner: ModelRunner, ids: torch.Tensor) -> ScatterCache:
+    """A full cache of finite rows that belong to other tokens; the same for the same ids."""
+    layout = layout_of(runner.model)
+    generator = torch.Generator().manual_seed(len(ids))
+    shape = (layout.num_layers, layout.num_kv_heads, len(ids), layout.head_dim)
+    foreign = [
+        torch.randn(shape, generator=generator).to(runner.device, runner.dtype) for _ in range(2)
+    ]
+    cache = runner.new_cache(len(ids))
+    fill_cache(cache, [Rows(*foreign)], Rotator(runner.model))
+    return cache
+
+
+def _tuple(ids: torch.Tensor) -> tuple[int, ...]:
+    return tuple(ids.tolist())
+
+
+def _equal(name: str, got: torch.Tensor, want: torch.Tensor, dtype: torch.dtype) -> Proof:
+    spread = (want.float().max() - want.float().min()).clamp_min(1e-6)
+    deviation = float((got.float() - want.float()).abs().max() / spread)
+    return Proof(name, deviation <= TOLERANCE[dtype], deviation)

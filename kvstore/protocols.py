@@ -1,0 +1,115 @@
+"""What kvstore needs from outside, and what its own parts promise one another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from kvstore.types import ChunkKV, EntryKey, TierStats
+
+
+class Tier(Protocol):
+    """One place where entries are kept. Safe to call from several threads.
+
+    `get` returns tensors that must not be changed; `put` may evict entries that are not pinned when
+    `evict` is true and raises TierFull when the entry cannot fit.
+    """
+
+    name: str
+
+    def get(self, key: EntryKey) -> ChunkKV | None:
+        """The entry, or None. Raises CorruptEntry after putting a damaged entry aside."""
+        ...
+
+    def put(self, entry: ChunkKV, *, evict: bool = True) -> None: ...
+
+    def contains(self, key: EntryKey) -> bool: ...
+
+    def remove(self, digests: Sequence[str]) -> int:
+        """Forget entries, pinned or not; returns the bytes that went."""
+        ...
+
+    def pin(self, digest: str, pinned: bool) -> None: ...
+
+    def stats(self) -> TierStats: ...
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedEntry:
+    """One row of the entry index; times are seconds since the epoch."""
+
+    digest: str
+    content: str
+    num_bytes: int
+    last_used_at: float
+    uses: int
+    pinned: bool
+
+
+class EntryIndex(Protocol):
+    """The database's list of stored entries (app.db implements it; tests use a dict)."""
+
+    def record(
+        self,
+        *,
+        digest: str,
+        identity: str,
+        content: str,
+        context: str,
+        num_tokens: int,
+        num_bytes: int,
+        now: float,
+    ) -> None: ...
+
+    def touch(self, digests: Sequence[str], now: float) -> None: ...
+
+    def forget(self, digests: Sequence[str]) -> None: ...
+
+    def pin(self, digest: str, pinned: bool) -> None: ...
+
+    def rows(self) -> Sequence[IndexedEntry]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows start..end of a prompt that came from the store and are not exact."""
+
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+class Probes(Protocol):
+    """Measurements a policy may ask for; each runs part of the model, only when asked."""
+
+    def question_attention(self) -> torch.Tensor:
+        """[N] float32: attention mass from Q's rows on each token, upper two thirds of layers."""
+        ...
+
+    def value_deviation(self, layers: Sequence[int]) -> torch.Tensor:
+        """[N] float32: squared distance of fresh and stored values, summed over `layers`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionRequest:
+    """What a policy chooses from: `budget` tokens out of `spans`, at least `floor` per span."""
+
+    spans: tuple[Span, ...]
+    budget: int
+    floor: int
+    seed: int
+
+
+class SelectionPolicy(Protocol):
+    """Chooses which reused tokens to recompute."""
+
+    @property
+    def name(self) -> str: ...
+
+    def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:
+        """Sorted int64 positions inside the spans, without repetition."""
+        ...

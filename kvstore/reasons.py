@@ -1,0 +1,17 @@
+"""Reason codes: every decision to reuse, or not to, carries one (DESIGN 5)."""
+
+EXACT_PREFIX = "exact_prefix"  # P, computed alone: exact anywhere
+FIRST_CHUNK = "first_chunk"  # directly behind P: exact
+REUSED_PRIMED = "reused_primed"  # stored behind P and primers, moved to its place
+REUSED_HEAD = "reused_head"  # stored behind P only, moved to its place
+NOT_STORED = "not_stored"  # no entry in any tier
+CORRUPT = "corrupt"  # the entry was damaged; its file is quarantined
+AFTER_MISS = "after_miss"  # exact reuse ends at the first segment that is not exact
+MODE_OFF = "mode_off"
+MODE_EXACT = "mode_exact"
+TOO_SHORT = "too_short"  # too few tokens to be worth moving
+MODEL_NOT_PROVEN = "model_not_proven"  # the exactness proofs have not passed on this model
+MODEL_UNSUPPORTED = "model_unsupported"
+QUESTION = "question"  # Q is always computed
+REUSE = "reuse"  # plan level: chunks were reused
+NOTHING_STORED = "nothing_stored"  # plan level: no entry was found

@@ -1,0 +1,97 @@
+"""Run the stock model over chosen rows. The only file that calls the model's forward.
+
+Shapes: N prompt tokens, S computed rows, V vocabulary.
+"""
+
+import torch
+from transformers import PreTrainedModel
+
+from kvstore.attention import AttentionRecorder
+from kvstore.cache import ScatterCache, causal_mask
+from kvstore.families import layout_of
+
+
+class ModelRunner:
+    """A decoder loaded with kvstore's attention (kvstore.attention.register)."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.layout = layout_of(model)
+        self.dtype: torch.dtype = model.dtype
+        self.device: torch.device = model.device
+
+    def new_cache(self, capacity: int) -> ScatterCache:
+        return ScatterCache(self.layout, capacity, self.dtype, self.device)
+
+    @torch.inference_mode()
+    def forward_all(self, token_ids: torch.Tensor, cache: ScatterCache) -> torch.Tensor:
+        """Plain full prefill of [N] ids from row 0; returns the last row's logits [V]."""
+        rows = torch.arange(len(token_ids), device=self.device)
+        cache.expect(rows, len(token_ids))
+        return self._call(token_ids, rows, cache, mask=None)[0]
+
+    @torch.inference_mode()
+    def forward_rows(
+        self,
+        token_ids: torch.Tensor,
+        rows: torch.Tensor,
+        cache: ScatterCache,
+        *,
+        keep_logits: int = 1,
+        recorder: AttentionRecorder | None = None,
+    ) -> torch.Tensor:
+        """Compute the sorted `rows` of a prompt of [N] ids; other rows come from the cache.
+
+        Row i sees keys at positions <= rows[i]. Returns logits [keep_logits, V] of the last rows.
+        """
+        num_tokens = len(token_ids)
+        cache.expect(rows, num_tokens)
+        mask = causal_mask(rows, num_tokens, self.dtype)
+        return self._call(token_ids[rows], rows, cache, mask, keep_logits, recorder)
+
+    @torch.inference_mode()
+    def forward_packed(
+        self,
+        token_ids: torch.Tensor,
+        positions: torch.Tensor,
+        first_row: int,
+        cache: ScatterCache,
+        mask: torch.Tensor,
+    ) -> None:
+        """Compute several segments at once behind rows 0..first_row-1, each at its own positions.
+
+        token_ids and positions [T]; mask additive [1, 1, T, first_row + T].
+        """
+        rows = torch.arange(first_row, first_row + len(token_ids), device=self.device)
+        cache.expect(rows, first_row + len(token_ids))
+        self._call(token_ids, positions, cache, mask)
+
+    @torch.inference_mode()
+    def forward_next(self, token_id: int, cache: ScatterCache) -> torch.Tensor:
+        """Decode one token at the end of the cache; returns its logits [V]."""
+        rows = torch.tensor([cache.length], device=self.device)
+        cache.expect(rows, cache.length + 1)
+        ids = torch.tensor([token_id], device=self.device)
+        return self._call(ids, rows, cache, mask=None)[0]
+
+    def _call(
+        self,
+        token_ids: torch.Tensor,
+        positions: torch.Tensor,
+        cache: ScatterCache,
+        mask: torch.Tensor | None,
+        keep_logits: int = 1,
+        recorder: AttentionRecorder | None = None,
+    ) -> torch.Tensor:
+        extra = {} if recorder is None else {"attention_recorder": recorder}
+        output = self.model(
+            input_ids=token_ids[None],
+            position_ids=positions[None],
+            past_key_values=cache,
+            attention_mask=mask,
+            use_cache=True,
+            logits_to_keep=keep_logits,
+            **extra,
+        )
+        logits: torch.Tensor = output.logits[0]
+        return logits
