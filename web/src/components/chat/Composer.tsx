@@ -1,0 +1,116 @@
+/** The question box with its choices. Enter sends, Shift+Enter starts a new line. */
+import { type KeyboardEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from "react";
+import type { Collection, Mode } from "../../api/types";
+import { Button } from "../ui/Button";
+import { Icon } from "../ui/Icon";
+import { Select } from "../ui/Select";
+
+export interface ComposerHandle {
+  focus: () => void;
+}
+
+interface Props {
+  collections: Collection[];
+  collection: string;
+  onCollection: (name: string) => void;
+  mode: Mode;
+  onMode: (mode: Mode) => void;
+  running: boolean;
+  onAsk: (question: string) => void;
+  onStop: () => void;
+  ref?: Ref<ComposerHandle>;
+}
+
+const MODES: { value: Mode; text: string }[] = [
+  { value: "auto", text: "Reuse: auto" },
+  { value: "exact", text: "Reuse: exact" },
+  { value: "off", text: "Reuse: off" },
+];
+
+const MODE_HELP: Record<Mode, string> = {
+  auto: "Stored passages are reused and partly repaired",
+  exact: "Only what is exact in its place is reused",
+  off: "The whole prompt is computed",
+};
+
+export function Composer(props: Props) {
+  const { collections, collection, mode, running } = props;
+  const [text, setText] = useState("");
+  const box = useRef<HTMLTextAreaElement>(null);
+  useImperativeHandle(props.ref, () => ({ focus: () => box.current?.focus() }), []);
+
+  useEffect(() => {
+    if (box.current === null) return;
+    box.current.style.height = "auto";
+    box.current.style.height = `${Math.min(box.current.scrollHeight, 200)}px`;
+  }, [text]);
+
+  const ready = text.trim() !== "" && collection !== "" && !running;
+  const send = () => {
+    if (!ready) return;
+    props.onAsk(text.trim());
+    setText("");
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    // While an input method composes a character, Enter belongs to it.
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+      className="rounded-2xl border border-line bg-surface p-2 shadow-raised focus-within:border-line-strong"
+    >
+      <textarea
+        ref={box}
+        rows={1}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onKeyDown}
+        aria-label="Question"
+        placeholder="Ask your documents"
+        className="block max-h-50 w-full resize-none bg-transparent px-2.5 pt-1.5 pb-2 text-base outline-none placeholder:text-muted"
+      />
+      <div className="flex items-center gap-2">
+        <Select
+          label="Collection"
+          className="max-w-48 flex-1 sm:flex-none"
+          value={collection}
+          disabled={collections.length === 0}
+          onChange={(event) => props.onCollection(event.target.value)}
+          options={
+            collections.length === 0
+              ? [{ value: "", text: "No collection" }]
+              : collections.map(({ name }) => ({ value: name, text: name }))
+          }
+        />
+        <Select
+          label="Reuse mode"
+          title={MODE_HELP[mode]}
+          className="flex-1 sm:flex-none"
+          value={mode}
+          onChange={(event) => props.onMode(event.target.value as Mode)}
+          options={MODES}
+        />
+        <span className="hidden flex-1 truncate text-right text-xs text-muted lg:block">
+          {MODE_HELP[mode]}
+        </span>
+        <span className="ml-auto" />
+        {running ? (
+          <Button look="plain" square aria-label="Stop" title="Stop" onClick={props.onStop}>
+            <Icon name="stop" />
+          </Button>
+        ) : (
+          <Button look="primary" square type="submit" aria-label="Send" title="Send" disabled={!ready}>
+            <Icon name="send" />
+          </Button>
+        )}
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,35 @@
+/** The server's reason codes in words. An unknown code is shown as it is, with spaces. */
+
+const REASONS: Record<string, string> = {
+  exact_prefix: "Instructions come first in every prompt, so their stored copy is exact.",
+  first_chunk: "Stands directly behind the instructions, where its stored copy is exact.",
+  reused_primed: "Stored as a passage among passages, then moved to its place.",
+  reused_head: "Stored on its own behind the instructions, then moved to its place.",
+  not_stored: "Not in the store yet, so it was computed.",
+  corrupt: "The stored copy was damaged and set aside, so it was computed.",
+  after_miss: "Exact reuse ends at the first passage that is not exact.",
+  mode_off: "Reuse was switched off for this answer.",
+  mode_exact: "Only exact reuse was asked for.",
+  too_short: "Too few tokens for reuse to pay.",
+  model_not_proven: "The exactness checks have not passed on this model, so only exact reuse is served.",
+  model_unsupported: "This model's attention cannot take moved passages, so only exact reuse is served.",
+  question: "A question is new, so it is always computed.",
+  reuse: "Stored passages were reused.",
+  nothing_stored: "No passage of this prompt was in the store.",
+  proven: "The exactness checks have passed on this model.",
+  disk_budget: "The disk budget is used up.",
+};
+
+export function explain(code: string): string {
+  if (code === "") return "";
+  const known = REASONS[code];
+  if (known) return known;
+  const words = code.replaceAll(/[_-]+/g, " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+export const TIER_NAMES: Record<string, string> = { ram: "Memory", disk: "Disk", device: "GPU" };
+
+export const ENCODING_NAMES: Record<string, string> = { head: "on its own", primed: "primed" };
+
+export const nameOf = (names: Record<string, string>, value: string) => names[value] ?? value;

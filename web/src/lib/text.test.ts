@@ -1,0 +1,26 @@
+import { describe, expect, it } from "vitest";
+import { markSpan, unitOffset } from "./text";
+
+describe("unitOffset", () => {
+  it("counts characters outside the basic plane once", () => {
+    expect(unitOffset("a😀b", 2)).toBe(3);
+    expect(unitOffset("abc", 9)).toBe(3);
+  });
+});
+
+describe("markSpan", () => {
+  const chunk = { text: "The 😀 bridge is 214 m long.", start: 100, end: 126 };
+
+  it("cuts at document offsets", () => {
+    const parts = markSpan(chunk, { start: 106, end: 112 }, "bridge");
+    expect(parts).toEqual({ before: "The 😀 ", marked: "bridge", after: " is 214 m long." });
+  });
+
+  it("follows the quote where the offsets disagree", () => {
+    expect(markSpan(chunk, { start: 100, end: 103 }, "214 m").marked).toBe("214 m");
+  });
+
+  it("keeps a span that starts before the passage inside it", () => {
+    expect(markSpan(chunk, { start: 90, end: 103 }, "").marked).toBe("The");
+  });
+});
