@@ -11,7 +11,7 @@ import anyio
 
 from app.answer import convert
 from app.answer.citations import cite
-from app.answer.protocols import Decoder
+from app.answer.protocols import Assessor, Decoder, Retriever
 from app.answer.record import RunRecord
 from app.answer.stopwatch import Stopwatch
 from app.answer.types import (
@@ -30,11 +30,11 @@ from app.db.collections import Collections
 from app.db.rows import CollectionRow, NewRun, PassageRow, RunTokens
 from app.db.runs import Runs
 from app.decoder.types import DecodeRequest, Finished, Prefilled, TokenText
-from app.errors import LarderError
-from reliability.assessor import Assessor
+from app.errors import InvalidValue, LarderError
+from kvstore.errors import InvalidReuse
+from kvstore.policies import find_policy
 from reliability.types import Assessment
 from retrieval.errors import RetrievalError
-from retrieval.retriever import Retriever
 from retrieval.types import Query, ScoredChunk
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class AnswerPipeline:
         What is wrong with the question itself is raised before the first event.
         """
         collection = await self._collections.find(question.collection)
-        self._decoder.check_fits(convert.to_request(question, ()))
+        self._check(question)
         run_id = await self._runs.start(_new_run(question, collection, self._decoder.name))
         record = RunRecord()
         try:
@@ -76,6 +76,15 @@ class AnswerPipeline:
             # The reader has gone, perhaps by cancelling us: what happened is stored all the same.
             with anyio.CancelScope(shield=True):
                 await self._runs.finish(run_id, record.result())
+
+    def _check(self, question: Question) -> None:
+        self._decoder.check_fits(convert.to_request(question, ()))
+        if question.reuse.policy is None:
+            return
+        try:
+            find_policy(question.reuse.policy)
+        except InvalidReuse as error:
+            raise InvalidValue(str(error)) from error
 
     async def _events(
         self, question: Question, collection: CollectionRow, run_id: str

@@ -1,9 +1,23 @@
-"""What the read path needs of the decoder; app/decoder/service.py implements it."""
+"""What the read path needs of the engines and of the decoder (app/decoder/service.py)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from app.decoder.types import DecodeEvent, DecodeRequest
+from reliability.types import Assessment, Evidence
+from retrieval.types import Query, ScoredChunk
+
+
+class Retriever(Protocol):
+    async def search(self, query: Query) -> list[ScoredChunk]:
+        """At most `query.limit` chunks of the collection, best first."""
+        ...
+
+
+class Assessor(Protocol):
+    def assess(self, evidence: Sequence[Evidence]) -> Assessment:
+        """Which evidence is kept, in prompt order, and each source's weight."""
+        ...
 
 
 class Decoder(Protocol):

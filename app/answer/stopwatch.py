@@ -32,7 +32,9 @@ class Stopwatch:
             self._has_text = True
 
     def timings_ms(self) -> dict[str, float]:
-        return self._ms | {"total": self._since_start()}
+        """Rounded to a microsecond, so that what is stored equals what was sent."""
+        timings = self._ms | {"total": self._since_start()}
+        return {step: round(milliseconds, 3) for step, milliseconds in timings.items()}
 
     def _since_start(self) -> float:
         return 1000 * (time.perf_counter() - self._start)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import Problem, problem_response
@@ -26,6 +27,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+UPLOAD_PATH_END = "/documents"
 REQUEST_ID_HEADER = "X-Request-ID"
 
 
@@ -97,6 +99,35 @@ class HostAndOriginCheck:
     def _is_allowed(self, host: str) -> bool:
         name = host_name(host)
         return "*" in self._allowed or name in self._allowed or is_address(name)
+
+
+class BodyLimit:
+    """Cuts off a request body while it arrives: nothing above the limit is read or kept."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_upload_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_upload = scope["path"].endswith(UPLOAD_PATH_END)
+        limit = self._max_upload_bytes if is_upload else self._max_bytes
+        stated = Headers(scope=scope).get("content-length", "")
+        received = int(stated) if stated.isdecimal() and int(stated) > limit else 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            if received <= limit:
+                message = await receive()
+                received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413, f"The request has more than {limit:,} bytes.")
+            return message
+
+        await self._app(scope, receive_within_limit, send)
 
 
 def host_name(host: str) -> str:

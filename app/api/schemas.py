@@ -3,7 +3,7 @@
 Requests of own routes refuse unknown fields; those under /v1 ignore them, as OpenAI's do.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -13,6 +13,11 @@ from kvstore.types import ReuseMode
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 MAX_TOKENS = 32768
+
+
+def iso_time(seconds: float) -> str:
+    """Seconds since 1970 as pydantic writes a datetime of the views below."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 class Body(BaseModel):

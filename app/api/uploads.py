@@ -4,13 +4,16 @@ A part above the limit is dropped as it comes in, so neither memory nor disk eve
 below spill from memory to a temporary file at 1 MiB. Knows nothing of documents.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from app.errors import InvalidValue
+from app.errors import DocumentTooLarge, InvalidValue
 
 MAX_FILES = 500
 
@@ -30,8 +33,12 @@ class UploadForm:
     fields: dict[str, str]
 
 
-async def read_uploads(request: Request, max_file_bytes: int) -> UploadForm:
-    """All parts named `file`, and the text fields. Raises `InvalidValue` for anything else."""
+@asynccontextmanager
+async def read_uploads(request: Request, max_file_bytes: int) -> AsyncIterator[UploadForm]:
+    """All parts named `file`, and the text fields. Raises `InvalidValue` for anything else.
+
+    The files are open until the block ends.
+    """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise InvalidValue("Send the documents as multipart/form-data, each in a part named file.")
     parser = _LimitedParser(request, max_file_bytes)
@@ -39,7 +46,15 @@ async def read_uploads(request: Request, max_file_bytes: int) -> UploadForm:
         form = await parser.parse()
     except MultiPartException as error:
         raise InvalidValue(f"The upload cannot be read: {error.message}") from error
-    return _sort_parts(form, parser.oversize)
+    except HTTPException as error:
+        if error.status_code != 413:
+            raise
+        one = f"One document may have {max_file_bytes:,} (max_document_bytes)."
+        raise DocumentTooLarge(f"{error.detail} {one}") from error
+    try:
+        yield _sort_parts(form, parser.oversize)
+    finally:
+        await form.close()
 
 
 class _LimitedParser(MultiPartParser):

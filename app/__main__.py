@@ -1,0 +1,5 @@
+"""`python -m app` is `larder`."""
+
+from app.cli import main
+
+main()

@@ -1,0 +1,261 @@
+"""The composition root: settings in, every concrete object out. The only place that constructs.
+
+Models are imported when they are loaded, so commands that only look at tables start at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.db.chunks import Chunks
+from app.db.collections import Collections
+from app.db.datadir import DataDir, DataDirLock
+from app.db.documents import Documents
+from app.db.entries import EntryRows
+from app.db.lexical import LexicalSearch
+from app.db.model_records import ModelRecords
+from app.db.removal import Removal
+from app.db.runs import Runs
+from app.db.session import Database
+from app.db.sources import Sources
+from app.db.stamps import Stamps
+from app.settings import SQLITE, Settings
+
+if TYPE_CHECKING:
+    from app.answer.pipeline import AnswerPipeline
+    from app.answer.protocols import Assessor, Retriever
+    from app.decoder.service import DecoderService
+    from app.ingest.pipeline import IngestPipeline
+    from app.ingest.protocols import Parse, Split, VectorIndexes
+    from app.ingest.remove import Remover
+    from app.ingest.startup import StartupParts
+    from app.ingest.worker import IngestWorker
+    from retrieval.protocols import Embedder
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The database and everything that speaks SQL."""
+
+    database: Database
+    collections: Collections
+    sources: Sources
+    documents: Documents
+    chunks: Chunks
+    removal: Removal
+    runs: Runs
+    stamps: Stamps
+    words: LexicalSearch
+    model_records: ModelRecords
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What takes seconds to load."""
+
+    decoder: "DecoderService"
+    embedder: "Embedder"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Documents to chunks, questions to evidence; `gate` keeps batches and deletes apart."""
+
+    parse: "Parse"
+    split: "Split"
+    indexes: "VectorIndexes"
+    retriever: "Retriever"
+    assessor: "Assessor"
+    gate: asyncio.Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the HTTP routes work with."""
+
+    settings: Settings
+    database: Database
+    collections: Collections
+    sources: Sources
+    documents: Documents
+    chunks: Chunks
+    runs: Runs
+    decoder: "DecoderService"
+    answers: "AnswerPipeline"
+    ingest: "IngestPipeline"
+    worker: "IngestWorker"
+    remover: "Remover"
+
+    async def readiness(self) -> dict[str, str]:
+        """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
+        try:
+            await self.database.check()
+        except Exception:
+            log.exception("the database does not answer")
+            return {"database": "does not answer", "decoder": "ok", "embedder": "ok"}
+        return {"database": "ok", "decoder": "ok", "embedder": "ok"}
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+    """Needs no lock: SQLite lets several processes read, and write in turn."""
+    DataDir.create(settings.data_dir)
+    database = await Database.open(settings.resolved_database_url)
+    try:
+        yield Storage(
+            database=database,
+            collections=Collections(database),
+            sources=Sources(database),
+            documents=Documents(database),
+            chunks=Chunks(database),
+            removal=Removal(database),
+            runs=Runs(database),
+            stamps=Stamps(database),
+            words=LexicalSearch(database),
+            model_records=ModelRecords(database),
+        )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_models(
+    settings: Settings, storage: Storage, data_dir: DataDir, progress: Progress
+) -> AsyncIterator[Models]:
+    from app.decoder.load import load_decoder
+    from retrieval.embedding import load_embedder
+
+    entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
+    try:
+        decoder = await load_decoder(
+            settings, entries, storage.model_records, data_dir.secret(), progress
+        )
+        try:
+            progress("loading the embedder")
+            yield Models(decoder, load_embedder(settings.embedder))
+        finally:
+            await decoder.close()
+    finally:
+        entries.close()
+
+
+ModelLoader = Callable[[Settings, Storage, DataDir, Progress], AbstractAsyncContextManager[Models]]
+
+
+@asynccontextmanager
+async def open_container(
+    settings: Settings,
+    progress: Progress,
+    url: str | None = None,
+    load: ModelLoader | None = None,
+) -> AsyncIterator[Container]:
+    """Everything, running, with the data directory held. Raises `DataDirInUse` at once.
+
+    `url` is what other processes on this directory are told to use instead; `load` replaces
+    `open_models`.
+    """
+    from app.ingest.startup import prepare
+
+    data_dir = DataDir.create(settings.data_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DataDirLock(data_dir, url))
+        storage = await stack.enter_async_context(open_storage(settings))
+        opened = (load or open_models)(settings, storage, data_dir, progress)
+        models = await stack.enter_async_context(opened)
+        search = build_search(settings, storage, models)
+        remover = _build_remover(storage, models, search)
+        progress("loading the search indexes")
+        await prepare(_startup_parts(storage, models, search, remover))
+        container = _build_container(settings, storage, models, search, remover)
+        container.worker.start()
+        stack.push_async_callback(container.worker.stop)
+        yield container
+
+
+def build_search(settings: Settings, storage: Storage, models: Models) -> Search:
+    raise NotImplementedError
+
+
+def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
+    from app.ingest.remove import Remover
+
+    return Remover(storage.removal, search.indexes, models.decoder, search.gate)
+
+
+def _startup_parts(
+    storage: Storage, models: Models, search: Search, remover: "Remover"
+) -> "StartupParts":
+    from app.ingest.startup import StartupParts
+
+    return StartupParts(
+        collections=storage.collections,
+        chunks=storage.chunks,
+        stamps=storage.stamps,
+        embedder=models.embedder,
+        indexes=search.indexes,
+        decoder=models.decoder,
+        remover=remover,
+    )
+
+
+def _build_container(
+    settings: Settings, storage: Storage, models: Models, search: Search, remover: "Remover"
+) -> Container:
+    from app.ingest.worker import IngestWorker
+
+    ingest = _build_ingest(settings, storage, models, search)
+    return Container(
+        settings=settings,
+        database=storage.database,
+        collections=storage.collections,
+        sources=storage.sources,
+        documents=storage.documents,
+        chunks=storage.chunks,
+        runs=storage.runs,
+        decoder=models.decoder,
+        answers=_build_answers(storage, models, search),
+        ingest=ingest,
+        worker=IngestWorker(ingest, storage.documents),
+        remover=remover,
+    )
+
+
+def _build_ingest(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "IngestPipeline":
+    from app.ingest.pipeline import IngestParts, IngestPipeline
+    from app.ingest.types import IngestConfig
+
+    parts = IngestParts(
+        sources=storage.sources,
+        documents=storage.documents,
+        chunks=storage.chunks,
+        parse=search.parse,
+        split=search.split,
+        embedder=models.embedder,
+        indexes=search.indexes,
+        decoder=models.decoder,
+        gate=search.gate,
+    )
+    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
+
+
+def _build_answers(storage: Storage, models: Models, search: Search) -> "AnswerPipeline":
+    from app.answer.pipeline import AnswerPipeline
+
+    return AnswerPipeline(
+        collections=storage.collections,
+        chunks=storage.chunks,
+        runs=storage.runs,
+        retriever=search.retriever,
+        assessor=search.assessor,
+        decoder=models.decoder,
+    )

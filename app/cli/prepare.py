@@ -1,0 +1,90 @@
+"""`larder prepare`: everything `larder serve` needs on a bare machine. Safe to run again.
+
+The demo documents come from the repository's folders; where those are not there (an installed
+package), only the model and the database are made.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from app.cli.connect import connect
+from app.cli.files import InputFile, find_files
+from app.cli.ingest import print_report
+from app.cli.output import print_error, print_note
+from app.cli.remote import Client, JsonObject, items
+from app.cli.upload import UploadReport, find_or_create_collection, number, upload_files
+from app.settings import load_settings
+
+REPOSITORY = Path(__file__).parent.parent.parent
+PAGE_LEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """One source's files for one collection."""
+
+    collection: str
+    source: str
+    files: tuple[InputFile, ...]
+
+
+def run_prepare() -> None:
+    reports = asyncio.run(_prepare(find_demos(REPOSITORY)))
+    failures = [failure for report in reports for failure in report.failures]
+    for name, reason in failures:
+        print_error(f"{name}: {reason}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def find_demos(repository: Path) -> list[Demo]:
+    """demo/millbrook/<source>/*.md and the documentation itself."""
+    millbrook = repository / "demo" / "millbrook"
+    folders = sorted(path for path in millbrook.glob("*") if path.is_dir())
+    demos = [Demo("millbrook", folder.name, _markdown(folder)) for folder in folders]
+    if (repository / "docs").is_dir():
+        demos.append(Demo("larder-docs", "larder", _markdown(repository / "docs")))
+    return [demo for demo in demos if demo.files]
+
+
+def _markdown(folder: Path) -> tuple[InputFile, ...]:
+    if not any(folder.rglob("*.md")):
+        return ()
+    return tuple(file for file in find_files([folder]) if file.path.suffix == ".md")
+
+
+async def _prepare(demos: list[Demo]) -> list[UploadReport]:
+    reports = []
+    async with connect(load_settings(), print_note) as client:
+        for demo in demos:
+            collection_id = await find_or_create_collection(client, demo.collection)
+            before = await _documents(client, collection_id, demo.source)
+            report, documents = await upload_files(client, collection_id, demo.source, demo.files)
+            await _drop_outdated(client, before, documents)
+            print_report(report, f"{demo.collection} / {demo.source}")
+            reports.append(report)
+    print_note("Ready. Start the server with: larder serve")
+    return reports
+
+
+async def _documents(client: Client, collection_id: int, source: str) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    params: dict[str, str | int] = {"limit": PAGE_LEN}
+    while True:
+        page = await client.get(f"/api/v1/collections/{collection_id}/documents", **params)
+        found.extend(items(page))
+        if not page["has_more"]:
+            return [item for item in found if item["source"] == source]
+        params["after"] = number(found[-1]["id"])
+
+
+async def _drop_outdated(client: Client, before: list[JsonObject], now: list[JsonObject]) -> None:
+    """A demo file that was edited replaces its older text, one that is gone takes it along."""
+    current = {item["id"] for item in now}
+    for item in before:
+        if item["id"] not in current:
+            await client.delete(f"/api/v1/documents/{item['id']}")
+            print_note(f"removed the older {item['name']}")

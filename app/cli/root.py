@@ -1,0 +1,144 @@
+"""The commands and their options. Each imports what it runs only when it runs: `--help` is instant.
+
+Every expected error ends here, as one line and exit code 2.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from app.cli.output import print_error
+from app.errors import LarderError
+from retrieval.errors import RetrievalError
+
+
+class ErrorLineGroup(TyperGroup):
+    """A traceback is for what nobody expected; the rest is one line."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (LarderError, RetrievalError) as error:
+            print_error(str(error))
+            raise typer.Exit(2) from None
+
+
+class Reuse(StrEnum):
+    auto = "auto"
+    exact = "exact"
+    off = "off"
+
+
+app = typer.Typer(
+    name="larder",
+    cls=ErrorLineGroup,
+    help="Answers over your documents, without ever prefilling the same passage twice.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+sources_app = typer.Typer(help="Who wrote the documents, and how far each is believed.")
+collections_app = typer.Typer(help="Sets of documents that questions are asked of.")
+app.add_typer(sources_app, name="sources", no_args_is_help=True)
+app.add_typer(collections_app, name="collections", no_args_is_help=True)
+
+CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name or id.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+) -> None:
+    """Run the server: web page, HTTP interface and ingestion."""
+    from app.cli.serve import run_serve
+
+    run_serve(host, port)
+
+
+@app.command()
+def prepare() -> None:
+    """Convert the model, create the database and take in the demo collections."""
+    from app.cli.prepare import run_prepare
+
+    run_prepare()
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
+    collection: CollectionOption,
+    source: Annotated[str, typer.Option("--source", "-s", help="Who wrote them.")] = "uploads",
+    as_json: JsonOption = False,
+) -> None:
+    """Add documents to a collection, which is created if need be."""
+    from app.cli.ingest import run_ingest
+
+    run_ingest(paths, collection, source, as_json=as_json)
+
+
+@app.command()
+def ask(
+    question: str,
+    collection: CollectionOption,
+    reuse: Annotated[Reuse, typer.Option(help="How far stored KV may be used.")] = Reuse.auto,
+    policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
+    ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a question; the answer is printed as it is written, then its sources."""
+    from app.cli.ask import run_ask
+
+    asked = {
+        "question": question,
+        "collection": collection,
+        "mode": reuse.value,
+        "policy": policy,
+        "ratio": ratio,
+        "max_tokens": max_tokens,
+    }
+    run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)
+
+
+@app.command()
+def doctor() -> None:
+    """Check that everything Larder needs is there and works."""
+    from app.cli.doctor import run_doctor
+
+    run_doctor()
+
+
+@sources_app.command("ls")
+def sources_ls(as_json: JsonOption = False) -> None:
+    """List sources with their reliability."""
+    from app.cli.listing import list_sources
+
+    list_sources(as_json=as_json)
+
+
+@sources_app.command("set")
+def sources_set(
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    reliability: Annotated[float, typer.Option(help="Strictly between 0 and 1.")],
+) -> None:
+    """State how far a source is believed."""
+    from app.cli.listing import set_reliability
+
+    set_reliability(name, reliability)
+
+
+@collections_app.command("ls")
+def collections_ls(as_json: JsonOption = False) -> None:
+    """List collections with what they hold."""
+    from app.cli.listing import list_collections
+
+    list_collections(as_json=as_json)
+
+
+def main() -> None:
+    app()

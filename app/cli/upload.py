@@ -1,0 +1,121 @@
+"""Sending files and waiting until they are ready, with a progress bar."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from app.cli.files import InputFile
+from app.cli.output import err
+from app.cli.remote import Client, JsonObject, ServerError, items
+
+POLL_SECONDS = 0.2
+DONE = frozenset({"ready", "failed"})
+
+
+@dataclass(slots=True)
+class UploadReport:
+    """What became of the files; a failure is (name, reason)."""
+
+    documents: int = 0
+    chunks: int = 0
+    tokens: int = 0
+    chunks_cached: int = 0
+    seconds: float = 0.0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, document: JsonObject) -> None:
+        if document["state"] == "failed":
+            self.failures.append((str(document["name"]), str(document["error"])))
+            return
+        self.documents += 1
+        self.chunks += number(document["chunks"])
+        self.tokens += number(document["tokens"])
+        self.chunks_cached += number(document["chunks_cached"])
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+async def find_or_create_collection(client: Client, name: str) -> int:
+    for item in items(await client.get("/api/v1/collections")):
+        if name in {item["name"], str(item["id"])}:
+            return number(item["id"])
+    return number((await client.post("/api/v1/collections", {"name": name}))["id"])
+
+
+async def upload_files(
+    client: Client, collection_id: int, source: str, files: Sequence[InputFile]
+) -> tuple[UploadReport, list[JsonObject]]:
+    """Send all, then wait for each. Returns the documents too, without those refused."""
+    report = UploadReport()
+    started = time.perf_counter()
+    with _progress() as progress:
+        task = progress.add_task(source, total=len(files), rates="")
+        accepted = await _send(client, collection_id, source, files, report)
+        documents = []
+        for document_id in dict.fromkeys(accepted):
+            document = await _wait(client, document_id)
+            documents.append(document)
+            report.add(document)
+            report.seconds = time.perf_counter() - started
+            progress.update(task, completed=len(documents), rates=_rates(report))
+        _finish(progress, task, len(files))
+    return report, documents
+
+
+async def _send(
+    client: Client,
+    collection_id: int,
+    source: str,
+    files: Sequence[InputFile],
+    report: UploadReport,
+) -> list[int]:
+    accepted = []
+    for file in files:
+        try:
+            document = await client.upload(collection_id, source, file.name, file.path)
+        except ServerError as error:
+            if error.code == "unreachable":
+                raise
+            report.failures.append((file.name, str(error)))
+        else:
+            accepted.append(number(document["id"]))
+    return accepted
+
+
+async def _wait(client: Client, document_id: int) -> JsonObject:
+    while True:
+        document = await client.get(f"/api/v1/documents/{document_id}")
+        if document["state"] in DONE:
+            return document
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rates]}"),
+        console=err(),
+    )
+
+
+def _finish(progress: Progress, task: TaskID, total: int) -> None:
+    progress.update(task, completed=total)
+
+
+def _rates(report: UploadReport) -> str:
+    return (
+        f"{report.chunks:,} chunks, {report.tokens:,} tokens, "
+        f"{report.tokens_per_second:,.0f} tokens/s"
+    )
+
+
+def number(value: object) -> int:
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,90 @@
+"""A whole application over a real database, with a scripted decoder in place of a model."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+import uvicorn
+
+from app import bootstrap
+from app.bootstrap import Container, Models, Progress, Search, Storage, open_container
+from app.cli.http_server import PrivateHttpServer
+from app.db.datadir import DataDir
+from app.decoder.service import DecoderService
+from app.main import create_app
+from app.settings import Settings, load_settings
+from tests.fakes.decoder import FakeDecoder
+from tests.fakes.search import (
+    HashEmbedder,
+    KeepFirst,
+    Vectors,
+    WordRetriever,
+    parse_plain,
+    split_paragraphs,
+)
+
+
+def make_settings(data_dir: Path, **values: object) -> Settings:
+    return load_settings(data_dir=data_dir, **values)
+
+
+def fake_search(settings: Settings, storage: Storage, models: Models) -> Search:
+    return Search(
+        parse=parse_plain,
+        split=split_paragraphs,
+        indexes=Vectors(),
+        retriever=WordRetriever(storage.words, 8),
+        assessor=KeepFirst(settings.passages),
+        gate=asyncio.Lock(),
+    )
+
+
+def use_fakes(monkeypatch: pytest.MonkeyPatch, decoder: FakeDecoder) -> None:
+    """`open_container` loads no model from here on."""
+
+    @asynccontextmanager
+    async def open_fakes(
+        settings: Settings, storage: Storage, data_dir: DataDir, progress: Progress
+    ) -> AsyncIterator[Models]:
+        progress("loading fakes")
+        yield Models(cast(DecoderService, decoder), HashEmbedder())
+
+    monkeypatch.setattr(bootstrap, "open_models", open_fakes)
+    monkeypatch.setattr(bootstrap, "build_search", fake_search)
+
+
+@contextmanager
+def live_server(settings: Settings) -> Iterator[str]:
+    """The application behind a real uvicorn on a free port, in a thread of its own: its URL."""
+    ready = threading.Event()
+    servers: list[PrivateHttpServer] = []
+    urls: list[str] = []
+
+    async def run() -> None:
+        async with open_container(settings, lambda _: None) as container:
+            config = uvicorn.Config(create_app(container), port=0, log_config=None, lifespan="off")
+            server = PrivateHttpServer(config, ready.set)
+            servers.append(server)
+            await server.serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        port = servers[0].servers[0].sockets[0].getsockname()[1]
+        urls.append(f"http://127.0.0.1:{port}")
+        yield urls[0]
+    finally:
+        for server in servers:
+            server.should_exit = True
+        thread.join(30)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[tuple[Container, object]]:
+    async with open_container(settings, lambda _: None) as container:
+        yield container, create_app(container)
