@@ -1,0 +1,92 @@
+"""A pipeline over a real database, with fakes for the models."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from app.db.rows import DocumentRow
+from app.db.session import Database
+from app.ingest.pipeline import IngestParts, IngestPipeline
+from app.ingest.remove import Remover
+from app.ingest.startup import StartupParts
+from app.ingest.types import IngestConfig
+from tests.fakes.ingest_parts import (
+    DictIndexes,
+    HashEmbedder,
+    PassageStore,
+    parse_text,
+    split_lines,
+)
+from tests.fakes.store import Store, make_store
+
+
+@dataclass(frozen=True, slots=True)
+class Kitchen:
+    """Everything the write path touches."""
+
+    store: Store
+    embedder: HashEmbedder
+    indexes: DictIndexes
+    decoder: PassageStore
+    parts: IngestParts
+    config: IngestConfig
+
+    @property
+    def pipeline(self) -> IngestPipeline:
+        """A new one each time, as after a restart."""
+        return IngestPipeline(self.parts, self.config)
+
+    @property
+    def remover(self) -> Remover:
+        return Remover(self.store.removal, self.indexes, self.decoder, self.parts.gate)
+
+    @property
+    def startup(self) -> StartupParts:
+        return StartupParts(
+            self.store.collections,
+            self.store.chunks,
+            self.store.stamps,
+            self.embedder,
+            self.indexes,
+            self.decoder,
+            self.remover,
+        )
+
+    def changed(self, **parts: object) -> "Kitchen":
+        return replace(self, parts=replace(self.parts, **parts))
+
+    def with_models(self, embedder: HashEmbedder | None = None) -> "Kitchen":
+        """Empty indexes and, if given, another embedder, as after a restart."""
+        embedder, indexes = embedder or self.embedder, DictIndexes()
+        parts = replace(self.parts, embedder=embedder, indexes=indexes)
+        return replace(self, embedder=embedder, indexes=indexes, parts=parts)
+
+    async def accept(self, body: bytes, name: str = "a.txt", source: str = "s") -> DocumentRow:
+        collections = await self.store.collections.list()
+        collection = collections[0] if collections else await self.store.collections.create("c")
+        row, _ = await self.pipeline.accept(collection.id, source, name, body, None)
+        return row
+
+
+@pytest.fixture
+async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'larder.db'}")
+    store = make_store(database, tmp_path / "larder.db")
+    embedder, indexes, decoder = HashEmbedder(), DictIndexes(), PassageStore()
+    parts = IngestParts(
+        store.sources,
+        store.documents,
+        store.chunks,
+        parse_text,
+        split_lines,
+        embedder,
+        indexes,
+        decoder,
+        asyncio.Lock(),
+    )
+    config = IngestConfig(1000, embed_batch=2, precompute_batch=2)
+    yield Kitchen(store, embedder, indexes, decoder, parts, config)
+    await database.close()
