@@ -12,7 +12,7 @@ const PAGES: { page: Page; text: string; icon: IconName }[] = [
 
 export function Shell({ page, children }: { page: Page; children: ReactNode }) {
   return (
-    <div className="flex h-dvh flex-col">
+    <div className="flex h-dvh flex-col overflow-hidden">
       <button
         type="button"
         onClick={() => document.getElementById("main")?.focus()}
@@ -23,7 +23,7 @@ export function Shell({ page, children }: { page: Page; children: ReactNode }) {
       <header className="flex h-14 shrink-0 items-center gap-6 border-b border-line bg-surface px-4 sm:px-6">
         <a href="#/chat" className="flex items-center gap-2 rounded-md">
           <Logo />
-          <span className="font-serif text-xl font-semibold tracking-tight">Larder</span>
+          <span className="text-lg font-semibold tracking-tight">Larder</span>
         </a>
         <nav aria-label="Pages" className="hidden flex-1 gap-1 sm:flex">
           {PAGES.map((item) => (
@@ -40,7 +40,7 @@ export function Shell({ page, children }: { page: Page; children: ReactNode }) {
         <span className="ml-auto" />
         <ThemeToggle />
       </header>
-      <main id="main" tabIndex={-1} className="min-h-0 flex-1 outline-none">
+      <main id="main" tabIndex={-1} className="relative min-h-0 flex-1 outline-none">
         {children}
       </main>
       <nav

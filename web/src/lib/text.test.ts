@@ -1,10 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { markSpan, unitOffset } from "./text";
+import { markSpan, spokenText, unitOffset } from "./text";
 
 describe("unitOffset", () => {
   it("counts characters outside the basic plane once", () => {
     expect(unitOffset("a😀b", 2)).toBe(3);
     expect(unitOffset("abc", 9)).toBe(3);
+  });
+});
+
+describe("spokenText", () => {
+  it("leaves out Markdown's signs and keeps the words", () => {
+    expect(spokenText("## Size\n\n- **214** `m`\n- well-known")).toBe("Size\n\n214 m\nwell-known");
   });
 });
 

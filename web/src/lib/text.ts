@@ -8,6 +8,10 @@ export function unitOffset(text: string, points: number): number {
   return units;
 }
 
+/** Markdown as it should be read aloud: without its signs. */
+export const spokenText = (markdown: string) =>
+  markdown.replaceAll(/^\s*([-*+]|#+|>)\s+/gm, "").replaceAll(/[*`|]+|__|~~/g, "");
+
 export interface Marked {
   before: string;
   marked: string;

@@ -37,10 +37,10 @@ export default function AdminPage({ runId }: { runId: string | null }) {
   const load = useCallback((signal: AbortSignal) => loadAll(hours, signal), [hours]);
   const { value, error } = useLoad(load, REFRESH_MS);
   return (
-    <div className="h-full overflow-y-auto px-4 py-6 sm:px-6 sm:py-8">
+    <div className="relative h-full overflow-y-auto px-4 py-6 sm:px-6 sm:py-8">
       <div className="mx-auto max-w-6xl space-y-4">
         <div className="flex flex-wrap items-center justify-between gap-3">
-          <h1 className="font-serif text-2xl font-semibold tracking-tight">What the cache does</h1>
+          <h1 className="text-2xl font-semibold tracking-tight">What the cache does</h1>
           <Select
             label="Window"
             value={String(hours)}

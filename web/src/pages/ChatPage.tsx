@@ -1,5 +1,5 @@
 /** Ask, read, check: the conversation with the question box below and the passage beside it. */
-import { useCallback, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { Citation, Mode } from "../api/types";
 import { Composer, type ComposerHandle } from "../components/chat/Composer";
 import { PassagePanel } from "../components/chat/PassagePanel";
@@ -21,6 +21,11 @@ export function ChatPage({ control }: { control: ChatControl }) {
   const closePassage = useCallback(() => setCitation(null), []);
   const running = isRunning(chat.turns.at(-1));
 
+  // Where a keyboard is at hand, typing can start at once; on a phone it would cover the page.
+  useEffect(() => {
+    if (window.matchMedia("(pointer: fine)").matches) composer.current?.focus();
+  }, []);
+
   const onAsk = (question: string) => {
     if (picked) ask({ question, collection: picked.name, mode });
   };
@@ -32,16 +37,16 @@ export function ChatPage({ control }: { control: ChatControl }) {
 
   return (
     <div className="flex h-full">
-      <div className="relative flex min-w-0 flex-1 flex-col">
+      <div className="flex min-w-0 flex-1 flex-col">
         {chat.turns.length > 0 && (
-          <div className="absolute top-3 right-4 z-10">
-            <Button onClick={onNew} className="shadow-card">
+          <div className="flex shrink-0 justify-end px-4 py-2">
+            <Button look="quiet" onClick={onNew}>
               <Icon name="plus" className="size-4" />
               New chat
             </Button>
           </div>
         )}
-        <div data-scroller className="flex min-h-0 flex-1 flex-col overflow-y-auto px-4 sm:px-6">
+        <div data-scroller className="relative flex min-h-0 flex-1 flex-col overflow-y-auto px-4 sm:px-6">
           <div className="mx-auto flex w-full max-w-3xl flex-1 flex-col">
             {error && (
               <div className="pt-4">
@@ -53,7 +58,7 @@ export function ChatPage({ control }: { control: ChatControl }) {
             {chat.turns.length === 0 ? (
               <Welcome collections={error ? [] : collections} collection={picked} onAsk={onAsk} />
             ) : (
-              <div className="pt-16">
+              <div className="pt-4">
                 <h1 className="sr-only">Chat</h1>
                 <Transcript turns={chat.turns} onOpen={setCitation} />
               </div>

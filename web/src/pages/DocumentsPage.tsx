@@ -21,9 +21,9 @@ export default function DocumentsPage() {
   }, [reloadCollections, reloadSources]);
 
   return (
-    <div className="h-full overflow-y-auto px-4 py-6 sm:px-6 sm:py-8">
+    <div className="relative h-full overflow-y-auto px-4 py-6 sm:px-6 sm:py-8">
       <div className="mx-auto max-w-6xl space-y-6">
-        <h1 className="font-serif text-2xl font-semibold tracking-tight">Documents</h1>
+        <h1 className="text-2xl font-semibold tracking-tight">Documents</h1>
         {state.error && (
           <Notice kind="error" action={<Button onClick={onChanged}>Try again</Button>}>
             {state.error}

@@ -59,7 +59,7 @@ export function ChartCard({ title, note, table, children }: Props) {
           <p className="text-sm text-muted">{note}</p>
         </div>
         {table && (
-          <Button look="quiet" onClick={() => setAsTable(!asTable)}>
+          <Button look="quiet" className="-mt-1 -mr-2" onClick={() => setAsTable(!asTable)}>
             {asTable ? "Show as chart" : "Show as table"}
           </Button>
         )}

@@ -7,7 +7,7 @@ function Figure({ name, value, note }: { name: string; value: string; note: stri
     <div className="rounded-2xl border border-line bg-surface px-4 py-3.5 shadow-card sm:px-5">
       <dt className="text-sm text-muted">{name}</dt>
       <dd>
-        <span className="block font-serif text-2xl font-semibold tracking-tight tabular-nums sm:text-3xl">
+        <span className="block text-2xl font-semibold tracking-tight tabular-nums sm:text-3xl">
           {value}
         </span>
         <span className="text-xs text-muted">{note}</span>

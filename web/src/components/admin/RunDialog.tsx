@@ -1,12 +1,17 @@
 /** One stored run: question, answer and plan. */
 import { useCallback } from "react";
 import { getRun } from "../../api/client";
-import type { Run } from "../../api/types";
+import type { Citation, Run } from "../../api/types";
 import { useLoad } from "../../hooks/useLoad";
 import { formatMs } from "../../lib/format";
+import { Answer } from "../chat/Answer";
 import { PlanView } from "../chat/PlanView";
 import { Dialog } from "../ui/Dialog";
 import { Notice } from "../ui/Notice";
+
+/** Marks without a passage beside them would lead nowhere, so a stored answer is shown plain. */
+const NONE: Citation[] = [];
+const ignore = () => undefined;
 
 const STAGES = ["queue", "retrieve", "assess", "lookup", "load", "rotate", "probe", "prefill", "ttft", "total"];
 
@@ -33,9 +38,9 @@ function Details({ run }: { run: Run }) {
     <div className="space-y-5">
       <section>
         <h3 className="text-xs font-medium text-muted">Answer</h3>
-        <p className="mt-1 max-h-48 overflow-y-auto text-sm break-words whitespace-pre-wrap" tabIndex={0}>
-          {run.answer || "No answer was written."}
-        </p>
+        <div className="mt-1 text-sm">
+          <Answer text={run.answer || "No answer was written."} citations={NONE} onOpen={ignore} />
+        </div>
       </section>
       {run.plan ? (
         <PlanView plan={run.plan} passages={run.passages} />

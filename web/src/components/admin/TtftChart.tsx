@@ -80,7 +80,7 @@ export function TtftChart({ ttft }: { ttft: Overview["ttft"] }) {
   ];
   const lines = all.filter(({ stats }) => stats.values_ms.length > 0);
   const table = {
-    head: ["", "Answers", "p50", "p95"],
+    head: ["Prompt", "Answers", "p50", "p95"],
     rows: lines.map(({ name, stats }) => [name, stats.n, ms(stats.p50_ms), ms(stats.p95_ms)]),
   };
   return (

@@ -64,7 +64,7 @@ export function Composer(props: Props) {
         event.preventDefault();
         send();
       }}
-      className="rounded-2xl border border-line bg-surface p-2 shadow-raised focus-within:border-line-strong"
+      className="rounded-2xl border border-line bg-surface p-2 shadow-raised has-[textarea:focus-visible]:border-accent has-[textarea:focus-visible]:ring-2 has-[textarea:focus-visible]:ring-accent/25"
     >
       <textarea
         ref={box}
@@ -106,7 +106,8 @@ export function Composer(props: Props) {
             <Icon name="stop" />
           </Button>
         ) : (
-          <Button look="primary" square type="submit" aria-label="Send" title="Send" disabled={!ready}>
+          // Not `disabled`: it takes Stop's place, and a disabled button would drop the focus.
+          <Button look="primary" square type="submit" aria-label="Send" title="Send" aria-disabled={!ready}>
             <Icon name="send" />
           </Button>
         )}

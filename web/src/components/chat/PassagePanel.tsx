@@ -51,7 +51,7 @@ function SidePanel({ citation, onClose }: Props) {
           <Icon name="close" />
         </Button>
       </header>
-      <div className="overflow-y-auto px-5 py-4">
+      <div tabIndex={0} className="overflow-y-auto px-5 py-4 -outline-offset-2">
         <PassageView key={citation.chunk_id} citation={citation} />
       </div>
     </aside>

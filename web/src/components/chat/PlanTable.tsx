@@ -19,36 +19,42 @@ const tierOf = (segment: Segment) => (segment.tier ? nameOf(TIER_NAMES, segment.
 const encodingOf = (segment: Segment) =>
   segment.encoding ? nameOf(ENCODING_NAMES, segment.encoding) : "–";
 
-/** On phones the columns that are left out become one line under the title. */
-function details(segment: Segment): string | null {
-  if (segment.action === "computed") return null;
-  return `${formatCount(segment.recomputed)} recomputed, from ${tierOf(segment).toLowerCase()}, ${encodingOf(segment)}`;
+/** On phones the columns that are left out become words in a second row. */
+function details(segment: Segment): string {
+  if (segment.action === "computed") return "";
+  const from = tierOf(segment).toLowerCase();
+  return `From ${from}, encoded ${encodingOf(segment)}; ${formatCount(segment.recomputed)} recomputed.`;
 }
 
 function Row({ segment }: { segment: Segment }) {
-  const more = details(segment);
   return (
-    <tr className="border-t border-line">
-      <th scope="row" className={`${CELL} min-w-40 text-left font-normal`}>
-        <span className="font-medium break-words">{segmentTitle(segment)}</span>
-        <span className="block text-xs text-muted" title={segment.reason}>
-          {explain(segment.reason)}
-        </span>
-        {more && <span className="block text-xs text-muted sm:hidden">{more}</span>}
-      </th>
-      <td className={`${CELL} text-right tabular-nums`}>{formatCount(segment.tokens)}</td>
-      <td className={CELL}>
-        <span className="inline-flex items-center gap-1.5 whitespace-nowrap">
-          <Swatch colour={ORIGIN_COLOURS[segment.action]} />
-          {ACTION_NAMES[segment.action]}
-        </span>
-      </td>
-      <td className={`${CELL} ${WIDE_ONLY} text-right tabular-nums`}>
-        {segment.action === "computed" ? "–" : formatCount(segment.recomputed)}
-      </td>
-      <td className={`${CELL} ${WIDE_ONLY}`}>{tierOf(segment)}</td>
-      <td className={`${CELL} ${WIDE_ONLY} whitespace-nowrap`}>{encodingOf(segment)}</td>
-    </tr>
+    <>
+      <tr className="border-t border-line">
+        <th scope="row" className={`${CELL} text-left font-normal`}>
+          <span className="font-medium break-words">{segmentTitle(segment)}</span>
+          <span className={`block text-xs text-muted ${WIDE_ONLY}`} title={segment.reason}>
+            {explain(segment.reason)}
+          </span>
+        </th>
+        <td className={`${CELL} text-right tabular-nums`}>{formatCount(segment.tokens)}</td>
+        <td className={CELL}>
+          <span className="inline-flex items-center gap-1.5 whitespace-nowrap">
+            <Swatch colour={ORIGIN_COLOURS[segment.action]} />
+            {ACTION_NAMES[segment.action]}
+          </span>
+        </td>
+        <td className={`${CELL} ${WIDE_ONLY} text-right tabular-nums`}>
+          {segment.action === "computed" ? "–" : formatCount(segment.recomputed)}
+        </td>
+        <td className={`${CELL} ${WIDE_ONLY}`}>{tierOf(segment)}</td>
+        <td className={`${CELL} ${WIDE_ONLY} whitespace-nowrap`}>{encodingOf(segment)}</td>
+      </tr>
+      <tr className="sm:hidden">
+        <td colSpan={3} className="pb-2 text-xs text-muted">
+          {explain(segment.reason)} {details(segment)}
+        </td>
+      </tr>
+    </>
   );
 }
 

@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "react";
 import type { Citation } from "../../api/types";
 import { isRunning, type Turn } from "../../state/chat";
+import { spokenText } from "../../lib/text";
 import { TurnView } from "./TurnView";
 
 interface Props {
@@ -36,7 +37,7 @@ export function Transcript({ turns, onOpen }: Props) {
     if (atEnd.current) end.current?.scrollIntoView({ block: "end" });
   }, [last]);
 
-  const spoken = last && !isRunning(last) ? last.error?.message ?? last.answer : "";
+  const spoken = last && !isRunning(last) ? last.error?.message ?? spokenText(last.answer) : "";
   return (
     <>
       <div role="log" aria-label="Conversation" aria-live="off" className="space-y-10">

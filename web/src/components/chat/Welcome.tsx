@@ -40,7 +40,7 @@ export function Welcome({ collections, collection, onAsk }: Props) {
   const examples = collection ? examplesFor(collection.name) : [];
   return (
     <div className="m-auto w-full max-w-2xl py-8">
-      <h1 className="font-serif text-3xl leading-tight font-semibold tracking-tight text-balance sm:text-4xl">
+      <h1 className="text-3xl leading-tight font-semibold tracking-tight text-balance sm:text-4xl">
         What would you like to know?
       </h1>
       <p className="mt-3 max-w-xl text-muted">

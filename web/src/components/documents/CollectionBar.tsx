@@ -36,7 +36,7 @@ function CreateDialog({ onClose, onCreated }: { onClose: () => void; onCreated: 
           </label>
           <input
             id={fieldId}
-            autoFocus
+            data-autofocus
             required
             value={name}
             onChange={(event) => setName(event.target.value)}
@@ -66,7 +66,7 @@ export function CollectionBar({ state }: { state: Picked }) {
       {collections && collections.length > 0 && (
         <Select
           label="Collection"
-          className="w-56 max-w-full"
+          className="flex-1 sm:w-56 sm:flex-none"
           value={picked?.name ?? ""}
           onChange={(event) => pick(event.target.value)}
           options={collections.map(({ name }) => ({ value: name, text: name }))}
@@ -77,7 +77,7 @@ export function CollectionBar({ state }: { state: Picked }) {
         New collection
       </Button>
       {picked && (
-        <p className="text-sm text-muted">
+        <p className="text-sm text-muted max-sm:w-full">
           {plural(picked.documents, "document")}, {plural(picked.chunks, "passage")},{" "}
           {plural(picked.tokens, "token")}
         </p>

@@ -1,5 +1,5 @@
 /** One collection: upload into it, see what it holds, delete from it. */
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { Collection, Doc, Purged, Source } from "../../api/types";
 import { useDocuments } from "../../hooks/useDocuments";
 import { useUploads } from "../../hooks/useUploads";
@@ -34,6 +34,12 @@ export function CollectionDocuments({ collection, sources, onChanged }: Props) {
   const { uploads, add, dismiss } = useUploads(collection.id, onTaken);
   const [deleting, setDeleting] = useState<Doc | null>(null);
   const [done, setDone] = useState("");
+  const status = useRef<HTMLParagraphElement>(null);
+
+  // The button that had the focus is gone with its row: the outcome takes it.
+  useEffect(() => {
+    if (done) status.current?.focus();
+  }, [done]);
 
   const onDeleted = (doc: Doc, purged: Purged) => {
     setDeleting(null);
@@ -46,7 +52,7 @@ export function CollectionDocuments({ collection, sources, onChanged }: Props) {
     <div className="space-y-4">
       <DropZone sources={sources.map(({ name }) => name)} onFiles={add} />
       <SendingList uploads={uploads} onDismiss={dismiss} />
-      <p role="status" className="text-sm text-muted empty:hidden">
+      <p ref={status} role="status" tabIndex={-1} className="text-sm text-muted outline-none empty:hidden">
         {done}
       </p>
       {error && <Notice kind="error">{error}</Notice>}

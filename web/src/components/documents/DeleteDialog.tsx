@@ -37,7 +37,7 @@ export function DeleteDialog({ doc, onClose, onDeleted }: Props) {
         </div>
       )}
       <div className="mt-5 flex justify-end gap-2">
-        <Button autoFocus onClick={onClose}>
+        <Button data-autofocus onClick={onClose}>
           Keep it
         </Button>
         <Button look="danger" disabled={busy} onClick={remove}>

@@ -18,7 +18,7 @@ export function Button({ look = "plain", square = false, className = "", ...rest
   return (
     <button
       type="button"
-      className={`inline-flex shrink-0 items-center gap-1.5 rounded-lg text-sm font-medium transition-colors disabled:cursor-not-allowed disabled:opacity-45 ${size} ${LOOKS[look]} ${className}`}
+      className={`inline-flex shrink-0 items-center gap-1.5 rounded-lg text-sm font-medium transition-colors disabled:cursor-not-allowed disabled:opacity-45 aria-disabled:cursor-not-allowed aria-disabled:opacity-45 ${size} ${LOOKS[look]} ${className}`}
       {...rest}
     />
   );

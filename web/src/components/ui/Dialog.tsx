@@ -18,6 +18,8 @@ export function Dialog({ title, onClose, children, wide = false }: Props) {
   useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
+    // Else the browser picks the first button, which is Close.
+    dialog?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
     // Closing before the element goes away is what returns focus to the opener.
     return () => dialog?.close();
   }, []);
@@ -42,7 +44,7 @@ export function Dialog({ title, onClose, children, wide = false }: Props) {
             <Icon name="close" />
           </Button>
         </header>
-        <div className="overflow-y-auto px-5 py-4">{children}</div>
+        <div tabIndex={0} className="overflow-y-auto px-5 py-4 -outline-offset-2">{children}</div>
       </div>
     </dialog>
   );

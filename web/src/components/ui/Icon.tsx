@@ -16,7 +16,6 @@ const PATHS = {
   moon: "M16.5 11.8A6.8 6.8 0 0 1 8.2 3.5a6.8 6.8 0 1 0 8.3 8.3Z",
   system: "M3 4.5h14v9H3zM7.5 17h5M10 13.5V17",
   alert: "M10 3 18 16.5H2L10 3ZM10 8v4M10 14.2v.1",
-  check: "M4.5 10.5l3.5 3.5 7.5-8",
 } as const;
 
 export type IconName = keyof typeof PATHS;
