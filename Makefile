@@ -4,7 +4,7 @@
 BIN := .venv/bin
 PIP_ARGS ?=
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
-INSTALL = $(PIP) install --quiet $(PIP_ARGS)
+INSTALL = $(PIP) install -qq $(PIP_ARGS)
 RUN_STAMP := .venv/.larder-run
 DEV_STAMP := .venv/.larder-dev
 
