@@ -1,0 +1,133 @@
+"""A process that ingests and may be killed at any moment: real database, pipeline and worker.
+
+Its KV store is a folder with one empty file a passage; `acknowledged` lists the accepted names and
+`batches` grows by a byte with each batch.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Sequence
+from io import FileIO
+from pathlib import Path
+
+from app.db.session import Database
+from app.decoder.types import PrecomputeReport, PurgeReport
+from app.errors import CollectionNotFound
+from app.ingest.pipeline import IngestParts, IngestPipeline
+from app.ingest.remove import Remover
+from app.ingest.startup import StartupParts, prepare
+from app.ingest.types import IngestConfig
+from app.ingest.worker import IngestWorker
+from tests.fakes.ingest_parts import (
+    DictIndexes,
+    HashEmbedder,
+    PassageStore,
+    parse_text,
+    split_lines,
+)
+from tests.fakes.store import Store, make_store
+
+NUM_DOCUMENTS = 30
+
+
+def body_of(number: int) -> bytes:
+    lines = [f"document {number} line {line} about topic {number % 7}" for line in range(3)]
+    return "\n".join(["a line that all documents share", *lines]).encode()
+
+
+class FolderStore(PassageStore):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def path(self, token_ids: tuple[int, ...]) -> Path:
+        return self._folder / hashlib.sha256(repr(token_ids).encode()).hexdigest()
+
+    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
+        for ids in token_ids:
+            self.path(ids).touch()
+            await asyncio.sleep(0.001)
+        return PrecomputeReport(len(token_ids), 0, 0, sum(map(len, token_ids)))
+
+    async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
+        for ids in token_ids:
+            self.path(ids).unlink(missing_ok=True)
+        return PurgeReport(len(token_ids), 0)
+
+
+def run_child(root: str, delete_id: int | None = None) -> None:
+    """Accept everything, ingest until nothing is pending, then create the file `done`."""
+    asyncio.run(_run(Path(root), delete_id))
+
+
+async def _run(root: Path, delete_id: int | None) -> None:
+    database = await Database.open(f"sqlite+aiosqlite:///{root / 'larder.db'}")
+    store = make_store(database, root / "larder.db")
+    decoder, indexes, embedder = FolderStore(root / "kv"), DictIndexes(), HashEmbedder()
+    gate = asyncio.Lock()
+    parts = IngestParts(
+        store.sources,
+        store.documents,
+        store.chunks,
+        parse_text,
+        split_lines,
+        embedder,
+        indexes,
+        decoder,
+        gate,
+    )
+    remover = Remover(store.removal, indexes, decoder, gate)
+    await prepare(
+        StartupParts(
+            store.collections, store.chunks, store.stamps, embedder, indexes, decoder, remover
+        )
+    )
+    # A test kills this process far oftener than bytes that crash a parser would.
+    config = IngestConfig(10_000, embed_batch=2, precompute_batch=2, max_parse_attempts=100)
+    pipeline = IngestPipeline(parts, config)
+    (root / "prepared").touch()
+    with (root / "batches").open("ab", buffering=0) as batches:
+        worker = IngestWorker(pipeline, store.documents, lambda _: _count(batches))
+        worker.start()
+        await _work(root, store, pipeline, worker, remover, delete_id)
+        await worker.stop()
+    await database.close()
+    (root / "done").touch()
+
+
+def _count(batches: FileIO) -> None:
+    batches.write(b".")
+
+
+async def _work(
+    root: Path,
+    store: Store,
+    pipeline: IngestPipeline,
+    worker: IngestWorker,
+    remover: Remover,
+    delete_id: int | None,
+) -> None:
+    if delete_id is None:
+        await _accept_all(store, pipeline, worker, root / "acknowledged")
+        await worker.wait_idle()
+    else:
+        await remover.delete(delete_id)
+
+
+async def _accept_all(
+    store: Store, pipeline: IngestPipeline, worker: IngestWorker, acknowledged: Path
+) -> None:
+    try:
+        collection = await store.collections.find("c")
+    except CollectionNotFound:
+        collection = await store.collections.create("c")
+    with acknowledged.open("a", encoding="utf-8") as file:
+        for number in range(NUM_DOCUMENTS):
+            name = f"{number}.txt"
+            await pipeline.accept(collection.id, "s", name, body_of(number), None)
+            file.write(name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            worker.submit()
