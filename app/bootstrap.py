@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,7 +171,7 @@ async def open_container(
         storage = await stack.enter_async_context(open_storage(settings))
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
-        search = build_search(settings, storage, models)
+        search = _build_search(storage, models)
         remover = _build_remover(storage, models, search)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
@@ -180,8 +181,22 @@ async def open_container(
         yield container
 
 
-def build_search(settings: Settings, storage: Storage, models: Models) -> Search:
-    raise NotImplementedError
+def _build_search(storage: Storage, models: Models) -> Search:
+    from reliability.assessor import Assessor
+    from retrieval.chunking import chunk
+    from retrieval.dense import DenseIndexes
+    from retrieval.parsing.registry import parse
+    from retrieval.retriever import Retriever
+
+    indexes = DenseIndexes(models.embedder.dimension)
+    return Search(
+        parse=parse,
+        split=partial(chunk, tokenizer=models.decoder),
+        indexes=indexes,
+        retriever=Retriever(storage.words, indexes, models.embedder, storage.sources),
+        assessor=Assessor(),
+        gate=asyncio.Lock(),
+    )
 
 
 def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
@@ -221,7 +236,7 @@ def _build_container(
         chunks=storage.chunks,
         runs=storage.runs,
         decoder=models.decoder,
-        answers=_build_answers(storage, models, search),
+        answers=_build_answers(settings, storage, models, search),
         ingest=ingest,
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
@@ -248,7 +263,9 @@ def _build_ingest(
     return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
 
 
-def _build_answers(storage: Storage, models: Models, search: Search) -> "AnswerPipeline":
+def _build_answers(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "AnswerPipeline":
     from app.answer.pipeline import AnswerPipeline
 
     return AnswerPipeline(
@@ -258,4 +275,5 @@ def _build_answers(storage: Storage, models: Models, search: Search) -> "AnswerP
         retriever=search.retriever,
         assessor=search.assessor,
         decoder=models.decoder,
+        num_passages=settings.passages,
     )

@@ -14,7 +14,8 @@ from app.answer.types import (
 from app.db.rows import PassageRow, RunTokens
 from app.decoder.types import DecodeRequest, Passage, Prefilled
 from kvstore.types import TokenCounts
-from reliability.types import Assessment, Evidence
+from reliability.prior import prior_with_mean
+from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import ScoredChunk
 
 CONTEXT_FULL = "context_full"
@@ -22,6 +23,11 @@ CONTEXT_FULL = "context_full"
 
 def to_evidence(scored: ScoredChunk, row: PassageRow) -> Evidence:
     return Evidence(chunk_id=scored.chunk_id, source_id=row.source_id, score=scored.score)
+
+
+def to_posterior(row: PassageRow) -> BetaPosterior:
+    """A passage row states the mean only; with it comes the weight of a new source."""
+    return prior_with_mean(row.reliability)
 
 
 def to_ranked(rank: int, scored: ScoredChunk, row: PassageRow) -> RankedPassage:

@@ -37,6 +37,9 @@ from reliability.types import Assessment
 from retrieval.errors import RetrievalError
 from retrieval.types import Query, ScoredChunk
 
+# Passages shown beside those in the prompt: enough to see what nearly made it.
+NUM_RUNNERS_UP = 3
+
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +53,7 @@ class AnswerPipeline:
         retriever: Retriever,
         assessor: Assessor,
         decoder: Decoder,
+        num_passages: int,
     ) -> None:
         self._collections = collections
         self._chunks = chunks
@@ -57,6 +61,7 @@ class AnswerPipeline:
         self._retriever = retriever
         self._assessor = assessor
         self._decoder = decoder
+        self._num_passages = num_passages
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         """Events from `RunStarted` to `Completed` or `Failed`; closing early stops the model.
@@ -130,14 +135,16 @@ class AnswerPipeline:
         self, question: Question, collection: CollectionRow
     ) -> tuple[list[ScoredChunk], dict[int, PassageRow]]:
         """Ranked chunks and their rows; a chunk deleted in between is in neither."""
-        found = await self._retriever.search(Query(question.text, collection.id))
+        limit = self._num_passages + NUM_RUNNERS_UP
+        found = await self._retriever.search(Query(question.text, collection.id, limit))
         passages = await self._chunks.passages([scored.chunk_id for scored in found])
         rows = {row.chunk_id: row for row in passages}
         return [scored for scored in found if scored.chunk_id in rows], rows
 
     def _assess(self, scored: Sequence[ScoredChunk], rows: Mapping[int, PassageRow]) -> Assessment:
         evidence = [convert.to_evidence(item, rows[item.chunk_id]) for item in scored]
-        return self._assessor.assess(evidence)
+        posteriors = {row.source_id: convert.to_posterior(row) for row in rows.values()}
+        return self._assessor.assess(evidence, posteriors, self._num_passages)
 
     def _fill_prompt(
         self, question: Question, assessment: Assessment, rows: Mapping[int, PassageRow]

@@ -1,10 +1,10 @@
 """What the read path needs of the engines and of the decoder (app/decoder/service.py)."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from app.decoder.types import DecodeEvent, DecodeRequest
-from reliability.types import Assessment, Evidence
+from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
 
 
@@ -15,7 +15,9 @@ class Retriever(Protocol):
 
 
 class Assessor(Protocol):
-    def assess(self, evidence: Sequence[Evidence]) -> Assessment:
+    def assess(
+        self, evidence: Sequence[Evidence], posteriors: Mapping[int, BetaPosterior], limit: int
+    ) -> Assessment:
         """Which evidence is kept, in prompt order, and each source's weight."""
         ...
 

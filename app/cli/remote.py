@@ -34,6 +34,10 @@ class Client:
     async def get(self, path: str, **params: str | int) -> JsonObject:
         return _body(await self._send("GET", path, params=params))
 
+    async def readiness(self) -> JsonObject:
+        """The answer of /readyz, which is no error where something is not ready."""
+        return _body(await self._request("GET", "/readyz"))
+
     async def post(self, path: str, body: JsonObject) -> JsonObject:
         return _body(await self._send("POST", path, json=body))
 
@@ -72,13 +76,16 @@ class Client:
             raise self._unreachable(error) from error
 
     async def _send(self, method: str, path: str, **options: object) -> httpx2.Response:
-        try:
-            response = await self._http.request(method, path, **options)  # type: ignore[arg-type]
-        except httpx2.TransportError as error:
-            raise self._unreachable(error) from error
+        response = await self._request(method, path, **options)
         if response.is_error:
             _raise(response)
         return response
+
+    async def _request(self, method: str, path: str, **options: object) -> httpx2.Response:
+        try:
+            return await self._http.request(method, path, **options)  # type: ignore[arg-type]
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from error
 
     def _unreachable(self, error: httpx2.TransportError) -> ServerError:
         reason = str(error) or type(error).__name__

@@ -3,27 +3,17 @@
 Every expected error ends here, as one line and exit code 2.
 """
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from app.cli.output import print_error
 from app.errors import LarderError
+from kvstore.errors import KVStoreError
 from retrieval.errors import RetrievalError
-
-
-class ErrorLineGroup(TyperGroup):
-    """A traceback is for what nobody expected; the rest is one line."""
-
-    def invoke(self, ctx: typer.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except (LarderError, RetrievalError) as error:
-            print_error(str(error))
-            raise typer.Exit(2) from None
 
 
 class Reuse(StrEnum):
@@ -34,7 +24,6 @@ class Reuse(StrEnum):
 
 app = typer.Typer(
     name="larder",
-    cls=ErrorLineGroup,
     help="Answers over your documents, without ever prefilling the same passage twice.",
     no_args_is_help=True,
     add_completion=False,
@@ -141,4 +130,9 @@ def collections_ls(as_json: JsonOption = False) -> None:
 
 
 def main() -> None:
-    app()
+    """A traceback is for what nobody expected; the rest is one line."""
+    try:
+        app()
+    except (LarderError, RetrievalError, KVStoreError) as error:
+        print_error(str(error))
+        sys.exit(2)

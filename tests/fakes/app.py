@@ -11,36 +11,18 @@ import pytest
 import uvicorn
 
 from app import bootstrap
-from app.bootstrap import Container, Models, Progress, Search, Storage, open_container
+from app.bootstrap import Models, Progress, Storage, open_container
 from app.cli.http_server import PrivateHttpServer
 from app.db.datadir import DataDir
 from app.decoder.service import DecoderService
 from app.main import create_app
 from app.settings import Settings, load_settings
 from tests.fakes.decoder import FakeDecoder
-from tests.fakes.search import (
-    HashEmbedder,
-    KeepFirst,
-    Vectors,
-    WordRetriever,
-    parse_plain,
-    split_paragraphs,
-)
+from tests.fakes.embedder import WordEmbedder
 
 
 def make_settings(data_dir: Path, **values: object) -> Settings:
     return load_settings(data_dir=data_dir, **values)
-
-
-def fake_search(settings: Settings, storage: Storage, models: Models) -> Search:
-    return Search(
-        parse=parse_plain,
-        split=split_paragraphs,
-        indexes=Vectors(),
-        retriever=WordRetriever(storage.words, 8),
-        assessor=KeepFirst(settings.passages),
-        gate=asyncio.Lock(),
-    )
 
 
 def use_fakes(monkeypatch: pytest.MonkeyPatch, decoder: FakeDecoder) -> None:
@@ -51,10 +33,9 @@ def use_fakes(monkeypatch: pytest.MonkeyPatch, decoder: FakeDecoder) -> None:
         settings: Settings, storage: Storage, data_dir: DataDir, progress: Progress
     ) -> AsyncIterator[Models]:
         progress("loading fakes")
-        yield Models(cast(DecoderService, decoder), HashEmbedder())
+        yield Models(cast(DecoderService, decoder), WordEmbedder())
 
     monkeypatch.setattr(bootstrap, "open_models", open_fakes)
-    monkeypatch.setattr(bootstrap, "build_search", fake_search)
 
 
 @contextmanager
@@ -82,9 +63,3 @@ def live_server(settings: Settings) -> Iterator[str]:
         for server in servers:
             server.should_exit = True
         thread.join(30)
-
-
-@asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[tuple[Container, object]]:
-    async with open_container(settings, lambda _: None) as container:
-        yield container, create_app(container)

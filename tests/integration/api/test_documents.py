@@ -32,7 +32,7 @@ async def test_a_document_is_accepted_and_becomes_ready(
     document = (await client.get(f"/api/v1/documents/{document['id']}")).json()
     assert document["state"] == "ready"
     assert document["title"] == "Kiln Lane pool"
-    assert document["chunks"] == document["chunks_embedded"] == document["chunks_cached"] == 3
+    assert document["chunks"] == document["chunks_embedded"] == document["chunks_cached"] == 1
     assert set(document) == {
         "id",
         "collection_id",
