@@ -10,7 +10,7 @@ export function unitOffset(text: string, points: number): number {
 
 /** Markdown as it should be read aloud: without its signs. */
 export const spokenText = (markdown: string) =>
-  markdown.replaceAll(/^\s*([-*+]|#+|>)\s+/gm, "").replaceAll(/[*`|]+|__|~~/g, "");
+  markdown.replaceAll(/^[ \t]*([-*+]|#+|>)\s+/gm, "").replaceAll(/[*`|]+|__|~~/g, "");
 
 export interface Marked {
   before: string;

@@ -56,7 +56,12 @@ export function ChatPage({ control }: { control: ChatControl }) {
               </div>
             )}
             {chat.turns.length === 0 ? (
-              <Welcome collections={error ? [] : collections} collection={picked} onAsk={onAsk} />
+              <Welcome
+                collections={collections}
+                collection={picked}
+                failed={error !== null}
+                onAsk={onAsk}
+              />
             ) : (
               <div className="pt-4">
                 <h1 className="sr-only">Chat</h1>

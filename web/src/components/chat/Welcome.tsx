@@ -6,13 +6,14 @@ import { plural } from "../../lib/format";
 interface Props {
   collections: Collection[] | null;
   collection: Collection | null;
+  failed: boolean; // the collections could not be loaded; the page says so elsewhere
   onAsk: (question: string) => void;
 }
 
 const LINK = "font-medium text-accent underline underline-offset-2";
 
-function Hint({ collections, collection }: Omit<Props, "onAsk">) {
-  if (collections === null) return <>Looking for your collections…</>;
+function Hint({ collections, collection, failed }: Omit<Props, "onAsk">) {
+  if (collections === null) return failed ? null : <>Looking for your collections…</>;
   if (collections.length === 0) {
     return (
       <>
@@ -36,7 +37,7 @@ function Hint({ collections, collection }: Omit<Props, "onAsk">) {
   );
 }
 
-export function Welcome({ collections, collection, onAsk }: Props) {
+export function Welcome({ collections, collection, failed, onAsk }: Props) {
   const examples = collection ? examplesFor(collection.name) : [];
   return (
     <div className="m-auto w-full max-w-2xl py-8">
@@ -48,7 +49,7 @@ export function Welcome({ collections, collection, onAsk }: Props) {
         give them.
       </p>
       <p className="mt-3 text-sm text-muted">
-        <Hint collections={collections} collection={collection} />
+        <Hint collections={collections} collection={collection} failed={failed} />
       </p>
       {examples.length > 0 && (
         <ul aria-label="Example questions" className="mt-6 grid gap-2.5 sm:grid-cols-3">
