@@ -52,17 +52,18 @@ def running_server(settings: Settings) -> str | None:
 async def serve_privately(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
     with tempfile.TemporaryDirectory(prefix="larder-") as folder:
         socket = str(Path(folder) / "socket")
-        ready = asyncio.Event()
         config = uvicorn.Config(app, uds=socket, log_config=None, lifespan="off", access_log=False)
+        ready = asyncio.Event()
         server = PrivateHttpServer(config, ready.set)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve())  # a failure to start ends the waiting below
+        running = asyncio.create_task(server.serve())
+        running.add_done_callback(lambda _: ready.set())  # a failure to start ends the waiting
+        try:
             await ready.wait()
-            try:
-                transport = httpx2.AsyncHTTPTransport(uds=socket)
-                async with httpx2.AsyncClient(
-                    base_url=HERE, transport=transport, timeout=TIMEOUT
-                ) as http:
-                    yield http
-            finally:
-                server.should_exit = True
+            transport = httpx2.AsyncHTTPTransport(uds=socket)
+            async with httpx2.AsyncClient(
+                base_url=HERE, transport=transport, timeout=TIMEOUT
+            ) as http:
+                yield http
+        finally:
+            server.should_exit = True
+            await running

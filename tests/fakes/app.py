@@ -13,6 +13,7 @@ import uvicorn
 from app import bootstrap
 from app.bootstrap import Models, Progress, Storage, open_container
 from app.cli.http_server import PrivateHttpServer
+from app.cli.serve import listen
 from app.db.datadir import DataDir
 from app.decoder.service import DecoderService
 from app.main import create_app
@@ -41,25 +42,25 @@ def use_fakes(monkeypatch: pytest.MonkeyPatch, decoder: FakeDecoder) -> None:
 @contextmanager
 def live_server(settings: Settings) -> Iterator[str]:
     """The application behind a real uvicorn on a free port, in a thread of its own: its URL."""
+    listener = listen(settings.model_copy(update={"port": 0}))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ready = threading.Event()
     servers: list[PrivateHttpServer] = []
-    urls: list[str] = []
 
     async def run() -> None:
-        async with open_container(settings, lambda _: None) as container:
-            config = uvicorn.Config(create_app(container), port=0, log_config=None, lifespan="off")
+        async with open_container(settings, lambda _: None, url) as container:
+            config = uvicorn.Config(create_app(container), log_config=None, lifespan="off")
             server = PrivateHttpServer(config, ready.set)
             servers.append(server)
-            await server.serve()
+            await server.serve([listener])
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     try:
         assert ready.wait(30)
-        port = servers[0].servers[0].sockets[0].getsockname()[1]
-        urls.append(f"http://127.0.0.1:{port}")
-        yield urls[0]
+        yield url
     finally:
         for server in servers:
             server.should_exit = True
         thread.join(30)
+        listener.close()
