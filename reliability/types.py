@@ -12,7 +12,9 @@ class BetaPosterior:
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha < float("inf") and 0 < self.beta < float("inf")):
-            raise ValueError(f"Beta parameters must be positive and finite: {self.alpha}, {self.beta}")
+            raise ValueError(
+                f"Beta parameters must be positive and finite: {self.alpha}, {self.beta}"
+            )
 
     @property
     def mean(self) -> float:

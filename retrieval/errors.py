@@ -5,7 +5,8 @@ RetrievalError
 │   ├── UnsupportedMedia    a format nobody here reads (or a binary file)
 │   ├── EncryptedDocument   a password is needed
 │   └── EmptyDocument       nothing to read in it
-└── IndexMismatch           an index was built by another embedder
+├── IndexMismatch           vectors do not fit the index they are meant for
+└── EmbedderMissing         the embedding model is not there or is not the expected one
 """
 
 
@@ -33,3 +34,7 @@ class EmptyDocument(ParseError):
 
 class IndexMismatch(RetrievalError):
     code = "index_mismatch"
+
+
+class EmbedderMissing(RetrievalError):
+    code = "embedder_missing"

@@ -1,6 +1,5 @@
 """The headings of a document as a tree of sections. Knows no tokens."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from retrieval.parsing.markdown import heading_text
@@ -15,11 +14,6 @@ class Section:
     level: int
     body: list[Block] = field(default_factory=list)  # the heading first
     children: list["Section"] = field(default_factory=list)
-
-    def blocks(self) -> Iterator[Block]:
-        yield from self.body
-        for child in self.children:
-            yield from child.blocks()
 
 
 def section_tree(document: Document) -> Section:

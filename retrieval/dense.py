@@ -1,0 +1,129 @@
+"""Vectors of a collection in FAISS: exact inner products, deletions at once.
+
+The database is the truth; this is a copy in memory that is filled at the start. Flat, because an
+exact search over 100,000 vectors takes some 6 ms, and because ids under IVF shift silently after a
+removal. Knows no texts.
+"""
+
+import threading
+from collections.abc import Sequence
+
+import faiss
+import numpy as np
+
+from retrieval.errors import IndexMismatch
+from retrieval.protocols import Float32Array
+
+# Physical removal copies the whole index (10 ms at 100,000), so it waits for this many deletions
+# and for a tenth of the index.
+_MIN_REMOVALS = 256
+
+
+class FlatDenseIndex:
+    """Implements `retrieval.protocols.DenseIndex`.
+
+    One lock for all: FAISS moves its memory when it grows, so a search may not run beside an add.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension = dimension
+        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+        self._ids: set[int] = set()
+        self._tombstones: set[int] = set()
+        self._dead: faiss.IDSelector | None = None  # the tombstones, for FAISS
+        self._alive: faiss.IDSelector | None = None  # everything else; None: all
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
+        """All or nothing. An id that is in the index already is refused."""
+        new = self._checked(chunk_ids, vectors)
+        if not new:
+            return
+        with self._lock:
+            if known := new & self._ids:
+                raise IndexMismatch(f"chunk {min(known)} is in the index already")
+            if new & self._tombstones:
+                self._compact()
+            ids = np.asarray(chunk_ids, np.int64)
+            self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids)
+            self._ids |= new
+
+    def remove(self, chunk_ids: Sequence[int]) -> None:
+        """Ids that are not in the index are passed over, so removing twice is fine."""
+        with self._lock:
+            gone = self._ids.intersection(chunk_ids)
+            self._ids -= gone
+            self._tombstones |= gone
+            if gone:
+                self._hide_tombstones()
+            if len(self._tombstones) >= max(_MIN_REMOVALS, self._index.ntotal // 10):
+                self._compact()
+
+    def search(self, vector: Float32Array, limit: int) -> list[tuple[int, float]]:
+        if vector.shape != (self._dimension,):
+            raise IndexMismatch(f"vector has shape {vector.shape}, not ({self._dimension},)")
+        with self._lock:
+            num_results = min(limit, len(self._ids))
+            if num_results < 1:
+                return []
+            options = faiss.SearchParameters()
+            options.sel = self._alive
+            row = np.ascontiguousarray(vector[None], np.float32)
+            scores, ids = self._index.search(row, num_results, params=options)
+        found = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
+        return [(chunk_id, score) for chunk_id, score in found if chunk_id >= 0]
+
+    def _checked(self, chunk_ids: Sequence[int], vectors: Float32Array) -> set[int]:
+        if vectors.shape != (len(chunk_ids), self._dimension):
+            raise IndexMismatch(
+                f"vectors have shape {vectors.shape}, not ({len(chunk_ids)}, {self._dimension}); "
+                "they were made by another embedder"
+            )
+        new = set(chunk_ids)
+        if len(new) < len(chunk_ids):
+            raise IndexMismatch("a chunk is given twice")
+        if new and min(new) < 0:
+            raise IndexMismatch(f"chunk ids are never negative: {min(new)}")
+        if not np.isfinite(vectors).all():
+            raise IndexMismatch("vectors hold values that are not finite")
+        return new
+
+    def _hide_tombstones(self) -> None:
+        # FAISS keeps plain pointers from one selector to the next: both stay referenced here.
+        self._dead = faiss.IDSelectorBatch(np.fromiter(self._tombstones, np.int64))
+        self._alive = faiss.IDSelectorNot(self._dead)
+
+    def _compact(self) -> None:
+        if self._dead is not None:
+            self._index.remove_ids(self._dead)
+            self._tombstones.clear()
+            self._dead = self._alive = None
+
+
+class DenseIndexes:
+    """One index per collection, made when first filled. A collection without one is empty."""
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension = dimension
+        self._indexes: dict[int, FlatDenseIndex] = {}
+        self._lock = threading.Lock()
+
+    def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
+        with self._lock:
+            if collection_id not in self._indexes:
+                self._indexes[collection_id] = FlatDenseIndex(self._dimension)
+            index = self._indexes[collection_id]
+        index.add(chunk_ids, vectors)
+
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
+        if index := self._indexes.get(collection_id):
+            index.remove(chunk_ids)
+
+    def search(
+        self, collection_id: int, vector: Float32Array, limit: int
+    ) -> list[tuple[int, float]]:
+        index = self._indexes.get(collection_id)
+        return index.search(vector, limit) if index is not None else []

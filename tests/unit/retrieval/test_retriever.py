@@ -1,0 +1,124 @@
+"""Retriever over fakes of its protocols and a real dense index."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from retrieval.config import RankingConfig
+from retrieval.dense import DenseIndexes
+from retrieval.protocols import Float32Array
+from retrieval.retriever import Retriever
+from retrieval.types import Query
+
+pytestmark = pytest.mark.anyio
+
+
+class AngleEmbedder:
+    """A text's last word is its angle in degrees; any other text stands at a right angle to 0."""
+
+    identity = "angle"
+    dimension = 2
+
+    def encode(self, texts: Sequence[str]) -> Float32Array:
+        last_words = [text.rsplit(" ", 1)[-1] for text in texts]
+        angles = [float(word) if word.isdigit() else 90.0 for word in last_words]
+        radians = np.deg2rad(np.array(angles, np.float32))
+        return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+class ListedWords:
+    """Answers with fixed hits and remembers what it was asked."""
+
+    def __init__(self, hits: Sequence[int] = ()) -> None:
+        self._hits = hits
+        self.asked: list[tuple[str, int, int]] = []
+
+    async def search(self, text: str, collection_id: int, limit: int) -> list[tuple[int, float]]:
+        self.asked.append((text, collection_id, limit))
+        return [(chunk_id, 1.0) for chunk_id in self._hits[:limit]]
+
+
+class FixedWeights:
+    def __init__(self, weights: Mapping[int, float]) -> None:
+        self._weights = weights
+
+    async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
+        return {found: self._weights[found] for found in chunk_ids if found in self._weights}
+
+
+def make(
+    angles: Mapping[int, float], lexical: ListedWords, weights: Mapping[int, float] | None = None
+) -> Retriever:
+    embedder, indexes = AngleEmbedder(), DenseIndexes(2)
+    if angles:
+        indexes.add(1, list(angles), embedder.encode([f"x {angle}" for angle in angles.values()]))
+    neutral = dict.fromkeys(range(200), 0.5)
+    return Retriever(lexical, indexes, embedder, FixedWeights(weights or neutral))
+
+
+async def found(retriever: Retriever, text: str = "harbour 0", limit: int = 8) -> list[int]:
+    return [hit.chunk_id for hit in await retriever.search(Query(text, 1, limit))]
+
+
+async def test_both_searches_are_fused() -> None:
+    hits = await make({1: 0, 2: 30, 3: 60}, ListedWords([2, 9])).search(Query("harbour 0", 1))
+    assert [hit.chunk_id for hit in hits] == [2, 1, 9, 3]
+    best, first, word_only, _ = hits
+    assert (best.lexical_rank, best.dense_rank) == (1, 2)
+    assert best.score == pytest.approx(1 / 61 + 1 / 62)
+    assert best.similarity == pytest.approx(np.cos(np.pi / 6), abs=1e-5)
+    assert (first.lexical_rank, first.dense_rank) == (None, 1)
+    assert (word_only.dense_rank, word_only.similarity) == (None, None)
+
+
+async def test_no_match_is_an_empty_list() -> None:
+    assert await found(make({1: 90, 2: 85}, ListedWords())) == []
+    assert await found(make({}, ListedWords())) == []
+
+
+async def test_far_vectors_are_left_out_but_word_hits_stay() -> None:
+    assert await found(make({1: 0, 2: 85, 3: 89}, ListedWords([3]))) == [3, 1]
+
+
+async def test_function_words_alone_are_not_searched() -> None:
+    lexical = ListedWords([7])
+    retriever = make({1: 0}, lexical)
+    assert await found(retriever, "What is it about?") == []
+    assert lexical.asked == []
+    assert await found(retriever, "What is the harbour about?") == [7]
+    assert lexical.asked == [("harbour", 1, 40)]
+
+
+async def test_limit_and_depth() -> None:
+    lexical = ListedWords(range(100))
+    assert await found(make({}, lexical), limit=12) == list(range(12))
+    assert lexical.asked[0][2] == 48
+
+
+async def test_reliability_reorders_neighbours() -> None:
+    weights = {1: 0.3, 2: 0.8, 3: 0.5}
+    assert await found(make({1: 0, 2: 10, 3: 20}, ListedWords(), weights)) == [2, 3, 1]
+
+
+async def test_reliability_does_not_outweigh_a_match_by_both() -> None:
+    weights = dict.fromkeys(range(200), 0.9) | {1: 0.1}
+    assert (await found(make({1: 0, 2: 1, 3: 2}, ListedWords([1, 9]), weights)))[0] == 1
+
+
+async def test_deleted_chunks_are_left_out() -> None:
+    assert await found(make({1: 0, 2: 10}, ListedWords(), {2: 0.5})) == [2]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"candidates_per_result": 0},
+        {"min_candidates": 0},
+        {"min_similarity": 1.5},
+        {"reliability_exponent": -0.1},
+    ],
+)
+def test_config_is_checked(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"candidate|cosine|exponent"):
+        RankingConfig(**values)  # type: ignore[arg-type]
