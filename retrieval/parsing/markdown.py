@@ -17,7 +17,6 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
 _INDENTED = re.compile(r"(?: {4}|\t)")
-_RULER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t:|-]*)?$")
 _BREAK = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$")
 _FRONT_TITLE = re.compile(r"title[ \t]*:[ \t]*(.+)$", re.IGNORECASE)
 
@@ -56,7 +55,9 @@ def heading_text(source: str) -> str:
     marks = _HEADING.match(first)
     if marks is None:
         return first.strip()
-    return re.sub(r"[ \t]+#+[ \t]*$", "", first[marks.end() :]).strip()
+    words = first[marks.end() :].strip()
+    opened = words.rstrip("#")
+    return opened.rstrip() if opened[-1:].isspace() else words
 
 
 class _BlockScanner:
@@ -76,7 +77,7 @@ class _BlockScanner:
                 self._emit("code", self._end_of_fence(fence.group(1)))
             elif heading := _HEADING.match(line.text):
                 self._emit("heading", self._at + 1, level=len(heading.group(1)))
-            elif self._is_table():
+            elif self._is_table(self._at):
                 self._emit("table", self._end_while(lambda text: "|" in text))
             elif _ITEM.match(line.text) and not _BREAK.match(line.text):
                 self._emit("list", self._end_of_list())
@@ -105,13 +106,15 @@ class _BlockScanner:
 
     def _starts_block(self, at: int) -> bool:
         text = self._lines[at].text
-        return any(pattern.match(text) for pattern in (_FENCE, _HEADING, _ITEM))
+        starts = any(pattern.match(text) for pattern in (_FENCE, _HEADING, _ITEM))
+        return starts or self._is_table(at)
 
-    def _is_table(self) -> bool:
-        if self._at + 1 >= len(self._lines) or "|" not in self._lines[self._at].text:
+    def _is_table(self, at: int) -> bool:
+        """A line with a bar above a line of bars and dashes."""
+        if at + 1 >= len(self._lines) or "|" not in self._lines[at].text:
             return False
-        ruler = self._lines[self._at + 1].text
-        return "-" in ruler and bool(_RULER.match(ruler))
+        ruler = self._lines[at + 1].text
+        return "|" in ruler and "-" in ruler and not ruler.strip(" \t|:-")
 
     def _end_while(self, belongs: Callable[[str], bool]) -> int:
         end = self._at + 1

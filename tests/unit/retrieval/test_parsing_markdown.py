@@ -3,6 +3,7 @@
 import pytest
 
 from retrieval.errors import EmptyDocument
+from retrieval.parsing.markdown import heading_text
 from retrieval.parsing.registry import parse
 from retrieval.types import Document
 
@@ -88,6 +89,27 @@ def test_list_ends_at_blank_line_before_other_text() -> None:
 
 def test_list_at_the_end_of_the_text() -> None:
     assert [b.kind for b in md("- a\n\n").blocks] == ["list"]
+
+
+def test_table_right_below_a_paragraph() -> None:
+    kinds = [b.kind for b in md("Fees:\n| a | b |\n|---|---|\n| 1 | 2 |\n").blocks]
+    assert kinds == ["paragraph", "table"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [("## A b ##", "A b"), ("# C#", "C#"), ("#", ""), ("# ##", "##"), ("Words\n===", "Words")],
+)
+def test_heading_text(heading: str, words: str) -> None:
+    assert heading_text(heading) == words
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["|" + " " * 300_000 + "-x", "# a" + " " * 300_000 + "x", "-" * 300_000 + "x", "- " * 200_000],
+)
+def test_no_line_takes_longer_than_its_length(line: str) -> None:
+    assert len(md(f"a | b\n{line}\nend").blocks) >= 1
 
 
 def test_front_matter_alone_is_empty() -> None:
