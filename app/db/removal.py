@@ -44,10 +44,14 @@ class Removal:
             # Rewrites the word index without the words of deleted rows, which it would keep for
             # now: 0.3 s at 10,000 chunks.
             await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('optimize')"))
-        await self._database.checkpoint()
+        await self.scrub()
         return DeletedDocument(
             document_id, document.collection_id, tuple(chunk_ids.all()), token_ids
         )
+
+    async def scrub(self) -> None:
+        """Take deleted text out of the write-ahead log too; at start, what a crash left there."""
+        await self._database.checkpoint()
 
     async def pending_purges(self) -> Sequence[PurgeRow]:
         """What the KV store has still to forget, less what a newer chunk needs again."""

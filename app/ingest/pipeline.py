@@ -108,7 +108,7 @@ class IngestPipeline:
         parts = self._parts
         await self._count_attempt(row.id)
         body = await parts.documents.body(row.id)
-        document = await asyncio.to_thread(parts.parse, body, row.name)
+        document = await asyncio.to_thread(parts.parse, body, row.name, row.media_type)
         chunks = await asyncio.to_thread(parts.split, document)
         if not chunks:
             raise EmptyDocument("there is no text in it")

@@ -7,7 +7,8 @@ from app.decoder.types import PrecomputeReport, PurgeReport
 from retrieval.protocols import Float32Array, PassageTokenizer
 from retrieval.types import Chunk, Document
 
-Parse = Callable[[bytes, str], Document]  # bytes and file name; raises RetrievalError
+# Bytes, file name and stated media type; raises RetrievalError.
+Parse = Callable[[bytes, str, str | None], Document]
 Split = Callable[[Document], Sequence[Chunk]]
 
 

@@ -28,13 +28,18 @@ class Remover:
         return await asyncio.shield(task)
 
     async def purge_pending(self) -> PurgeReport:
-        """Make the KV store forget what was deleted; also called at start, after a crash."""
+        """Make the KV store forget what was deleted."""
         purges = await self._removal.pending_purges()
         if not purges:
             return PurgeReport(0, 0)
         report = await self._decoder.purge([purge.token_ids for purge in purges])
         await self._removal.mark_purged([purge.id for purge in purges])
         return report
+
+    async def finish_deletes(self) -> PurgeReport:
+        """At start: make up for what a crash cut off."""
+        await self._removal.scrub()
+        return await self.purge_pending()
 
     async def _delete(self, document_id: int) -> DeleteReport:
         async with self._gate:

@@ -37,7 +37,7 @@ class StartupParts:
 async def prepare(parts: StartupParts) -> int:
     """Returns how many vectors were loaded. Call it before the worker starts."""
     await _follow_models(parts)
-    purged = await parts.remover.purge_pending()
+    purged = await parts.remover.finish_deletes()
     if purged.entries:
         log.info("purged %d KV entries of documents deleted before", purged.entries)
     return await _load_vectors(parts)

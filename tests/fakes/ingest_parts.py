@@ -11,7 +11,7 @@ from retrieval.protocols import Float32Array
 from retrieval.types import Chunk, Document
 
 
-def parse_text(data: bytes, name: str) -> Document:
+def parse_text(data: bytes, name: str, media_type: str | None) -> Document:
     if b"\x00" in data:
         raise UnsupportedMedia(f"{name} is a binary file; send text")
     return Document(name, data.decode("utf-8"), "text/plain", ())

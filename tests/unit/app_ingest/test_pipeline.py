@@ -88,7 +88,7 @@ async def test_unreadable_bytes_fail_with_the_reason_and_can_be_tried_again(kitc
     assert (row.state, row.error) == ("failed", "a.txt is a binary file; send text")
     assert (await kitchen.accept(b"\x00\x01")).state == "received"
 
-    def refuse(data: bytes, name: str) -> Document:
+    def refuse(data: bytes, name: str, media_type: str | None) -> Document:
         raise EncryptedDocument(f"{name} needs a password")
 
     row = await kitchen.changed(parse=refuse).pipeline.process(row.id)
@@ -123,7 +123,7 @@ async def test_beyond_the_budget_a_document_is_ready_all_the_same(kitchen) -> No
 
 
 async def test_a_full_disk_is_not_the_documents_fault(kitchen) -> None:
-    def full(data: bytes, name: str) -> Document:
+    def full(data: bytes, name: str, media_type: str | None) -> Document:
         raise StorageFull("no space")
 
     row = await kitchen.accept(FIVE)

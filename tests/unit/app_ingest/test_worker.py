@@ -60,12 +60,12 @@ async def test_a_failed_document_does_not_stop_the_others(kitchen) -> None:
 async def test_a_full_disk_is_waited_out(kitchen) -> None:
     calls = 0
 
-    def parse(data: bytes, name: str) -> Document:
+    def parse(data: bytes, name: str, media_type: str | None) -> Document:
         nonlocal calls
         calls += 1
         if calls < 3:
             raise StorageFull("no space")
-        return parse_text(data, name)
+        return parse_text(data, name, media_type)
 
     row = await kitchen.accept(b"one")
     async with running(kitchen.changed(parse=parse), retry_s=0.01) as worker:
@@ -78,10 +78,10 @@ async def test_stopping_finishes_the_batch_in_hand(kitchen) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def parse(data: bytes, name: str) -> Document:
+    def parse(data: bytes, name: str, media_type: str | None) -> Document:
         loop.call_soon_threadsafe(started.set)
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
-        return parse_text(data, name)
+        return parse_text(data, name, media_type)
 
     row = await kitchen.accept(b"one\ntwo")
     worker = IngestWorker(kitchen.changed(parse=parse).pipeline, kitchen.store.documents)
