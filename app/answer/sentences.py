@@ -12,7 +12,9 @@ _END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*(?=\s+[\"'“‘(\[]*[^\Wa-z_])|
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|Nr|Fig|Sec|vs|cf|approx|e\.g|i\.e|etc|a\.m|p\.m)\.$"
 )
+_MARKER = re.compile(r"\s*(?:[-*•–#>|]|\d{1,3}[.)]\s)")
 _BULLET = re.compile(r"\s*(?:[-*•–#>|]+\s+|\d{1,3}[.)]\s+)*\s*")
+WRAPPED_LINE_LEN = 50
 
 
 class Span(NamedTuple):
@@ -25,7 +27,7 @@ def sentence_spans(text: str) -> list[Span]:
     spans: list[Span] = []
     start = 0
     for match in _END.finditer(text):
-        if match.end() <= start or _ends_in_abbreviation(text, start, match):
+        if match.end() <= start or not _ends_sentence(text, start, match):
             continue
         _add_trimmed(spans, text, start, match.end())
         start = match.end()
@@ -33,10 +35,19 @@ def sentence_spans(text: str) -> list[Span]:
     return spans
 
 
-def _ends_in_abbreviation(text: str, start: int, match: re.Match[str]) -> bool:
+def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
+    if match.group().count("\n") == 1:
+        return not _is_soft_wrap(text, match)
     if "\n" in match.group():
-        return False
-    return _ABBREVIATION.search(text[max(start, match.start() - 10) : match.start()]) is not None
+        return True
+    return _ABBREVIATION.search(text[max(start, match.start() - 10) : match.start()]) is None
+
+
+def _is_soft_wrap(text: str, match: re.Match[str]) -> bool:
+    """A long line followed by plain text goes on there: it was broken for a narrow screen."""
+    line_start = text.rfind("\n", 0, match.start()) + 1
+    is_long = match.start() - line_start >= WRAPPED_LINE_LEN
+    return is_long and _MARKER.match(text, match.end()) is None
 
 
 def _add_trimmed(spans: list[Span], text: str, start: int, end: int) -> None:

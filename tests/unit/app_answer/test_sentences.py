@@ -31,6 +31,14 @@ def test_splitting(text: str, expected: list[str]) -> None:
     assert split(text) == expected
 
 
+def test_a_wrapped_line_goes_on_and_a_short_one_ends() -> None:
+    wrapped = "The council met in the old town hall on Tuesday evening and\napproved the budget."
+    assert split(wrapped) == [wrapped]
+    assert split("Opening hours\nfrom 7 to 9") == ["Opening hours", "from 7 to 9"]
+    long_item = "- " + "word " * 15
+    assert len(split(f"{long_item}\n{long_item}\n| cell |")) == 3
+
+
 @given(st.text(alphabet=st.sampled_from("aB1 .!?\n-*“”)。é,"), max_size=60))
 def test_spans_are_inside_ordered_and_trimmed(text: str) -> None:
     last = 0
