@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvstore.errors import InvalidReuse
+from kvstore.types import Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class ReuseConfig:
 
     policy: str = "question"
     ratio: float = 0.05
+    encodings: tuple[Encoding, ...] = ("primed", "head")  # in order of preference
     floor_tokens: int = 2  # every reused chunk gets at least this many recomputed, if any are
     min_reusable_tokens: int = 64  # below it a partial forward saves less than it costs
     pack_tokens: int = 768  # tokens encoded in one forward; more does not speed two cores up

@@ -27,7 +27,7 @@ class PlainEngine:
         started = time.perf_counter()
         plan = plan_nothing(segments, self._reason)
         cache = DynamicCache(config=self._model.config)
-        logits = self._call([t for s in segments for t in s.token_ids], cache)
+        logits = self._call([t for s in segments for t in s.token_ids], cache, 1)[0]
         reports, tokens = describe(plan, torch.empty(0, dtype=torch.int64))
         report = PrefillReport(
             mode=options.mode,
@@ -38,21 +38,23 @@ class PlainEngine:
             tokens=tokens,
             timings_ms={"prefill": (time.perf_counter() - started) * 1000},
         )
-        return Prefilled(logits, report, lambda token: self._step(token, cache))
+        return Prefilled(logits, report, lambda ids: self._extend(ids, cache))
 
     @torch.inference_mode()
-    def _step(self, token_id: int, cache: DynamicCache) -> torch.Tensor:
-        return self._call([token_id], cache)
+    def _extend(self, token_ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
+        return self._call(token_ids, cache, len(token_ids))
 
-    def _call(self, token_ids: list[int], cache: DynamicCache) -> torch.Tensor:
+    def _call(
+        self, token_ids: Sequence[int], cache: DynamicCache, keep_logits: int
+    ) -> torch.Tensor:
         start = cache.get_seq_length()
         positions = torch.arange(start, start + len(token_ids), device=self._model.device)
         output = self._model(
-            input_ids=torch.tensor([token_ids], device=self._model.device),
+            input_ids=torch.tensor([list(token_ids)], device=self._model.device),
             position_ids=positions[None],
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=keep_logits,
         )
-        logits: torch.Tensor = output.logits[0, -1]
+        logits: torch.Tensor = output.logits[0]
         return logits

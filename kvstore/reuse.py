@@ -44,7 +44,7 @@ class Prefilled:
 
     logits: torch.Tensor  # [V], of the prompt's last row
     report: PrefillReport
-    step: Callable[[int], torch.Tensor]  # append one token; logits [V] of its row
+    extend: Callable[[Sequence[int]], torch.Tensor]  # append tokens; logits [n, V] of their rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,7 @@ class ReuseEngine:
             tokens=result.tokens,
             timings_ms=watch.ms,
         )
-        return Prefilled(
-            result.logits, report, partial(self.runner.forward_next, cache=result.cache)
-        )
+        return Prefilled(result.logits, report, partial(self.runner.append, cache=result.cache))
 
     def prepare(self) -> None:
         """Compute and pin what every prompt begins with: P, then the primers behind it."""

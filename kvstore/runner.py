@@ -3,6 +3,8 @@
 Shapes: N prompt tokens, S computed rows, V vocabulary.
 """
 
+from collections.abc import Sequence
+
 import torch
 from transformers import PreTrainedModel
 
@@ -67,12 +69,13 @@ class ModelRunner:
         self._call(token_ids, positions, cache, mask)
 
     @torch.inference_mode()
-    def forward_next(self, token_id: int, cache: ScatterCache) -> torch.Tensor:
-        """Decode one token at the end of the cache; returns its logits [V]."""
-        rows = torch.tensor([cache.length], device=self.device)
-        cache.expect(rows, cache.length + 1)
-        ids = torch.tensor([token_id], device=self.device)
-        return self._call(ids, rows, cache, mask=None)[0]
+    def append(self, token_ids: Sequence[int], cache: ScatterCache) -> torch.Tensor:
+        """Compute tokens at the end of the cache; returns the logits [n, V] of their rows."""
+        ids = torch.tensor(token_ids, device=self.device)
+        rows = torch.arange(cache.length, cache.length + len(ids), device=self.device)
+        cache.expect(rows, cache.length + len(ids))
+        mask = causal_mask(rows, cache.length, self.dtype) if len(ids) > 1 else None
+        return self._call(ids, rows, cache, mask, keep_logits=len(ids))
 
     def _call(
         self,

@@ -1,6 +1,6 @@
 """The decode loop: from a prefilled prompt to text, token by token. Runs in a worker thread."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -11,7 +11,7 @@ from app.decoder.types import Finished, FinishReason, GenerationParams, TokenTex
 
 def decode(
     logits: torch.Tensor,
-    step: Callable[[int], torch.Tensor],
+    extend: Callable[[Sequence[int]], torch.Tensor],
     tokenizer: TextTokenizer,
     params: GenerationParams,
     end_ids: frozenset[int],
@@ -19,7 +19,7 @@ def decode(
 ) -> Iterator[TokenText | Finished]:
     """Yield text as it becomes final, then Finished.
 
-    `logits` [V] are of the prompt's last row; `step` appends a token and returns the next ones.
+    `logits` [V] are of the prompt's last row; `extend` appends tokens and returns theirs [n, V].
     """
     sampler, text = Sampler(params), StopText(Detokenizer(tokenizer), params.stop)
     generated = 0
@@ -39,7 +39,7 @@ def decode(
             reason = "stop"
             break
         if generated < params.max_tokens:
-            logits = step(token)
+            logits = extend([token])[-1]
     if piece := text.flush():
         yield TokenText(piece)
     yield Finished(reason, generated)

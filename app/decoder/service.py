@@ -210,7 +210,7 @@ class DecoderService:
         )
         yield from decode(
             prefilled.logits,
-            prefilled.step,
+            prefilled.extend,
             self._template.tokenizer,
             request.params,
             self._loaded.end_ids,

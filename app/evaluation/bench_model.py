@@ -1,0 +1,49 @@
+"""A decoder and a throw-away store for evaluations and benchmarks; no database, no server."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from app.decoder.load import choose_dtype, end_ids_of, read_model, resolve_model
+from app.decoder.template import PromptTemplate
+from app.decoder.tokenizer import TextTokenizer
+from app.settings import Settings
+from kvstore.config import ReuseConfig
+from kvstore.disk_tier import DiskTier
+from kvstore.memory_index import MemoryIndex
+from kvstore.ram_tier import RamTier
+from kvstore.reuse import ReuseEngine
+from kvstore.runner import ModelRunner
+from kvstore.store import KVStore
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One loaded model with a store of its own. `end_ids` end an answer."""
+
+    runner: ModelRunner
+    template: PromptTemplate
+    store: KVStore
+    end_ids: frozenset[int]
+
+    def engine(self, config: ReuseConfig) -> ReuseEngine:
+        """An engine over the shared store. Chunk reuse is what is measured, so it is allowed."""
+        engine = ReuseEngine(self.runner, self.store, self.template.frame, config)
+        engine.refusal = None
+        return engine
+
+
+@contextmanager
+def open_bench(settings: Settings, *, dtype: str, ram_bytes: int) -> Iterator[Bench]:
+    torch.set_num_threads(settings.num_threads)
+    directory, _ = resolve_model(settings)
+    model = read_model(directory, choose_dtype(dtype))
+    template = PromptTemplate.load(directory, TextTokenizer(directory))
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
+        disk = DiskTier(Path(folder), 10**11, MemoryIndex())
+        store = KVStore(RamTier(ram_bytes), disk, "bench", "bench")
+        yield Bench(ModelRunner(model), template, store, end_ids_of(model, directory))

@@ -1,0 +1,131 @@
+"""`larder eval` and `larder bench`: every figure comes from one of these commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from app.errors import InvalidValue
+from app.evaluation.report import print_figures
+from app.settings import load_settings
+
+eval_app = typer.Typer(help="Measure quality on evaluation sets.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+POLICIES = "none,question,value_deviation,seam,random,all"
+GIB = 2**30
+
+
+@eval_app.command("reuse")
+def eval_reuse(
+    dataset: Annotated[Path, typer.Option(help="The evaluation set.")],
+    file_format: Annotated[str, typer.Option("--format", help="squad")] = "squad",
+    questions: Annotated[int, typer.Option(min=1)] = 40,
+    passages: Annotated[int, typer.Option(min=1, help="Passages in a prompt.")] = 5,
+    policies: Annotated[str, typer.Option(help="Comma-separated.")] = POLICIES,
+    ratios: Annotated[str, typer.Option(help="Comma-separated.")] = "0.05,0.15",
+    answer_tokens: Annotated[int, typer.Option(min=1)] = 16,
+    dtype: str = "float32",
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Drift and F1 of reuse against the full prefill, policy by policy and ratio by ratio."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.datasets import load_cases
+    from app.evaluation.reuse_quality import ReuseEvaluation, make_arms, summarise
+
+    cases = load_cases(dataset, file_format, questions, passages=passages, seed=seed)
+    arms = make_arms(policies.split(","), numbers(ratios))
+    settings = load_settings()
+    with (
+        open_bench(settings, dtype=dtype, ram_bytes=GIB) as bench,
+        Progress(console=Console(stderr=True)) as bar,
+    ):
+        task = bar.add_task("questions", total=len(cases))
+        evaluation = ReuseEvaluation(bench, answer_tokens)
+        outcomes = evaluation.run(cases, arms, lambda: bar.advance(task))
+    asked = {
+        "dataset": dataset.name,
+        "questions": len(cases),
+        "passages": passages,
+        "dtype": dtype,
+        "model": settings.model,
+        "answer_tokens": answer_tokens,
+        "seed": seed,
+    }
+    print_figures(asked, summarise(outcomes), as_json=as_json)
+
+
+@bench_app.command("ttft")
+def bench_ttft_command(
+    chunks: Annotated[int, typer.Option(min=1)] = 8,
+    chunk_tokens: Annotated[int, typer.Option(min=8)] = 220,
+    requests: Annotated[int, typer.Option(min=1)] = 20,
+    policy: str = "question",
+    ratios: Annotated[str, typer.Option(help="Comma-separated.")] = "0,0.05,0.15",
+    dtypes: Annotated[str, typer.Option(help="Comma-separated.")] = "float32,bfloat16",
+    as_json: Json = False,
+) -> None:
+    """First-token time of `off`, `exact` and `auto` on the same prompts, warm store."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.ttft import bench_ttft, make_arms
+
+    rows: list[dict[str, object]] = []
+    arms = make_arms(policy, numbers(ratios))
+    names = dtypes.split(",")
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("prompts", total=requests * len(names))
+        for name in names:
+            with open_bench(load_settings(), dtype=name, ram_bytes=4 * GIB) as bench:
+                rows += bench_ttft(
+                    bench,
+                    arms,
+                    chunks=chunks,
+                    chunk_tokens=chunk_tokens,
+                    requests=requests,
+                    progress=lambda: bar.advance(task),
+                )
+    print_figures(
+        {"chunks": chunks, "chunk_tokens": chunk_tokens, "requests": requests},
+        rows,
+        as_json=as_json,
+    )
+
+
+@bench_app.command("decode")
+def bench_decode_command(
+    context: Annotated[int, typer.Option(min=1)] = 2048,
+    tokens: Annotated[int, typer.Option(min=1)] = 32,
+    repeats: Annotated[int, typer.Option(min=1)] = 5,
+    dtypes: Annotated[str, typer.Option(help="Comma-separated.")] = "float32,bfloat16",
+    as_json: Json = False,
+) -> None:
+    """Decode speed in tokens a second, beside stock transformers on the same weights."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.decode_speed import bench_decode
+
+    rows: list[dict[str, object]] = []
+    names = dtypes.split(",")
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("runs", total=2 * repeats * len(names))
+        for name in names:
+            with open_bench(load_settings(), dtype=name, ram_bytes=0) as bench:
+                rows += bench_decode(
+                    bench,
+                    context=context,
+                    tokens=tokens,
+                    repeats=repeats,
+                    progress=lambda: bar.advance(task),
+                )
+    print_figures({"tokens": tokens, "repeats": repeats}, rows, as_json=as_json)
+
+
+def numbers(text: str) -> list[float]:
+    """Comma-separated numbers. Raises InvalidValue with the part that is none."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InvalidValue(f"expected numbers separated by commas, got {text!r}") from error

@@ -1,0 +1,185 @@
+"""How far reuse moves the model: drift from the full prefill, policy by policy (kv_reuse.md 5.11).
+
+Every arm sees the same token list. Drift is measured teacher-forced on the full prefill's own
+greedy answer; F1 compares each arm's own answer with the gold answers. All arms are paired.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from app.evaluation.bench_model import Bench
+from app.evaluation.datasets import QuestionCase
+from app.evaluation.statistics import bootstrap, token_f1
+from kvstore.config import ReuseConfig
+from kvstore.reuse import Prefilled, ReuseEngine
+from kvstore.types import Encoding, ReuseOptions, Segment
+
+ENCODINGS: tuple[Encoding, ...] = ("primed", "head")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    encoding: Encoding
+    policy: str
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One arm on one question."""
+
+    kl: float  # mean over the answer's tokens, nats
+    top1_agreement: float
+    f1: float
+    recomputed_share: float  # of the stored tokens that are not exact
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The full prefill: its greedy answer and the distributions along it [answer tokens, V]."""
+
+    answer: tuple[int, ...]
+    log_probs: torch.Tensor
+
+
+def make_arms(policies: Sequence[str], ratios: Sequence[float]) -> list[Arm]:
+    """`none` and `all` once per encoding, every other policy at every ratio between."""
+    arms = []
+    for encoding in ENCODINGS:
+        for policy in policies:
+            fixed = {"none": [0.0], "all": [1.0]}.get(policy)
+            arms += [Arm(encoding, policy, ratio) for ratio in fixed or ratios]
+    return arms
+
+
+class ReuseEvaluation:
+    def __init__(self, bench: Bench, answer_tokens: int) -> None:
+        self._bench = bench
+        self._answer_tokens = answer_tokens
+        self._engines: dict[Encoding, ReuseEngine] = {
+            encoding: bench.engine(ReuseConfig(encodings=(encoding,))) for encoding in ENCODINGS
+        }
+
+    def run(
+        self, cases: Sequence[QuestionCase], arms: Sequence[Arm], progress: Callable[[], None]
+    ) -> dict[Arm, list[Outcome]]:
+        """Outcomes per arm in the order of `cases`; `progress` is called after each case."""
+        outcomes: dict[Arm, list[Outcome]] = {arm: [] for arm in arms}
+        for number, case in enumerate(cases):
+            segments = self._segments(case)
+            self._store(segments)
+            reference = self._reference(segments)
+            for arm in arms:
+                outcomes[arm].append(self._measure(arm, segments, reference, case, number))
+            progress()
+        return outcomes
+
+    def _segments(self, case: QuestionCase) -> list[Segment]:
+        template = self._bench.template
+        passages = (template.encode_passage(p.label, p.text) for p in case.passages)
+        return [
+            Segment("prefix", template.frame.prefix),
+            *(Segment("chunk", ids) for ids in passages),
+            Segment("question", template.encode_question(case.question)),
+        ]
+
+    def _store(self, segments: Sequence[Segment]) -> None:
+        engine = self._engines["primed"]
+        engine.prepare()
+        for _ in engine.precompute([s.token_ids for s in segments if s.kind == "chunk"]):
+            pass
+
+    def _reference(self, segments: Sequence[Segment]) -> Reference:
+        prefilled = self._prefill(self._engines["primed"], segments, ReuseOptions(mode="off"))
+        answer, rows = [], []
+        for token, logits in self._greedy(prefilled):
+            answer.append(token)
+            rows.append(logits)
+        return Reference(tuple(answer), torch.stack(rows).double().log_softmax(-1))
+
+    def _measure(
+        self,
+        arm: Arm,
+        segments: Sequence[Segment],
+        reference: Reference,
+        case: QuestionCase,
+        seed: int,
+    ) -> Outcome:
+        options = ReuseOptions(mode="auto", policy=arm.policy, ratio=arm.ratio)
+        prefilled = self._prefill(self._engines[arm.encoding], segments, options, seed)
+        log_probs = self._follow(prefilled, reference.answer).double().log_softmax(-1)
+        kl = (reference.log_probs.exp() * (reference.log_probs - log_probs)).sum(-1)
+        agrees = log_probs.argmax(-1) == reference.log_probs.argmax(-1)
+        answer = reference.answer
+        if not bool(agrees.all()):  # otherwise its own greedy answer is the reference's
+            again = self._prefill(self._engines[arm.encoding], segments, options, seed)
+            answer = tuple(token for token, _ in self._greedy(again))
+        tokens = prefilled.report.tokens
+        stored = tokens.reused + tokens.recomputed
+        return Outcome(
+            kl=float(kl.mean()),
+            top1_agreement=float(agrees.double().mean()),
+            f1=token_f1(self._text(answer), case.answers),
+            recomputed_share=tokens.recomputed / stored if stored else 0.0,
+        )
+
+    def _prefill(
+        self,
+        engine: ReuseEngine,
+        segments: Sequence[Segment],
+        options: ReuseOptions,
+        seed: int = 0,
+    ) -> Prefilled:
+        capacity = sum(len(s.token_ids) for s in segments) + self._answer_tokens
+        return engine.prefill(segments, options, capacity=capacity, seed=seed)
+
+    def _greedy(self, prefilled: Prefilled) -> Iterator[tuple[int, torch.Tensor]]:
+        """(token, logits it was chosen from), the end token included."""
+        logits = prefilled.logits
+        for position in range(self._answer_tokens):
+            token = int(logits.argmax())
+            yield token, logits
+            if token in self._bench.end_ids or position + 1 == self._answer_tokens:
+                return
+            logits = prefilled.extend([token])[-1]
+
+    def _follow(self, prefilled: Prefilled, answer: Sequence[int]) -> torch.Tensor:
+        """Logits [len(answer), V] before each token of a given answer."""
+        first = prefilled.logits[None]
+        return torch.cat([first, prefilled.extend(answer[:-1])]) if len(answer) > 1 else first
+
+    def _text(self, answer: Sequence[int]) -> str:
+        kept = [token for token in answer if token not in self._bench.end_ids]
+        return self._bench.template.tokenizer.decode(kept)
+
+
+def summarise(outcomes: dict[Arm, list[Outcome]]) -> list[dict[str, object]]:
+    """One flat row an arm; `vs_random` is the paired difference in KL at the same ratio."""
+    rows = []
+    for arm, results in outcomes.items():
+        kl = bootstrap([r.kl for r in results])
+        row: dict[str, object] = {
+            "policy": arm.policy,
+            "encoding": arm.encoding,
+            "ratio": arm.ratio,
+            "kl_mean": kl.mean,
+            "kl_low": kl.low,
+            "kl_high": kl.high,
+            "top1_agreement": _mean(r.top1_agreement for r in results),
+            "f1": _mean(r.f1 for r in results),
+            "recomputed_share": _mean(r.recomputed_share for r in results),
+            "n": len(results),
+        }
+        control = outcomes.get(Arm(arm.encoding, "random", arm.ratio))
+        if control is not None and arm.policy != "random":
+            difference = bootstrap([a.kl - b.kl for a, b in zip(results, control, strict=True)])
+            row |= {"vs_random": difference.mean, "vs_random_high": difference.high}
+        rows.append(row)
+    return rows
+
+
+def _mean(values: Iterator[float]) -> float:
+    collected = list(values)
+    return sum(collected) / len(collected)

@@ -1,0 +1,103 @@
+"""First-token time of the three modes on the same prompts, warm store (`larder bench ttft`).
+
+Passages are random token ids: time depends on their number, not on what they say.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.evaluation.bench_model import Bench
+from kvstore.config import ReuseConfig
+from kvstore.reuse import ReuseEngine
+from kvstore.types import ReuseOptions, Segment
+
+QUESTION = "What does the second passage say about the first, and where do the two disagree?"
+POOL = 2  # passages in the store per passage in a prompt, so that every prompt is another one
+
+
+@dataclass(frozen=True, slots=True)
+class TtftArm:
+    mode: str
+    options: ReuseOptions
+
+
+def make_arms(policy: str, ratios: Sequence[float]) -> list[TtftArm]:
+    arms = [
+        TtftArm("off", ReuseOptions(mode="off")),
+        TtftArm("exact", ReuseOptions(mode="exact")),
+    ]
+    return arms + [
+        TtftArm("auto", ReuseOptions(mode="auto", policy=policy, ratio=ratio)) for ratio in ratios
+    ]
+
+
+def bench_ttft(
+    bench: Bench,
+    arms: Sequence[TtftArm],
+    *,
+    chunks: int,
+    chunk_tokens: int,
+    requests: int,
+    progress: Callable[[], None],
+) -> list[dict[str, object]]:
+    """One row an arm. Modes take turns on every prompt, so drift of the machine hits all alike."""
+    engine = bench.engine(ReuseConfig())
+    prompts = _prompts(bench, chunks, chunk_tokens, requests)
+    _warm(engine, prompts)
+    times: dict[TtftArm, list[float]] = {arm: [] for arm in arms}
+    for prompt in prompts:
+        for arm in arms:
+            times[arm].append(_first_token_ms(engine, prompt, arm.options))
+        progress()
+    slowest = statistics.median(times[arms[0]])
+    return [
+        {
+            "mode": arm.mode,
+            "policy": arm.options.policy if arm.mode == "auto" else None,
+            "ratio": arm.options.ratio,
+            "dtype": str(bench.runner.dtype).removeprefix("torch."),
+            "prompt_tokens": sum(len(s.token_ids) for s in prompts[0]),
+            "ttft_ms_p50": statistics.median(times[arm]),
+            "ttft_ms_p95": sorted(times[arm])[int(0.95 * (len(times[arm]) - 1))],
+            "times_below_off": slowest / statistics.median(times[arm]),
+            "n": len(times[arm]),
+        }
+        for arm in arms
+    ]
+
+
+def _first_token_ms(engine: ReuseEngine, prompt: Sequence[Segment], options: ReuseOptions) -> float:
+    capacity = sum(len(s.token_ids) for s in prompt) + 64
+    started = time.perf_counter()
+    prefilled = engine.prefill(prompt, options, capacity=capacity)
+    int(prefilled.logits.argmax())
+    return (time.perf_counter() - started) * 1000
+
+
+def _prompts(bench: Bench, chunks: int, chunk_tokens: int, count: int) -> list[list[Segment]]:
+    draw = random.Random(0)
+    template = bench.template
+    ids = range(100, template.tokenizer.num_ids - 100)
+    pool = [tuple(draw.choices(ids, k=chunk_tokens)) for _ in range(POOL * chunks)]
+    return [
+        [
+            Segment("prefix", template.frame.prefix),
+            *(Segment("chunk", passage) for passage in draw.sample(pool, chunks)),
+            Segment("question", template.encode_question(QUESTION)),
+        ]
+        for _ in range(count)
+    ]
+
+
+def _warm(engine: ReuseEngine, prompts: Sequence[Sequence[Segment]]) -> None:
+    """Store every passage, read each into RAM once, and run the model once."""
+    engine.prepare()
+    passages = {s.token_ids: s for prompt in prompts for s in prompt if s.kind == "chunk"}
+    for _ in engine.precompute(list(passages)):
+        pass
+    for prompt in prompts:
+        engine.plan(prompt, ReuseOptions())
+    _first_token_ms(engine, prompts[0], ReuseOptions(ratio=0.05))

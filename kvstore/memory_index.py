@@ -1,0 +1,40 @@
+"""An entry index that lives as long as the process: for benchmarks and throw-away stores."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kvstore.protocols import IndexedEntry
+
+
+class MemoryIndex:
+    def __init__(self) -> None:
+        self._rows: dict[str, IndexedEntry] = {}
+
+    def record(
+        self,
+        *,
+        digest: str,
+        identity: str,  # noqa: ARG002
+        content: str,
+        context: str,  # noqa: ARG002
+        num_tokens: int,  # noqa: ARG002
+        num_bytes: int,
+        now: float,
+    ) -> None:
+        self._rows[digest] = IndexedEntry(digest, content, num_bytes, now, uses=0, pinned=False)
+
+    def touch(self, digests: Sequence[str], now: float) -> None:
+        for digest in digests:
+            if row := self._rows.get(digest):
+                self._rows[digest] = replace(row, last_used_at=now, uses=row.uses + 1)
+
+    def forget(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            self._rows.pop(digest, None)
+
+    def pin(self, digest: str, pinned: bool) -> None:
+        if row := self._rows.get(digest):
+            self._rows[digest] = replace(row, pinned=pinned)
+
+    def rows(self) -> Sequence[IndexedEntry]:
+        return list(self._rows.values())

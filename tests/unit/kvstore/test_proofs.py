@@ -1,0 +1,68 @@
+"""P1 to P5 on every family, and that each proof fails when what it proves is broken."""
+
+import pytest
+import torch
+
+import kvstore.attention
+import kvstore.position
+import kvstore.runner
+from kvstore.proofs import prove, prove_all_recomputed, prove_causality, prove_positions
+from kvstore.runner import ModelRunner
+from tests.support.tiny_models import build_runner
+
+
+def test_every_family_passes(runner: ModelRunner) -> None:
+    proofs = prove(runner)
+    assert [proof.name[:2] for proof in proofs] == ["P1", "P2", "P3", "P4", "P5"]
+    assert all(proof.passed for proof in proofs), proofs
+
+
+def test_positions_hold_over_the_whole_context(runner: ModelRunner) -> None:
+    ids = torch.arange(2048) % 500
+    assert prove_positions(runner, ids).passed
+
+
+def test_a_mask_aligned_to_the_bottom_right_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CacheBlend's mask: right only when the recomputed rows are the last ones."""
+
+    def bottom_right(rows: torch.Tensor, num_keys: int, dtype: torch.dtype) -> torch.Tensor:
+        shift = num_keys - len(rows)
+        hidden = torch.arange(num_keys)[None] > torch.arange(len(rows))[:, None] + shift
+        return torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, float("-inf"))[
+            None, None
+        ]
+
+    runner = build_runner("llama")
+    monkeypatch.setattr(kvstore.runner, "causal_mask", bottom_right)
+    assert not prove_causality(runner, torch.arange(96) + 2).passed
+
+
+def test_keys_stored_rotated_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = build_runner("llama")
+    place = kvstore.position.Rotator.place
+
+    def twice(
+        self: kvstore.position.Rotator, keys: torch.Tensor, out: torch.Tensor, start: int
+    ) -> None:
+        place(self, keys, out, start)
+        place(self, out[:, :, start : start + keys.shape[2]].contiguous(), out, start)
+
+    monkeypatch.setattr(kvstore.position.Rotator, "place", twice)
+    assert not prove_positions(runner, torch.arange(64) + 2).passed
+
+
+def test_rows_that_are_not_replaced_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = build_runner("llama")
+    forward = ModelRunner.forward_rows
+
+    def lazy(self: ModelRunner, ids: torch.Tensor, rows: torch.Tensor, cache: object) -> object:
+        return forward(self, ids, rows[-1:], cache)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ModelRunner, "forward_rows", lazy)
+    assert not prove_all_recomputed(runner, torch.arange(64) + 2).passed
+
+
+def test_implicit_causality_against_a_longer_cache_is_refused() -> None:
+    query, key = torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 5, 4)
+    with pytest.raises(ValueError, match="explicit mask"):
+        kvstore.attention.larder_attention(torch.nn.Identity(), query, key, key, None)
