@@ -38,13 +38,23 @@ def cite(answer: str, passages: Sequence[PassageRow]) -> list[Citation]:
     index = _PassageIndex(passages)
     numbers: dict[int, int] = {}
     citations: list[Citation] = []
-    for span in sentence_spans(answer):
-        match = index.best_match(answer[span.start : span.end])
+    spans = sentence_spans(answer)
+    for span in spans:
+        sentence = answer[span.start : span.end]
+        if len(spans) > 1 and _says_little(sentence):
+            continue
+        match = index.best_match(sentence)
         if match is None:
             continue
         number = numbers.setdefault(match.passage.chunk_id, len(numbers) + 1)
         citations.append(_citation(number, span, match))
     return citations
+
+
+def _says_little(sentence: str) -> bool:
+    """One or two words and no number: a heading, or what was cut off at the answer's end."""
+    found = tokens(sentence)
+    return len(found) < 3 and not any(token[0].isdigit() for token in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,11 @@ def test_the_better_placed_passage_wins_a_tie() -> None:
     assert citation.chunk_id == 7
 
 
+def test_fragments_are_not_cited_but_short_answers_are() -> None:
+    assert len(cite("The swimming hall opens at 7:00 on weekdays.\n\nThe hall", PASSAGES)) == 1
+    assert len(cite("Kiln Lane.", PASSAGES)) == 1
+
+
 def test_empty_inputs() -> None:
     assert cite("", PASSAGES) == []
     assert cite("Anything at all.", []) == []
