@@ -61,13 +61,14 @@ export async function streamRun(
     for await (const message of readMessages(reply.body)) {
       const event = decodeEvent(message);
       if (event === null) continue;
-      ended = event.name === "message.completed" || event.name === "error";
+      // Read on to the end: leaving at the last event would look like a cancelled answer there.
+      ended ||= event.name === "message.completed" || event.name === "error";
       onEvent(event);
-      if (ended) return;
     }
   } catch (error) {
     if (isAbort(error) || !(error instanceof TypeError)) throw error;
   }
+  if (ended) return;
   throw new ApiError({
     message: "The connection ended before the answer was complete.",
     code: "connection_lost",

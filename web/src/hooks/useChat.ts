@@ -60,7 +60,6 @@ export function useChat(): ChatControl {
   const stop = useCallback(() => running.current?.abort(), []);
 
   const ask = useCallback(async (asked: Ask) => {
-    running.current?.abort();
     const control = new AbortController();
     running.current = control;
     const key = nextKey.current++;

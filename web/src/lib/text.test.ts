@@ -26,6 +26,13 @@ describe("markSpan", () => {
     expect(markSpan(chunk, { start: 100, end: 103 }, "214 m").marked).toBe("214 m");
   });
 
+  it("lets lines of a fixed width run on and keeps lists", () => {
+    const text = `${"word ".repeat(12)}end\nof it.\n- one\n- two`;
+    const parts = markSpan({ text, start: 0, end: text.length }, { start: 61, end: 66 }, "");
+    expect(parts.before.endsWith("word e")).toBe(true);
+    expect(parts.marked + parts.after).toBe("nd of it.\n- one\n- two");
+  });
+
   it("keeps a span that starts before the passage inside it", () => {
     expect(markSpan(chunk, { start: 90, end: 103 }, "").marked).toBe("The");
   });

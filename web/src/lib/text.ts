@@ -37,5 +37,15 @@ export function markSpan(chunk: Span & { text: string }, cited: Span, quote: str
 }
 
 function cut(text: string, start: number, end: number): Marked {
-  return { before: text.slice(0, start), marked: text.slice(start, end), after: text.slice(end) };
+  const shown = unwrapLines(text);
+  return { before: shown.slice(0, start), marked: shown.slice(start, end), after: shown.slice(end) };
+}
+
+const LONG_LINE = 50; // a shorter one was probably ended on purpose
+
+/** Text broken at a fixed width, running on. Each line end becomes one space, so offsets stay. */
+function unwrapLines(text: string): string {
+  return text.replaceAll(/(.+)\n(?=[\p{L}("'“])/gu, (whole, line: string) =>
+    line.length >= LONG_LINE && !line.startsWith("|") ? `${line} ` : whole,
+  );
 }

@@ -10,13 +10,14 @@ const FINISHES: Record<string, string> = {
   cancelled: "stopped",
 };
 
-function reuseOf(run: RunSummary): string {
-  if (run.tokens === null || run.tokens.prompt === 0) return "–";
+function reuseOf(run: RunSummary): string | null {
+  if (run.tokens === null || run.tokens.prompt === 0) return null;
   const taken = run.tokens.exact_prefix + run.tokens.reused;
-  return `${formatCount(taken)} of ${formatCount(run.tokens.prompt)}`;
+  return `${formatCount(taken)} of ${formatCount(run.tokens.prompt)} tokens reused`;
 }
 
 function Row({ run }: { run: RunSummary }) {
+  const reused = reuseOf(run);
   const finish = run.finish_reason ? (FINISHES[run.finish_reason] ?? run.finish_reason) : "running";
   return (
     <li className="border-t border-line py-2.5 first:border-t-0">
@@ -30,7 +31,7 @@ function Row({ run }: { run: RunSummary }) {
         <span>{formatDateTime(run.created_at)}</span>
         {run.collection && <span>{run.collection}</span>}
         <span>mode {run.mode}</span>
-        <span>{reuseOf(run)} tokens reused</span>
+        {reused && <span>{reused}</span>}
         {run.ttft_ms !== null && <span>first word {formatMs(run.ttft_ms)}</span>}
         <span>{finish}</span>
       </p>

@@ -62,10 +62,10 @@ export function StoreCard({ cache }: { cache: Cache }) {
           ))}
         </ul>
         <dl className="grid grid-cols-2 gap-x-6 gap-y-2 border-t border-line pt-4 text-sm sm:grid-cols-3">
-          {Object.entries(cache.counters).map(([key, count]) => (
+          {Object.entries(COUNTERS).map(([key, name]) => (
             <div key={key}>
-              <dt className="text-xs text-muted">{nameOf(COUNTERS, key)}</dt>
-              <dd className="tabular-nums">{formatCount(count)}</dd>
+              <dt className="text-xs text-muted">{name}</dt>
+              <dd className="tabular-nums">{formatCount(cache.counters[key] ?? 0)}</dd>
             </div>
           ))}
         </dl>

@@ -23,7 +23,8 @@ const encodingOf = (segment: Segment) =>
 function details(segment: Segment): string {
   if (segment.action === "computed") return "";
   const from = tierOf(segment).toLowerCase();
-  return `From ${from}, encoded ${encodingOf(segment)}; ${formatCount(segment.recomputed)} recomputed.`;
+  const how = segment.encoding ? `, encoded ${encodingOf(segment)}` : "";
+  return `From ${from}${how}; ${formatCount(segment.recomputed)} recomputed.`;
 }
 
 function Row({ segment }: { segment: Segment }) {
