@@ -131,6 +131,11 @@ def load_settings(**overrides: object) -> Settings:
         raise InvalidSettings(f"{_config_file()} is not valid TOML: {error}") from error
 
 
+def child_environment(**overrides: str) -> dict[str, str]:
+    """This process's environment with settings replaced, for a Larder process started from here."""
+    return dict(os.environ) | {f"{PREFIX}{name.upper()}": v for name, v in overrides.items()}
+
+
 def _config_file() -> Path:
     named = os.environ.get(f"{PREFIX}CONFIG")
     if named is None:

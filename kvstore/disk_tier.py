@@ -60,7 +60,7 @@ class DiskTier:
                 self._forget([key.digest])
                 return None
             except CorruptEntry:
-                self._put_aside(key.digest)
+                self._put_aside(self._path(key.digest))
                 raise
             known.last_used_at = self._touched[key.digest] = time.time()
             return entry
@@ -154,15 +154,13 @@ class DiskTier:
             self._touched.pop(digest, None)
         self._index.forget(list(digests))
 
-    def _put_aside(self, digest: str) -> None:
-        path = self._path(digest)
-        logger.warning("KV entry %s is damaged and was moved to quarantine", digest[:12])
-        if path.exists():
-            path.replace(self._quarantine / path.name)
+    def _put_aside(self, path: Path) -> None:
+        logger.warning("KV entry %s is damaged and was moved to quarantine", path.name[:12])
+        path.replace(self._quarantine / path.name)
         kept = sorted(self._quarantine.iterdir(), key=lambda p: p.stat().st_mtime)
         for old in kept[:-QUARANTINE_FILES]:
             old.unlink()
-        self._forget([digest])
+        self._forget([path.name.removesuffix(SUFFIX)])
 
     def _recover(self) -> None:
         rows = {row.digest: row for row in self._index.rows()}
@@ -193,7 +191,7 @@ class DiskTier:
                 num_tokens = file.get_slice("token_ids").get_shape()[0]
             key = EntryKey(**{name: metadata[name] for name in KEY_FIELDS})
         except (SafetensorError, OSError, KeyError):
-            self._put_aside(digest)
+            self._put_aside(path)
             return
         stat = path.stat()
         self._add(digest, _File(stat.st_size, stat.st_mtime, pinned=False))

@@ -12,6 +12,7 @@ import typer
 
 from app.cli.output import print_error
 from app.errors import LarderError
+from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
 from retrieval.errors import RetrievalError
 
@@ -33,6 +34,8 @@ sources_app = typer.Typer(help="Who wrote the documents, and how far each is bel
 collections_app = typer.Typer(help="Sets of documents that questions are asked of.")
 app.add_typer(sources_app, name="sources", no_args_is_help=True)
 app.add_typer(collections_app, name="collections", no_args_is_help=True)
+app.add_typer(eval_app, name="eval")
+app.add_typer(bench_app, name="bench")
 
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name or id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

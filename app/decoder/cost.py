@@ -1,6 +1,5 @@
 """What a full prefill costs on this machine: a * N + b * N^2 milliseconds, measured once."""
 
-import statistics
 import time
 from dataclasses import dataclass
 
@@ -22,18 +21,21 @@ class PrefillCost:
 
 
 def measure_prefill_cost(runner: ModelRunner) -> PrefillCost:
-    """Medians of full prefills at two lengths, solved for the two constants (none below zero)."""
-    short, long = (_median_ms(runner, n) for n in LENGTHS)
+    """Best of several full prefills at two lengths, solved for the two constants (none below zero).
+
+    The best, not the median: a busy machine must not make every later saving look larger.
+    """
+    short, long = (_best_ms(runner, n) for n in LENGTHS)
     n, m = LENGTHS
     squared = max(0.0, (long / m - short / n) / (m - n))
     return PrefillCost(max(0.0, long / m - squared * m), squared)
 
 
-def _median_ms(runner: ModelRunner, num_tokens: int) -> float:
+def _best_ms(runner: ModelRunner, num_tokens: int) -> float:
     ids = torch.arange(num_tokens, device=runner.device) % int(runner.model.config.vocab_size)
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
         runner.forward_all(ids, runner.new_cache(num_tokens))
         times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times)
+    return min(times)

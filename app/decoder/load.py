@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from huggingface_hub import snapshot_download
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from app.decoder.cost import PrefillCost
 from app.decoder.gate import GateRecord, Records, pass_gate
@@ -56,6 +57,7 @@ async def load_decoder(
 ) -> DecoderService:
     """Raises ModelMissing, or InvalidReuse when a reuse setting is unknown."""
     find_policy(settings.reuse_policy)
+    disable_progress_bar()
     torch.set_num_threads(settings.num_threads)
     progress("loading the decoder")
     parts = _read(settings)

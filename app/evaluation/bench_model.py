@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from app.decoder.load import choose_dtype, end_ids_of, read_model, resolve_model
 from app.decoder.template import PromptTemplate
@@ -40,6 +41,7 @@ class Bench:
 @contextmanager
 def open_bench(settings: Settings, *, dtype: str, ram_bytes: int) -> Iterator[Bench]:
     torch.set_num_threads(settings.num_threads)
+    disable_progress_bar()
     directory, _ = resolve_model(settings)
     model = read_model(directory, choose_dtype(dtype))
     template = PromptTemplate.load(directory, TextTokenizer(directory))

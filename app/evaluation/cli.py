@@ -1,5 +1,6 @@
 """`larder eval` and `larder bench`: every figure comes from one of these commands."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app.errors import InvalidValue
-from app.evaluation.report import print_figures
 from app.settings import load_settings
 
 eval_app = typer.Typer(help="Measure quality on evaluation sets.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def eval_reuse(
         "answer_tokens": answer_tokens,
         "seed": seed,
     }
-    print_figures(asked, summarise(outcomes), as_json=as_json)
+    show(asked, summarise(outcomes), as_json=as_json)
 
 
 @bench_app.command("ttft")
@@ -88,11 +88,8 @@ def bench_ttft_command(
                     requests=requests,
                     progress=lambda: bar.advance(task),
                 )
-    print_figures(
-        {"chunks": chunks, "chunk_tokens": chunk_tokens, "requests": requests},
-        rows,
-        as_json=as_json,
-    )
+    asked = {"chunks": chunks, "chunk_tokens": chunk_tokens, "requests": requests}
+    show(asked, rows, as_json=as_json)
 
 
 @bench_app.command("decode")
@@ -120,7 +117,26 @@ def bench_decode_command(
                     repeats=repeats,
                     progress=lambda: bar.advance(task),
                 )
-    print_figures({"tokens": tokens, "repeats": repeats}, rows, as_json=as_json)
+    show({"tokens": tokens, "repeats": repeats}, rows, as_json=as_json)
+
+
+@bench_app.command("memory")
+def bench_memory_command(
+    prompt_tokens: Annotated[int, typer.Option(min=256)] = 4096, as_json: Json = False
+) -> None:
+    """Peak memory of a `larder serve` process of its own: idle, and under a long prompt."""
+    from app.evaluation.memory import bench_memory
+
+    rows = bench_memory(load_settings(), prompt_tokens)
+    show({"prompt_tokens": prompt_tokens}, rows, as_json=as_json)
+
+
+def show(
+    settings: Mapping[str, object], rows: Sequence[Mapping[str, object]], *, as_json: bool
+) -> None:
+    from app.evaluation.report import print_figures  # imports torch: not for `--help`
+
+    print_figures(settings, rows, as_json=as_json)
 
 
 def numbers(text: str) -> list[float]:

@@ -1,0 +1,101 @@
+"""Chunks packed into one forward are what each would be alone; families that cannot be served."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+)
+
+from kvstore import reasons
+from kvstore.cache import ScatterCache
+from kvstore.config import ReuseConfig, StoreConfig
+from kvstore.encode import Encoder, pack
+from kvstore.errors import InvalidReuse, UnsupportedModel
+from kvstore.families import KVLayout, check_supported
+from kvstore.plain import PlainEngine
+from kvstore.runner import ModelRunner
+from kvstore.types import ReuseOptions
+from tests.support.tiny_models import SHAPE, draw_ids, ids_of, prompt_of
+
+
+def test_packed_equals_alone(runner: ModelRunner) -> None:
+    segments = [draw_ids(n, n) for n in (5, 17, 1, 30)]
+    alone = Encoder(runner, pack_tokens=1)
+    context = list(alone.encode([], [draw_ids(12, 50)]))
+    together = Encoder(runner, pack_tokens=1000)
+    for one, packed in zip(
+        alone.encode(context, segments), together.encode(context, segments), strict=True
+    ):
+        assert torch.allclose(one.keys, packed.keys, atol=1e-5)
+        assert torch.allclose(one.values, packed.values, atol=1e-5)
+
+
+def test_packs_keep_order_and_limit() -> None:
+    segments = [draw_ids(n, n) for n in (5, 5, 5, 20, 3, 3)]
+    packs = list(pack(segments, 10))
+    assert [s for batch in packs for s in batch] == segments
+    assert [sum(map(len, batch)) for batch in packs] == [10, 5, 20, 6]
+    assert list(pack([], 10)) == []
+
+
+def test_rows_that_do_not_fit_are_refused() -> None:
+    cache = ScatterCache(KVLayout(1, 1, 4), 8, torch.float32, torch.device("cpu"))
+    with pytest.raises(ValueError, match="do not fit"):
+        cache.expect(torch.tensor([8]), 9)
+    with pytest.raises(ValueError, match="do not fit"):
+        cache.expect(torch.tensor([5]), 5)
+
+
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+PARTIAL = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
+UNSUPPORTED: dict[str, tuple[Callable[[], PreTrainedModel], str]] = {
+    "sliding": (lambda: MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=16)), "sliding"),
+    "dynamic": (lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=DYNAMIC)), "dynamic"),
+    "partial": (lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=PARTIAL)), "partial"),
+    "gemma3": (
+        lambda: Gemma3ForCausalLM(
+            Gemma3TextConfig(**SHAPE, sliding_window=16, query_pre_attn_scalar=8)
+        ),
+        "gemma3_text",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_models_that_cannot_be_served_are_named_with_the_reason(name: str) -> None:
+    build, reason = UNSUPPORTED[name]
+    with pytest.raises(UnsupportedModel, match=reason):
+        check_supported(build())
+
+
+@pytest.mark.parametrize("name", ["sliding", "gemma3"])
+def test_they_work_without_chunk_reuse(name: str) -> None:
+    torch.manual_seed(3)
+    model = UNSUPPORTED[name][0]().eval()
+    segments = prompt_of([draw_ids(30, 4)])
+    engine = PlainEngine(model, reasons.MODEL_UNSUPPORTED)
+    result = engine.prefill(segments, ReuseOptions(), capacity=100)
+    answer = [int(result.logits.argmax())]
+    for _ in range(5):
+        answer.append(int(result.extend(answer[-1:])[-1].argmax()))
+    with torch.inference_mode():
+        ids = [*ids_of(segments), *answer[:-1]]
+        plain = model(torch.tensor([ids])).logits[0, -6:].argmax(-1)
+    assert plain.tolist() == answer
+    assert result.report.reason == reasons.MODEL_UNSUPPORTED
+    assert result.report.tokens.fresh == result.report.tokens.prompt
+
+
+def test_settings_are_checked(tmp_path: object) -> None:
+    with pytest.raises(InvalidReuse, match="between 0 and 1"):
+        ReuseConfig(ratio=2.0)
+    with pytest.raises(ValueError, match="zero or more"):
+        StoreConfig(tmp_path, disk_bytes=-1)  # type: ignore[arg-type]
