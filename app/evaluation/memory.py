@@ -25,8 +25,8 @@ def bench_memory(settings: Settings, prompt_tokens: int) -> list[dict[str, objec
     directory, _ = resolve_model(settings)
     question = _text_of(TextTokenizer(directory), prompt_tokens)
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
-        Path(folder, "models").symlink_to(settings.data_dir.absolute() / "models")
-        with _served(folder) as (pid, url):
+        environment = child_environment(data_dir=str(Path(folder, "data")), model=str(directory))
+        with _served(folder, environment) as (pid, url):
             idle = _peak_mib(pid)
             tokens = _ask(url, question)
             tiers = httpx2.get(f"{url}/api/v1/cache").json()["tiers"]
@@ -46,12 +46,11 @@ def _text_of(tokenizer: TextTokenizer, num_tokens: int) -> str:
 
 
 @contextmanager
-def _served(folder: str) -> Iterator[tuple[int, str]]:
+def _served(folder: str, environment: dict[str, str]) -> Iterator[tuple[int, str]]:
     """A server on a free port with one small collection; ended on the way out."""
     document = Path(folder, "mill.txt")
     document.write_text("The old mill stands by the river. " * 30, encoding="utf-8")
     larder = [sys.executable, "-m", "app"]
-    environment = _environment(Path(folder, "data"), Path(folder, "models"))
     ingest = [*larder, "ingest", str(document), "--collection", "bench"]
     subprocess.run(ingest, check=True, env=environment, stdout=subprocess.DEVNULL)
     log = Path(folder, "serve.log")
@@ -64,12 +63,6 @@ def _served(folder: str) -> Iterator[tuple[int, str]]:
         finally:
             server.terminate()
             server.wait(timeout=60)
-
-
-def _environment(data_dir: Path, models: Path) -> dict[str, str]:
-    data_dir.mkdir()
-    (data_dir / "models").symlink_to(models)
-    return child_environment(data_dir=str(data_dir))
 
 
 def _wait_for_url(server: subprocess.Popen[bytes], log: Path) -> str:
