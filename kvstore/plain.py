@@ -38,7 +38,9 @@ class PlainEngine:
             tokens=tokens,
             timings_ms={"prefill": (time.perf_counter() - started) * 1000},
         )
-        return Prefilled(logits, report, lambda ids: self._extend(ids, cache))
+        return Prefilled(
+            logits, report, lambda ids: self._extend(ids, cache), lambda count: cache.crop(-count)
+        )
 
     @torch.inference_mode()
     def _extend(self, token_ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:

@@ -45,6 +45,7 @@ class Prefilled:
     logits: torch.Tensor  # [V], of the prompt's last row
     report: PrefillReport
     extend: Callable[[Sequence[int]], torch.Tensor]  # append tokens; logits [n, V] of their rows
+    drop: Callable[[int], None]  # forget that many of the last rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,9 @@ class ReuseEngine:
             tokens=result.tokens,
             timings_ms=watch.ms,
         )
-        return Prefilled(result.logits, report, partial(self.runner.append, cache=result.cache))
+        extend = partial(self.runner.append, cache=result.cache)
+        drop = partial(self.runner.drop, cache=result.cache)
+        return Prefilled(result.logits, report, extend, drop)
 
     def prepare(self) -> None:
         """Compute and pin what every prompt begins with: P, then the primers behind it."""

@@ -77,6 +77,11 @@ class ModelRunner:
         mask = causal_mask(rows, cache.length, self.dtype) if len(ids) > 1 else None
         return self._call(ids, rows, cache, mask, keep_logits=len(ids))
 
+    @staticmethod
+    def drop(count: int, cache: ScatterCache) -> None:
+        """Forget the last `count` rows of the cache."""
+        cache.expect(cache.rows[:0], cache.length - count)
+
     def _call(
         self,
         token_ids: torch.Tensor,

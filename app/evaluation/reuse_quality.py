@@ -112,10 +112,7 @@ class ReuseEvaluation:
         log_probs = self._follow(prefilled, reference.answer).double().log_softmax(-1)
         kl = (reference.log_probs.exp() * (reference.log_probs - log_probs)).sum(-1)
         agrees = log_probs.argmax(-1) == reference.log_probs.argmax(-1)
-        answer = reference.answer
-        if not bool(agrees.all()):  # otherwise its own greedy answer is the reference's
-            again = self._prefill(self._engines[arm.encoding], segments, options, seed)
-            answer = tuple(token for token, _ in self._greedy(again))
+        answer = self._own_answer(prefilled, reference.answer, log_probs)
         tokens = prefilled.report.tokens
         stored = tokens.reused + tokens.recomputed
         return Outcome(
@@ -124,6 +121,22 @@ class ReuseEvaluation:
             f1=token_f1(self._text(answer), case.answers),
             recomputed_share=tokens.recomputed / stored if stored else 0.0,
         )
+
+    def _own_answer(
+        self, prefilled: Prefilled, reference: Sequence[int], log_probs: torch.Tensor
+    ) -> list[int]:
+        """The arm's greedy answer: the reference's up to where the two part, then its own."""
+        greedy = log_probs.argmax(-1).tolist()
+        same = 0
+        while same < len(reference) and greedy[same] == reference[same]:
+            same += 1
+        if same == len(reference):
+            return list(reference)
+        prefilled.drop(len(reference) - 1 - same)
+        answer = [*reference[:same], greedy[same]]
+        while len(answer) < self._answer_tokens and answer[-1] not in self._bench.end_ids:
+            answer.append(int(prefilled.extend(answer[-1:])[-1].argmax()))
+        return answer
 
     def _prefill(
         self,
