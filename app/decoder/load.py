@@ -64,7 +64,8 @@ async def load_decoder(
     try:
         check_supported(parts.model)
     except UnsupportedModel as error:
-        return _plain_service(parts, str(error))
+        store = build_store(settings, entries, secret, identity="none")
+        return _plain_service(parts, store, str(error))
     return await _reusing_service(parts, settings, entries, records, secret, progress)
 
 
@@ -143,11 +144,11 @@ def end_ids_of(model: PreTrainedModel, directory: Path) -> frozenset[int]:
     return frozenset(found)
 
 
-def _plain_service(parts: _Parts, reason: str) -> DecoderService:
+def _plain_service(parts: _Parts, store: KVStore, reason: str) -> DecoderService:
     logger.warning("%s is served without chunk reuse: %s", parts.name, reason)
     engine = PlainEngine(parts.model, reasons.MODEL_UNSUPPORTED)
     status = ChunkReuseStatus(False, f"{reasons.MODEL_UNSUPPORTED}: {reason}")
-    return DecoderService(_loaded(parts), engine, status, PrefillCost(0.0, 0.0))
+    return DecoderService(_loaded(parts), engine, store, status, PrefillCost(0.0, 0.0))
 
 
 async def _reusing_service(
@@ -162,31 +163,25 @@ async def _reusing_service(
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
     record = await pass_gate(runner, identity, records)
-    engine = build_engine(runner, parts.template, settings, entries, secret, identity)
+    store = build_store(settings, entries, secret, identity)
+    config = ReuseConfig(policy=settings.reuse_policy, ratio=settings.reuse_ratio)
+    engine = ReuseEngine(runner, store, parts.template.frame, config)
     if record.proven:
         engine.refusal = None
     progress("computing the fixed prefix")
     engine.prepare()
-    return DecoderService(_loaded(parts), engine, _status(record), record.cost)
+    return DecoderService(_loaded(parts), engine, store, _status(record), record.cost)
 
 
-def build_engine(
-    runner: ModelRunner,
-    template: PromptTemplate,
-    settings: Settings,
-    entries: EntryIndex,
-    secret: bytes,
-    identity: str,
-) -> ReuseEngine:
+def build_store(settings: Settings, entries: EntryIndex, secret: bytes, identity: str) -> KVStore:
+    """The store under the data directory, as the model of this identity sees it."""
     config = StoreConfig(settings.data_dir / "kv", settings.kv_disk_bytes, settings.kv_ram_bytes)
-    store = KVStore(
+    return KVStore(
         RamTier(config.ram_bytes),
         DiskTier(config.directory, config.disk_bytes, entries),
         derive_namespace(secret, TENANT, ACL_CLASS),
         identity,
     )
-    reuse = ReuseConfig(policy=settings.reuse_policy, ratio=settings.reuse_ratio)
-    return ReuseEngine(runner, store, template.frame, reuse)
 
 
 def _status(record: GateRecord) -> ChunkReuseStatus:

@@ -26,6 +26,7 @@ from app.decoder.types import (
 from app.errors import QuestionTooLong, ServerBusy
 from kvstore.plain import PlainEngine
 from kvstore.reuse import Precomputed, ReuseEngine
+from kvstore.store import KVStore
 from kvstore.types import Segment, StoreStats
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class DecoderService:
         self,
         loaded: LoadedModel,
         engine: ReuseEngine | PlainEngine,
+        store: KVStore,
         status: ChunkReuseStatus,
         cost: PrefillCost,
     ) -> None:
@@ -56,6 +58,7 @@ class DecoderService:
         self._loaded = loaded
         self._template = loaded.template
         self._engine = engine
+        self._store = store
         self._status = status
         self._cost = cost
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
@@ -140,26 +143,20 @@ class DecoderService:
         )
 
     async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
-        """Remove every stored entry of these chunks from every tier."""
-        engine = self._engine
-        if isinstance(engine, PlainEngine):
-            return PurgeReport(0, 0)
+        """Remove every stored entry of these chunks from every tier, other models' too."""
         loop = asyncio.get_running_loop()
         entries, num_bytes = await loop.run_in_executor(
-            self._worker, engine.store.purge, list(token_ids)
+            self._worker, self._store.purge, list(token_ids)
         )
         return PurgeReport(entries, num_bytes)
 
     def store_stats(self) -> StoreStats:
-        if isinstance(self._engine, PlainEngine):
-            return StoreStats((), {})
-        return self._engine.store.stats()
+        return self._store.stats()
 
     async def close(self) -> None:
         """Wait for the running job, then let go of the worker."""
-        if isinstance(self._engine, ReuseEngine):
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._worker, self._engine.store.flush)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._worker, self._store.flush)
         self._worker.shutdown(wait=True)
 
     def _room_for_passages(self, request: DecodeRequest) -> int:

@@ -45,10 +45,12 @@ class Reference:
 
 
 def make_arms(policies: Sequence[str], ratios: Sequence[float]) -> list[Arm]:
-    """`none` and `all` once per encoding, every other policy at every ratio between."""
+    """`none` once per encoding, `all` once (it reads nothing stored), others at every ratio."""
     arms = []
     for encoding in ENCODINGS:
         for policy in policies:
+            if policy == "all" and encoding != ENCODINGS[0]:
+                continue
             fixed = {"none": [0.0], "all": [1.0]}.get(policy)
             arms += [Arm(encoding, policy, ratio) for ratio in fixed or ratios]
     return arms

@@ -45,7 +45,7 @@ def test_eval_reuse(tiny: Path) -> None:
     command = ["eval", "reuse", "--dataset", str(dataset), "--questions", "3", "--passages", "3"]
     document = figures(*command, "--ratios", "0.2", "--answer-tokens", "6")
     rows = {(r["policy"], r["encoding"]): r for r in document["rows"]}  # type: ignore[attr-defined]
-    assert len(rows) == 12
+    assert len(rows) == 11
     for (policy, _), row in rows.items():
         assert row["n"] == 3
         assert row["kl_low"] <= row["kl_mean"] <= row["kl_high"]
