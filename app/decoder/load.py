@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
@@ -109,7 +110,7 @@ def _read(settings: Settings) -> _Parts:
     try:
         model = read_model(directory, choose_dtype(settings.dtype))
         template = PromptTemplate.load(directory, TextTokenizer(directory))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelMissing(f"the model in {directory} cannot be read: {error}") from error
     return _Parts(model, directory, name, template)
 

@@ -5,6 +5,7 @@ the same for every prompt. The template is rendered once around markers and cut 
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,7 +63,11 @@ class PromptTemplate:
         path = model_dir / "chat_template.jinja"
         if not path.exists():
             return cls(tokenizer, f"{INSTRUCTIONS}\n\n{OPENING}", "\nAnswer:")
-        rendered = _render(path.read_text(encoding="utf-8"))
+        try:
+            rendered = _render(path.read_text(encoding="utf-8"), _special_tokens(model_dir))
+        except jinja2.TemplateError as error:
+            reason = f"the chat template in {model_dir.name} cannot be used: {error}"
+            raise ModelMissing(reason) from error
         if rendered.count(MARK) != 1:
             raise ModelMissing(f"the chat template in {model_dir.name} does not show user messages")
         head, tail = rendered.split(MARK)
@@ -97,13 +102,26 @@ class PromptTemplate:
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
 
-def _render(template: str) -> str:
+def _special_tokens(model_dir: Path) -> dict[str, str]:
+    """`bos_token` and `eos_token` as templates spell them; models such as Llama begin with one."""
+    path = model_dir / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found = {}
+    for name in ("bos_token", "eos_token"):
+        token = config.get(name) or ""
+        found[name] = token["content"] if isinstance(token, dict) else token
+    return found
+
+
+def _render(template: str, special_tokens: dict[str, str]) -> str:
     """The template around one user message; models without a system role get it in the message."""
 
     def refuse(message: str) -> str:
         raise jinja2.TemplateError(message)
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
     environment.globals["raise_exception"] = refuse
     compiled = environment.from_string(template)
     user = f"{OPENING}{MARK}"
@@ -112,7 +130,7 @@ def _render(template: str) -> str:
         {"role": "user", "content": user},
     ]
     alone = [{"role": "user", "content": f"{INSTRUCTIONS}\n\n{user}"}]
-    variables = {"add_generation_prompt": True, "bos_token": "", "eos_token": ""}
+    variables = {"add_generation_prompt": True, **special_tokens}
     try:
         rendered = compiled.render(messages=system, **variables)
         if INSTRUCTIONS in rendered:

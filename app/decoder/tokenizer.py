@@ -19,8 +19,10 @@ class TextTokenizer:
         path = model_dir / "tokenizer.json"
         if not path.exists():
             raise ModelMissing(f"{model_dir} has no tokenizer.json; a fast tokenizer is needed")
-        self._markup = Tokenizer.from_file(str(path))
-        self._plain = Tokenizer.from_file(str(path))
+        try:
+            self._markup, self._plain = (Tokenizer.from_file(str(path)) for _ in range(2))
+        except Exception as error:  # the library raises nothing narrower
+            raise ModelMissing(f"{path} cannot be read: {error}") from error
         self._plain.encode_special_tokens = True
         for tokenizer in (self._markup, self._plain):
             tokenizer.no_truncation()
