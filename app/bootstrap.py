@@ -16,7 +16,6 @@ from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
-from app.db.entries import EntryRows
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
 from app.db.removal import Removal
@@ -131,6 +130,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
 async def open_models(
     settings: Settings, storage: Storage, data_dir: DataDir, progress: Progress
 ) -> AsyncIterator[Models]:
+    from app.db.entries import EntryRows
     from app.decoder.load import load_decoder
     from retrieval.embedding import load_embedder
 

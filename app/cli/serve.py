@@ -12,7 +12,6 @@ from app.cli.http_server import HttpServer
 from app.cli.output import print_note
 from app.errors import PortInUse
 from app.log import set_up_logging
-from app.main import create_app
 from app.settings import Settings, load_settings
 
 # Answers that are being written are broken off after this, and stored as cancelled.
@@ -31,6 +30,9 @@ def run_serve(host: str | None, port: int | None) -> None:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
+    # Here and not above: importing torch takes seconds, a taken port is to be told at once.
+    from app.main import create_app
+
     url = settings.model_copy(update={"port": listener.getsockname()[1]}).url
     async with open_container(settings, print_note, url) as container:
         config = uvicorn.Config(

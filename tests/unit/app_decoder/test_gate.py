@@ -2,7 +2,6 @@
 
 import pytest
 
-
 from app.decoder import cost, gate
 from app.decoder.cost import PrefillCost, measure_prefill_cost
 from app.decoder.gate import GateRecord, pass_gate
