@@ -8,7 +8,7 @@ they contain: a token weighs by how rare it is among the passages, a number twic
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -142,7 +142,15 @@ def _best_in_passage(
         single, quote = pair, pair_quote
     if quote is None or single < THRESHOLD:
         return None
+    if not _shares_a_number(weights, tokens(passage.text[quote.start : quote.end])):
+        return None
     return _Match(passage, quote, single)
+
+
+def _shares_a_number(wanted: Iterable[str], present: frozenset[str]) -> bool:
+    """False where the answer names numbers and the quote none of them: it says something else."""
+    numbers = {token for token in wanted if token[0].isdigit()}
+    return not numbers or bool(numbers & present)
 
 
 def _covered(weights: dict[str, float], present: frozenset[str]) -> float:

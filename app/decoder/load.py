@@ -38,6 +38,7 @@ from kvstore.store import KVStore
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN = PrefillCost(0.0, 0.0)  # nothing is saved, so nothing is compared
 TENANT, ACL_CLASS = "default", "default"  # one of each until accounts exist
 
 
@@ -149,7 +150,7 @@ def _plain_service(parts: _Parts, store: KVStore, reason: str) -> DecoderService
     logger.warning("%s is served without chunk reuse: %s", parts.name, reason)
     engine = PlainEngine(parts.model, reasons.MODEL_UNSUPPORTED)
     status = ChunkReuseStatus(False, f"{reasons.MODEL_UNSUPPORTED}: {reason}")
-    return DecoderService(_loaded(parts), engine, store, status, PrefillCost(0.0, 0.0))
+    return DecoderService(_loaded(parts, f"plain:{parts.name}"), engine, store, status, UNKNOWN)
 
 
 async def _reusing_service(
@@ -171,7 +172,7 @@ async def _reusing_service(
         engine.refusal = None
     progress("computing the fixed prefix")
     engine.prepare()
-    return DecoderService(_loaded(parts), engine, store, _status(record), record.cost)
+    return DecoderService(_loaded(parts, identity), engine, store, _status(record), record.cost)
 
 
 def build_store(settings: Settings, entries: EntryIndex, secret: bytes, identity: str) -> KVStore:
@@ -193,9 +194,10 @@ def _status(record: GateRecord) -> ChunkReuseStatus:
     return ChunkReuseStatus(False, f"{reasons.MODEL_NOT_PROVEN}: {failed}")
 
 
-def _loaded(parts: _Parts) -> LoadedModel:
+def _loaded(parts: _Parts, identity: str) -> LoadedModel:
     return LoadedModel(
         name=parts.name,
+        identity=identity,
         dtype=str(parts.model.dtype).removeprefix("torch."),
         context_len=int(parts.model.config.max_position_embeddings),
         template=parts.template,

@@ -22,9 +22,9 @@ def decode(
     `logits` [V] are of the prompt's last row; `extend` appends tokens and returns theirs [n, V].
     """
     sampler, text = Sampler(params), StopText(Detokenizer(tokenizer), params.stop)
-    generated = 0
+    tokens: list[int] = []
     reason: FinishReason = "length"
-    while generated < params.max_tokens:
+    while len(tokens) < params.max_tokens:
         if is_cancelled():
             reason = "cancelled"
             break
@@ -32,17 +32,30 @@ def decode(
         if token in end_ids:
             reason = "stop"
             break
-        generated += 1
+        tokens.append(token)
         if piece := text.push(token):
             yield TokenText(piece)
-        if text.stopped:
+        if text.stopped or repeats(tokens):
             reason = "stop"
             break
-        if generated < params.max_tokens:
+        if len(tokens) < params.max_tokens:
             logits = extend([token])[-1]
     if piece := text.flush():
         yield TokenText(piece)
-    yield Finished(reason, generated)
+    yield Finished(reason, len(tokens))
+
+
+def repeats(tokens: Sequence[int]) -> bool:
+    """Whether the end repeats itself: a small model that will not stop.
+
+    A sentence (12 to 60 tokens) said twice in a row, or 4 to 11 tokens three times; shorter runs
+    occur in tables and numbers.
+    """
+    return any(
+        tokens[-size:] * (times - 1) == tokens[-times * size : -size]
+        for size in range(4, 61)
+        if len(tokens) >= (times := 3 if size < 12 else 2) * size
+    )
 
 
 class StopText:

@@ -37,6 +37,7 @@ MAX_WAITING = 32  # questions in line; more are refused instead of timing out on
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     name: str
+    identity: str  # digest under which KV is stored (kvstore.keys)
     dtype: str
     context_len: int
     template: PromptTemplate
@@ -53,6 +54,7 @@ class DecoderService:
         cost: PrefillCost,
     ) -> None:
         self.name = loaded.name
+        self.identity = loaded.identity
         self.dtype = loaded.dtype
         self.context_len = loaded.context_len
         self._loaded = loaded

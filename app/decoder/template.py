@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -59,12 +60,13 @@ class PromptTemplate:
 
     @classmethod
     def load(cls, model_dir: Path, tokenizer: TextTokenizer) -> "PromptTemplate":
-        """From `chat_template.jinja` in the model folder; a base model gets a plain layout."""
-        path = model_dir / "chat_template.jinja"
-        if not path.exists():
+        """From the model folder's chat template; a base model, without one, gets a plain layout."""
+        config = _tokenizer_config(model_dir)
+        template = _find_template(model_dir, config)
+        if template is None:
             return cls(tokenizer, f"{INSTRUCTIONS}\n\n{OPENING}", "\nAnswer:")
         try:
-            rendered = _render(path.read_text(encoding="utf-8"), _special_tokens(model_dir))
+            rendered = _render(template, _special_tokens(config))
         except jinja2.TemplateError as error:
             reason = f"the chat template in {model_dir.name} cannot be used: {error}"
             raise ModelMissing(reason) from error
@@ -102,10 +104,26 @@ class PromptTemplate:
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
 
-def _special_tokens(model_dir: Path) -> dict[str, str]:
-    """`bos_token` and `eos_token` as templates spell them; models such as Llama begin with one."""
+def _tokenizer_config(model_dir: Path) -> dict[str, Any]:
     path = model_dir / "tokenizer_config.json"
-    config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return config
+
+
+def _find_template(model_dir: Path, config: dict[str, Any]) -> str | None:
+    """A file of its own, or (older folders) a field of the tokenizer's configuration, where several
+    may be listed by name."""
+    path = model_dir / "chat_template.jinja"
+    if path.exists():
+        return path.read_text(encoding="utf-8")
+    template = config.get("chat_template")
+    if isinstance(template, list):
+        template = {item["name"]: item["template"] for item in template}.get("default")
+    return template
+
+
+def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
+    """`bos_token` and `eos_token` as templates spell them; models such as Llama begin with one."""
     found = {}
     for name in ("bos_token", "eos_token"):
         token = config.get(name) or ""

@@ -17,7 +17,9 @@ class Decoder(PassageTokenizer, Protocol):
     def name(self) -> str: ...
 
     @property
-    def dtype(self) -> str: ...
+    def identity(self) -> str:
+        """Digest under which its KV is stored; another one finds nothing of it."""
+        ...
 
     async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
         """Compute and store the KV of passages that are not stored yet."""

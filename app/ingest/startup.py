@@ -52,9 +52,9 @@ async def _follow_models(parts: StartupParts) -> None:
 
 
 def decoder_stamp(decoder: Decoder) -> str:
-    """Changes with the decoder, its number format, its tokenizer and its passage template."""
+    """Changes with the decoder's weights, number format, tokenizer and prompt template."""
     probe = tokens.pack(decoder.encode_passage(PROBE_LABEL, PROBE_TEXT))
-    return hashlib.sha256(f"{decoder.name}\n{decoder.dtype}\n".encode() + probe).hexdigest()
+    return hashlib.sha256(f"{decoder.name}\n{decoder.identity}\n".encode() + probe).hexdigest()
 
 
 async def _load_vectors(parts: StartupParts) -> int:

@@ -76,7 +76,7 @@ class PassageStore:
     """A decoder that only remembers which passages it has, up to a budget."""
 
     name = "fake"
-    dtype = "float32"
+    identity = "fake"
 
     def __init__(self, budget: int = 1_000_000, stored: set[tuple[int, ...]] | None = None) -> None:
         self.budget = budget

@@ -60,6 +60,12 @@ def test_a_number_decides_between_similar_sentences() -> None:
     assert citation.quote == "At weekends it opens at 9:30."
 
 
+def test_a_number_that_the_passage_does_not_have_is_not_cited() -> None:
+    tower = passage(1, "The clock tower of Millbrook is 31 metres high and stands by the mill.")
+    assert not cite("The clock tower of Millbrook is 12,910 feet high.", [tower])
+    assert cite("The clock tower of Millbrook is 31 metres high.", [tower])
+
+
 def test_thousands_separators_do_not_matter() -> None:
     (citation,) = cite("The bridge got 1250000 euros from the council.", PASSAGES)
     assert citation.chunk_id == 3

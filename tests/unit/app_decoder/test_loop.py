@@ -62,6 +62,22 @@ def test_until_the_longest_answer_without_a_forward_for_nothing(tokenizer: TextT
     assert script.calls == 2
 
 
+@pytest.mark.parametrize(
+    ("unit", "times"),
+    [("The mill has one wheel. ", 2), ("yes. ", 3)],
+)
+def test_until_it_repeats_itself(tokenizer: TextTokenizer, unit: str, times: int) -> None:
+    """One token a byte here: a sentence twice, a few tokens three times."""
+    text, finished, _ = run(tokenizer, "So: " + unit * 9, GenerationParams())
+    assert text.count(unit.strip()) == times
+    assert finished.reason == "stop"
+
+
+def test_tables_and_numbers_do_not_count_as_repetition(tokenizer: TextTokenizer) -> None:
+    said = "a | 1 | 1 | b\n000 and 11 11; the east mill and the east bank."
+    assert run(tokenizer, said, GenerationParams())[0] == said
+
+
 def test_until_cancelled(tokenizer: TextTokenizer) -> None:
     answers = iter([False, False, True])
     text, finished, _ = run(tokenizer, "Two", GenerationParams(), lambda: next(answers))

@@ -1,5 +1,6 @@
 """The prompt contract: what stands in P, what never does, and what changes its version."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,17 @@ def test_a_base_model_gets_a_plain_layout(tmp_path: Path) -> None:
     loaded = load(tmp_path / "model", None)
     assert loaded.head == f"{INSTRUCTIONS}\n\nPassages:\n\n"
     assert loaded.tail == "\nAnswer:"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_older_folders_keep_the_template_in_the_configuration(tmp_path: Path, named: bool) -> None:
+    save_tiny_model(tmp_path, template=None)
+    listed = [{"name": "tool_use", "template": ""}, {"name": "default", "template": CHAT_TEMPLATE}]
+    config = {"chat_template": listed if named else CHAT_TEMPLATE}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    loaded = PromptTemplate.load(tmp_path, TextTokenizer(tmp_path))
+    assert loaded.head.startswith("<|im_start|>system")
+    assert loaded.tail.endswith("assistant\n")
 
 
 @pytest.mark.parametrize("text", ["Hello.", CHAT_TEMPLATE * 2])

@@ -93,13 +93,13 @@ async def test_other_models_mean_work_again(kitchen) -> None:
     assert len(other.indexes.ids(row.collection_id)) == 3
 
 
-def test_the_stamp_follows_name_type_and_tokens() -> None:
+def test_the_stamp_follows_identity_and_tokens() -> None:
     class Other(PassageStore):
         def encode_passage(self, label: str, text: str) -> tuple[int, ...]:
             return (1, *text.encode())
 
     class Half(PassageStore):
-        dtype = "bfloat16"
+        identity = "half"
 
     stamps = {decoder_stamp(decoder) for decoder in (PassageStore(), Other(), Half())}
     assert len(stamps) == 3

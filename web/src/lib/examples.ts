@@ -1,14 +1,10 @@
-/** First questions for the two demo collections. */
+/** First questions for the two demo collections: such as the bundled small model can answer. */
 
 const EXAMPLES: Record<string, readonly string[]> = {
-  "larder-docs": [
-    "What does reuse mode exact do?",
-    "Where are KV caches kept?",
-    "How is a source's reliability used?",
-  ],
+  "larder-docs": ["What does reuse mode exact do?"],
   millbrook: [
     "How long is the Millbrook bridge?",
-    "When did the bridge open?",
+    "How many people live in Millbrook?",
     "Who designed the bridge?",
   ],
 };
