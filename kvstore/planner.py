@@ -160,7 +160,9 @@ def _finish(planned: list[PlannedSegment], exact_only: str | None, min_tokens: i
     if stored == 0:
         return PrefillPlan(tuple(planned), reasons.NOTHING_STORED)
     if stored < min_tokens:
-        return PrefillPlan(
-            tuple(_computed(s, reasons.TOO_SHORT) for s in planned), reasons.TOO_SHORT
-        )
+        # what was missing or damaged keeps saying so
+        given_up = [
+            s if s.action == "computed" else _computed(s, reasons.TOO_SHORT) for s in planned
+        ]
+        return PrefillPlan(tuple(given_up), reasons.TOO_SHORT)
     return PrefillPlan(tuple(planned), exact_only or reasons.REUSE)
