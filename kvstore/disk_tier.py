@@ -152,7 +152,10 @@ class DiskTier:
             gone = self._files.pop(digest, None)
             self._num_bytes -= gone.num_bytes if gone else 0
             self._touched.pop(digest, None)
-        self._index.forget(list(digests))
+        try:
+            self._index.forget(list(digests))
+        except Exception as error:  # a full database, say: the files decide, and a start compares
+            logger.warning("the entry index still lists %d lost entries: %s", len(digests), error)
 
     def _put_aside(self, path: Path) -> None:
         logger.warning("KV entry %s is damaged and was moved to quarantine", path.name[:12])

@@ -120,6 +120,22 @@ class ReuseEngine:
             else:
                 yield plain
 
+    def repair(self, segments: Sequence[Segment], report: PrefillReport) -> int:
+        """Encode again what was found damaged while `segments` were prefilled; returns how many.
+
+        Only damage: an entry that is merely missing may belong to a document deleted meanwhile.
+        """
+        damaged = [
+            segment
+            for segment, told in zip(segments, report.segments, strict=True)
+            if told.reason == reasons.CORRUPT
+        ]
+        if damaged:
+            self.prepare()
+            for _ in self.precompute([s.token_ids for s in damaged if s.kind == "chunk"]):
+                pass
+        return len(damaged)
+
     def _encode_missing(
         self,
         batch: Sequence[TokenIds],

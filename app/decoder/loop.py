@@ -45,7 +45,7 @@ def decode(
     yield Finished(reason, len(tokens))
 
 
-def repeats(tokens: Sequence[int]) -> bool:
+def repeats(tokens: list[int]) -> bool:
     """Whether the end repeats itself: a small model that will not stop.
 
     A sentence (12 to 60 tokens) said twice in a row, or 4 to 11 tokens three times; shorter runs

@@ -215,3 +215,5 @@ class DecoderService:
             self._loaded.end_ids,
             cancelled.is_set,
         )
+        if isinstance(self._engine, ReuseEngine):
+            self._engine.repair(segments, prefilled.report)

@@ -2,6 +2,7 @@
 
 import hashlib
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 import torch
@@ -198,6 +199,20 @@ def test_a_model_that_is_not_proven_gets_exact_reuse_only(
     assert report.reason == reasons.MODEL_NOT_PROVEN
     assert report.tokens.reused == report.tokens.recomputed == 0
     assert report.tokens.exact_prefix > 0
+
+
+def test_what_was_damaged_is_encoded_again(
+    engine: ReuseEngine, tmp_path: Path, chunks: list[tuple[int, ...]], segments: list[Segment]
+) -> None:
+    store_all(engine, chunks)
+    for path in (tmp_path / "kv").rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-9])
+    damaged = prefill(engine, segments, ReuseOptions()).report
+    assert reasons.CORRUPT in {s.reason for s in damaged.segments}
+    assert engine.repair(segments, damaged) > 0
+    assert engine.repair(segments, prefill(engine, segments, ReuseOptions()).report) == 0
+    whole = prefill(engine, segments, ReuseOptions()).report
+    assert whole.tokens.fresh == len(segments[-1].token_ids)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,20 @@ def test_damage_is_a_miss_and_a_quarantine(tmp_path: Path, disk: DiskTier) -> No
     assert store.lookup(entry.token_ids, CONTEXT).entry is not None
 
 
+def test_a_full_index_does_not_stop_a_lookup(
+    tmp_path: Path, disk: DiskTier, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    entry = make_entry(1)
+    disk.put(entry)
+    file_of(tmp_path, entry).unlink()
+    monkeypatch.setattr(index, "forget", full)
+    assert disk.get(entry.key) is None
+    assert disk.stats().bytes == 0
+
+
 def test_quarantine_does_not_grow_without_bound(tmp_path: Path, disk: DiskTier) -> None:
     for seed in range(12):
         entry = make_entry(seed)
