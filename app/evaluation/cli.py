@@ -27,7 +27,7 @@ def eval_reuse(
     passages: Annotated[int, typer.Option(min=1, help="Passages in a prompt.")] = 5,
     policies: Annotated[str, typer.Option(help="Comma-separated.")] = POLICIES,
     ratios: Annotated[str, typer.Option(help="Comma-separated.")] = "0.05,0.15",
-    answer_tokens: Annotated[int, typer.Option(min=1)] = 16,
+    answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 48,
     dtype: str = "float32",
     seed: int = 0,
     as_json: Json = False,

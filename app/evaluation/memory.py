@@ -21,19 +21,23 @@ WORDS = "the river carries sand past the old mill and turns slowly toward the se
 
 
 def bench_memory(settings: Settings, prompt_tokens: int) -> list[dict[str, object]]:
-    """Rows `idle` and `prompt`: highest resident memory so far, and bytes per tier afterwards."""
+    """Highest resident memory so far: `idle`, `warm` after one short question (which reads the
+    mapped weights for the first time) and after the long `prompt`, with bytes per tier."""
     directory, _ = resolve_model(settings)
     question = _text_of(TextTokenizer(directory), prompt_tokens)
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
         environment = child_environment(data_dir=str(Path(folder, "data")), model=str(directory))
         with _served(folder, environment) as (pid, url):
             idle = _peak_mib(pid)
+            _ask(url, "Where does the old mill stand?")
+            warm = _peak_mib(pid)
             tokens = _ask(url, question)
             tiers = httpx2.get(f"{url}/api/v1/cache").json()["tiers"]
             busy = _peak_mib(pid)
     return [
         {"state": "idle", "peak_mib": idle},
-        {"state": "prompt", "prompt_tokens": tokens, "peak_mib": busy, "more_mib": busy - idle}
+        {"state": "warm", "peak_mib": warm, "more_mib": warm - idle},
+        {"state": "prompt", "prompt_tokens": tokens, "peak_mib": busy, "more_mib": busy - warm}
         | {f"{tier['name']}_mib": tier["bytes"] / 2**20 for tier in tiers}
         | {f"{tier['name']}_budget_mib": tier["budget_bytes"] / 2**20 for tier in tiers},
     ]
