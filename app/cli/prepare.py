@@ -5,18 +5,22 @@ package), only the model and the database are made.
 """
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
+from app.bootstrap import Storage, open_storage
 from app.cli.connect import connect
 from app.cli.files import InputFile, find_files
 from app.cli.ingest import print_report
 from app.cli.output import print_error, print_note
 from app.cli.remote import Client, JsonObject, items
 from app.cli.upload import UploadReport, find_or_create_collection, number, upload_files
-from app.settings import load_settings
+from app.decoder.packaged import is_converted
+from app.errors import CollectionNotFound
+from app.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).parent.parent.parent
 PAGE_LEN = 200
@@ -57,8 +61,12 @@ def _markdown(folder: Path) -> tuple[InputFile, ...]:
 
 
 async def _prepare(demos: list[Demo]) -> list[UploadReport]:
+    settings = load_settings()
+    if await _is_up_to_date(settings, demos):
+        print_note("The model and the demo collections are ready.")
+        return []
     reports = []
-    async with connect(load_settings(), print_note) as client:
+    async with connect(settings, print_note) as client:
         for demo in demos:
             collection_id = await find_or_create_collection(client, demo.collection)
             before = await _documents(client, collection_id, demo.source)
@@ -68,6 +76,24 @@ async def _prepare(demos: list[Demo]) -> list[UploadReport]:
             reports.append(report)
     print_note("Ready. Start the server with: larder serve")
     return reports
+
+
+async def _is_up_to_date(settings: Settings, demos: list[Demo]) -> bool:
+    """Told from files and tables alone: a second `make run` must not load the models twice."""
+    if settings.model == "packaged" and not is_converted(settings.data_dir / "models"):
+        return False
+    async with open_storage(settings) as storage:
+        return all([await _is_taken_in(storage, demo) for demo in demos])
+
+
+async def _is_taken_in(storage: Storage, demo: Demo) -> bool:
+    try:
+        collection = await storage.collections.find(demo.collection)
+    except CollectionNotFound:
+        return False
+    wanted = {hashlib.sha256(file.path.read_bytes()).hexdigest() for file in demo.files}
+    states = await storage.documents.states(collection.id, demo.source)
+    return states == dict.fromkeys(wanted, "ready")
 
 
 async def _documents(client: Client, collection_id: int, source: str) -> list[JsonObject]:

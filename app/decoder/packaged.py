@@ -28,8 +28,8 @@ def ensure_packaged_model(models_dir: Path) -> Path:
 
     Raises ModelMissing when the package is not installed or its file is not the pinned one.
     """
-    target = models_dir / f"{NAME}-{SHA256[:12]}-{FORMAT}"
-    if (target / "config.json").exists():
+    target = _target(models_dir)
+    if is_converted(models_dir):
         return target
     source = find_packaged_file()
     models_dir.mkdir(parents=True, exist_ok=True)
@@ -41,6 +41,14 @@ def ensure_packaged_model(models_dir: Path) -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return target
+
+
+def is_converted(models_dir: Path) -> bool:
+    return (_target(models_dir) / "config.json").exists()
+
+
+def _target(models_dir: Path) -> Path:
+    return models_dir / f"{NAME}-{SHA256[:12]}-{FORMAT}"
 
 
 def find_packaged_file() -> Path:
