@@ -6,7 +6,16 @@ import sys
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 # These narrate each request or file at INFO; their warnings are still shown.
-CHATTY = ("alembic", "aiosqlite", "filelock", "httpx2", "httpcore2", "sentence_transformers")
+CHATTY = (
+    "alembic",
+    "aiosqlite",
+    "faiss",
+    "filelock",
+    "httpx2",
+    "httpcore2",
+    "sentence_transformers",
+    "uvicorn",
+)
 
 
 class _LarderHandler(logging.StreamHandler):  # type: ignore[type-arg]
