@@ -66,7 +66,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     engine = ReuseEngine(ModelRunner(model), store, template.frame, config)
     engine.refusal = None
     engine.prepare()
-    loaded = LoadedModel("SmolLM2", "float32", 8192, template, end_ids_of(model, folder))
+    ends = end_ids_of(model, folder)
+    loaded = LoadedModel("SmolLM2", "identity", "float32", 8192, template, ends)
     status = ChunkReuseStatus(True, "proven")
     decoder = DecoderService(loaded, engine, store, status, PrefillCost(1.0, 0.0))
     stock = AutoModelForCausalLM.from_pretrained(
