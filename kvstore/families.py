@@ -25,10 +25,6 @@ class KVLayout:
     num_kv_heads: int
     head_dim: int
 
-    @property
-    def values_per_token(self) -> int:
-        return 2 * self.num_layers * self.num_kv_heads * self.head_dim
-
 
 def check_supported(model: PreTrainedModel) -> None:
     """Raise UnsupportedModel with the reason when chunk reuse cannot serve `model`."""

@@ -6,7 +6,6 @@ REUSED_PRIMED = "reused_primed"  # stored behind P and primers, moved to its pla
 REUSED_HEAD = "reused_head"  # stored behind P only, moved to its place
 NOT_STORED = "not_stored"  # no entry in any tier
 CORRUPT = "corrupt"  # the entry was damaged; its file is quarantined
-AFTER_MISS = "after_miss"  # exact reuse ends at the first segment that is not exact
 MODE_OFF = "mode_off"
 MODE_EXACT = "mode_exact"
 TOO_SHORT = "too_short"  # too few tokens to be worth moving
