@@ -4,6 +4,7 @@ Outside text can spell special tokens such as `<|im_end|>`; there they are plain
 document or question can end its own turn and speak as the system.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -66,3 +67,8 @@ class Detokenizer:
             return ""
         self._start, self._emitted = self._emitted, len(self._ids)
         return after[len(before) :]
+
+
+@lru_cache(maxsize=4)
+def load_tokenizer(model_dir: Path) -> TextTokenizer:
+    return TextTokenizer(model_dir)
