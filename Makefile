@@ -49,7 +49,7 @@ check: install-dev
 
 test: install-dev browser
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -q --cov --cov-report=term
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q --durations=15 --cov --cov-report=term
 	@$(MAKE) --no-print-directory test-web
 
 test-web:

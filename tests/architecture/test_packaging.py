@@ -75,7 +75,7 @@ def make_venv(machine: Path) -> subprocess.CompletedProcess[str]:
         env={"PATH": str(machine / "bin"), "HOME": os.environ["HOME"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

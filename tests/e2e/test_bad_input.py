@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 FIFTY_MB = 50 * 2**20
 GOOD = "# Tolls\n\nThe toll on the old bridge was two pfennigs a cart until 1868.\n"
-WAIT_S = 60
+WAIT_S = 300
 
 
 def files() -> dict[str, bytes]:
@@ -66,7 +66,7 @@ def test_a_taken_port_is_told_at_once(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: port {port} on 127.0.0.1 is taken")
     assert len(done.stderr.splitlines()) == 1
-    assert time.monotonic() - started < 30  # no model was loaded, even on a busy machine
+    assert time.monotonic() - started < 60  # no model was loaded, even on a busy machine
     assert not (tmp_path / "data").exists()
 
 

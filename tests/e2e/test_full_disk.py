@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.packaged_model import data_dir_with_model
+from tests.e2e.conftest import NewDataDir
 from tests.support.processes import run_larder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -29,8 +29,10 @@ def write_clock(folder: Path) -> Path:
     return path
 
 
-def test_a_refused_write_leaves_the_document_usable(tmp_path: Path) -> None:
-    data_dir = data_dir_with_model(tmp_path / "data")
+def test_a_refused_write_leaves_the_document_usable(
+    tmp_path: Path, new_data_dir: NewDataDir
+) -> None:
+    data_dir = new_data_dir(tmp_path / "data")
     path = write_clock(tmp_path)
     arguments = ("ingest", str(path), "-c", "town", "--json")
     done = run_larder(data_dir, *arguments, file_limit=FILE_LIMIT, **FLOAT32)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from tests.support.packaged_model import ROOT, data_dir_with_model
+from tests.e2e.conftest import NewDataDir
+from tests.support.packaged_model import ROOT
 from tests.support.processes import command, environment, run_larder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -28,7 +29,7 @@ MOMENTS = (
     ("SELECT count(*) FROM kv_entries", 4),
     ("SELECT count(*) FROM chunks WHERE is_cached", 4),
 )
-WAIT_S = 120
+WAIT_S = 600
 DIMENSION = 384
 
 
@@ -79,9 +80,9 @@ def start_and_kill(data_dir: Path, folder: Path, moment: tuple[str, int], delay:
             process.wait()
 
 
-def test_ingestion_killed_three_times_ends_whole(tmp_path: Path) -> None:
+def test_ingestion_killed_three_times_ends_whole(tmp_path: Path, new_data_dir: NewDataDir) -> None:
     chance = random.Random(20261122)
-    data_dir, folder = data_dir_with_model(tmp_path / "data"), tmp_path / "books"
+    data_dir, folder = new_data_dir(tmp_path / "data"), tmp_path / "books"
     write_documents(folder)
     for moment in MOMENTS:
         start_and_kill(data_dir, folder, moment, chance.uniform(0, 0.3))

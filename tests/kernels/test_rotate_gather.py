@@ -167,4 +167,4 @@ def test_triton_is_not_imported_without_a_gpu() -> None:
         "rotate_gather(torch.zeros(1, 1, 2, 4), torch.ones(2), torch.zeros(1, 1, 9, 4), 3)\n"
         "assert not any(name.split('.')[0] == 'triton' for name in sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)

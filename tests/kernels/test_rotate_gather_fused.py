@@ -27,7 +27,7 @@ def run_alone(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env=inherited | {"PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
 

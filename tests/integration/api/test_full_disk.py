@@ -61,7 +61,7 @@ async def test_what_was_accepted_stays_and_is_finished_later(
         assert (held["state"], held["error"], held["chunks"]) == ("received", None, 0)
     await limit_pages(container, ALLOW_GROWTH)
     worker.submit()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         await worker.wait_idle()
     await worker.stop()
     held = (await client.get(f"/api/v1/documents/{document_id}")).json()

@@ -15,7 +15,7 @@ from tests.fakes.ingest_parts import HashEmbedder
 NUM_KILLS = 10
 LINES = 4  # per document; the first is the same in all
 MOST_BATCHES = 30  # before a kill; there are 7 a document: parse, 2 + 1 to embed, 2 + 1 for KV
-WAIT_S = 60
+WAIT_S = 300
 
 # Forked from a process that has imported everything, a child starts in a few milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")

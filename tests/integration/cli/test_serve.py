@@ -84,14 +84,14 @@ def test_serve_answers_until_it_is_told_to_stop(
     def visit() -> None:
         while (url := read_owner(data_dir / "owner.json")[1]) is None:
             time.sleep(0.05)
-        answers.append(httpx2.get(f"{url}/healthz", timeout=30).status_code)
+        answers.append(httpx2.get(f"{url}/healthz", timeout=300).status_code)
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(serve, "set_up_logging", lambda level: None)
-    visitor = threading.Thread(target=visit)
+    visitor = threading.Thread(target=visit, daemon=True)
     visitor.start()
     serve.run_serve(None, 0)
-    visitor.join(30)
+    visitor.join(300)
     assert answers == [200]
     assert "Larder is ready: http://127.0.0.1:" in capsys.readouterr().err
     assert read_owner(data_dir / "owner.json") == (None, None)
@@ -109,7 +109,7 @@ def test_as_a_process(tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

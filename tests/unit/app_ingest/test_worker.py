@@ -31,10 +31,10 @@ async def test_picks_up_what_is_pending_and_what_comes(kitchen) -> None:
     first = await kitchen.accept(b"one\ntwo\nthree", "1.txt")
     second = await kitchen.accept(b"four", "2.txt")
     async with running(kitchen, seen) as worker:
-        await asyncio.wait_for(worker.wait_idle(), 20)
+        await asyncio.wait_for(worker.wait_idle(), 300)
         third = await kitchen.accept(b"five", "3.txt")
         worker.submit()
-        await asyncio.wait_for(worker.wait_idle(), 20)
+        await asyncio.wait_for(worker.wait_idle(), 300)
     for row in (first, second, third):
         assert (await kitchen.store.documents.get(row.id)).state == "ready"
     indexed = [row.id for row in seen if row.state == "indexed" and not row.chunks_cached]
@@ -52,7 +52,7 @@ async def test_a_failed_document_does_not_stop_the_others(kitchen) -> None:
     bad = await kitchen.accept(b"\x00", "bad")
     good = await kitchen.accept(b"one", "good")
     async with running(kitchen) as worker:
-        await asyncio.wait_for(worker.wait_idle(), 20)
+        await asyncio.wait_for(worker.wait_idle(), 300)
     assert (await kitchen.store.documents.get(bad.id)).state == "failed"
     assert (await kitchen.store.documents.get(good.id)).state == "ready"
 
@@ -69,7 +69,7 @@ async def test_a_full_disk_is_waited_out(kitchen) -> None:
 
     row = await kitchen.accept(b"one")
     async with running(kitchen.changed(parse=parse), retry_s=0.01) as worker:
-        await asyncio.wait_for(worker.wait_idle(), 20)
+        await asyncio.wait_for(worker.wait_idle(), 300)
     assert calls == 3
     assert (await kitchen.store.documents.get(row.id)).state == "ready"
 
