@@ -101,9 +101,14 @@ class DiskTier:
                 self._index.pin(digest, pinned)
 
     def digests_of(self, contents: Sequence[str]) -> list[str]:
-        """Digests of all entries, of any context, whose content id is among `contents`."""
+        """Digests of all entries whose content id, or one they were computed behind, is among
+        `contents`: rows behind a passage have seen it."""
         wanted = set(contents)
-        return [row.digest for row in self._index.rows() if row.content in wanted]
+        return [
+            row.digest
+            for row in self._index.rows()
+            if row.content in wanted or not wanted.isdisjoint(row.preceding.split(","))
+        ]
 
     def flush(self) -> None:
         """Write the times of last use to the index; they are only kept in memory until then."""
@@ -142,6 +147,7 @@ class DiskTier:
             identity=key.identity,
             content=key.content,
             context=key.context,
+            preceding=key.preceding,
             num_tokens=num_tokens,
             num_bytes=num_bytes,
             now=now,

@@ -1,11 +1,12 @@
 """Compute the KV of segments exactly under their stated context (DESIGN 4 and 5).
 
-`head`: behind the prefix P. `primed`: behind P and primer passages whose own rows are thrown away.
+`head`: behind the prefix P. `primed`: behind P and primers, passages that it does not bring along.
 Several chunks share one forward behind the same context, block by block (Prepacking).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -15,6 +16,7 @@ from kvstore.position import Rotator
 from kvstore.runner import ModelRunner
 
 TokenIds = tuple[int, ...]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Encoder:
 
     def encode(self, context: Sequence[Rows], segments: Sequence[TokenIds]) -> Iterator[Rows]:
         """Rows of each segment, each as if it alone followed `context`, in order."""
-        for batch in pack(segments, self.pack_tokens):
+        for batch in pack(segments, self.pack_tokens, len):
             yield from self._encode_batch(context, batch)
 
     def _encode_batch(self, context: Sequence[Rows], batch: Sequence[TokenIds]) -> Iterator[Rows]:
@@ -74,16 +76,16 @@ def fill_cache(cache: ScatterCache, context: Sequence[Rows], rotator: Rotator) -
     return start
 
 
-def pack(segments: Sequence[TokenIds], limit: int) -> Iterator[list[TokenIds]]:
-    """Group neighbours so that a group holds at most `limit` tokens (one segment may exceed it)."""
-    batch: list[TokenIds] = []
-    size = 0
-    for ids in segments:
-        if batch and size + len(ids) > limit:
+def pack(items: Sequence[Item], limit: int, size: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Group neighbours so that a group's sizes add up to at most `limit` (one may exceed it)."""
+    batch: list[Item] = []
+    total = 0
+    for item in items:
+        if batch and total + size(item) > limit:
             yield batch
-            batch, size = [], 0
-        batch.append(ids)
-        size += len(ids)
+            batch, total = [], 0
+        batch.append(item)
+        total += size(item)
     if batch:
         yield batch
 

@@ -1,7 +1,7 @@
 """One entry, one safetensors file: written whole or not at all, checked when read.
 
 Layout: tensors `keys`, `values` [L, G, n, D] and `token_ids` [n] int32; metadata strings hold the
-four parts of the key and a SHA-256 over the tensors' bytes. No pickle anywhere.
+parts of the key and a SHA-256 over the tensors' bytes. No pickle anywhere.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from kvstore.keys import SCHEMA, content_id
 from kvstore.types import ChunkKV, EntryKey
 
 TEMP_SUFFIX = ".tmp"
-KEY_FIELDS = ("namespace", "identity", "content", "context", "digest")
+KEY_FIELDS = ("namespace", "identity", "content", "context", "digest", "preceding")
 
 
 def write_entry(path: Path, entry: ChunkKV) -> int:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from kvstore.types import EntryKey
 
-SCHEMA = "larder-kv-1"
+SCHEMA = "larder-kv-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ def derive_namespace(secret: bytes, tenant: str, acl_class: str) -> str:
     return hmac.new(secret, message, hashlib.sha256).hexdigest()
 
 
-def entry_key(namespace: str, identity: str, content: str, context: str) -> EntryKey:
+def entry_key(namespace: str, identity: str, content: str, preceding: Sequence[str]) -> EntryKey:
+    """Key of a content behind the contents `preceding`, P first."""
+    context = context_id(preceding)
     joined = "|".join((SCHEMA, namespace, identity, content, context))
     digest = hashlib.sha256(joined.encode()).hexdigest()
-    return EntryKey(namespace, identity, content, context, digest)
+    return EntryKey(namespace, identity, content, context, digest, ",".join(preceding))

@@ -17,11 +17,14 @@ class MemoryIndex:
         identity: str,  # noqa: ARG002
         content: str,
         context: str,  # noqa: ARG002
+        preceding: str,
         num_tokens: int,  # noqa: ARG002
         num_bytes: int,
         now: float,
     ) -> None:
-        self._rows[digest] = IndexedEntry(digest, content, num_bytes, now, uses=0, pinned=False)
+        self._rows[digest] = IndexedEntry(
+            digest, content, preceding, num_bytes, now, uses=0, pinned=False
+        )
 
     def touch(self, digests: Sequence[str], now: float) -> None:
         for digest in digests:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kvstore import reasons
 from kvstore.config import ReuseConfig
-from kvstore.keys import content_id
+from kvstore.frame import Frame
 from kvstore.protocols import Span
 from kvstore.store import Lookup
 from kvstore.types import Action, ChunkKV, Encoding, Segment
@@ -51,14 +51,6 @@ class PrefillPlan:
         return tuple(Span(s.start, s.end) for s in self.segments if s.action == "computed")
 
 
-@dataclass(frozen=True, slots=True)
-class Contexts:
-    """Content ids of the contexts a chunk may be stored under, P first."""
-
-    head: tuple[str, ...]
-    primed: tuple[str, ...]
-
-
 class Finder(Protocol):
     """KVStore.lookup, as the planner sees it."""
 
@@ -68,8 +60,8 @@ class Finder(Protocol):
 class Planner:
     """Looks segments up in order. `find` is KVStore.lookup."""
 
-    def __init__(self, contexts: Contexts, config: ReuseConfig) -> None:
-        self._contexts = contexts
+    def __init__(self, frame: Frame, config: ReuseConfig) -> None:
+        self._frame = frame
         self._config = config
 
     def plan(
@@ -88,12 +80,13 @@ class Planner:
         """P and the first chunk; both are exact at their places, and only behind one another."""
         planned = _place(segments)
         prefix = planned[0].segment.token_ids
-        if (content_id(prefix),) != self._contexts.head:
+        if prefix != self._frame.prefix:
             return planned
         found = find(prefix, ())
         planned[0] = _settle(planned[0], found, "exact", reasons.EXACT_PREFIX, None)
         if found.entry is not None and planned[1].segment.kind == "chunk":
-            found = find(planned[1].segment.token_ids, self._contexts.head)
+            first = planned[1].segment
+            found = find(first.token_ids, self._frame.context(first, "head"))
             planned[1] = _settle(planned[1], found, "exact", reasons.FIRST_CHUNK, "head")
         return planned
 
@@ -101,11 +94,11 @@ class Planner:
         return [self._plan_chunk(s, find) if _is_open(s) else s for s in planned]
 
     def _plan_chunk(self, planned: PlannedSegment, find: Finder) -> PlannedSegment:
-        """`primed` first: it drifts four to six times less than `head` (DESIGN 5)."""
-        contexts = {"head": self._contexts.head, "primed": self._contexts.primed}
+        """`primed` first: it drifts several times less than `head` (DESIGN 5, kvstore.primers)."""
+        chunk = planned.segment
         is_corrupt = False
         for encoding in self._config.encodings:
-            found = find(planned.segment.token_ids, contexts[encoding])
+            found = find(chunk.token_ids, self._frame.context(chunk, encoding))
             is_corrupt = is_corrupt or found.corrupt
             if found.entry is not None:
                 return _settle(planned, found, "reused", _REUSED[encoding], encoding)

@@ -41,6 +41,7 @@ class IndexedEntry:
 
     digest: str
     content: str
+    preceding: str
     num_bytes: int
     last_used_at: float
     uses: int
@@ -57,6 +58,7 @@ class EntryIndex(Protocol):
         identity: str,
         content: str,
         context: str,
+        preceding: str,
         num_tokens: int,
         num_bytes: int,
         now: float,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kvstore.disk_tier import DiskTier
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
-from kvstore.keys import content_id, context_id, entry_key
+from kvstore.keys import content_id, entry_key
 from kvstore.protocols import Tier
 from kvstore.types import ChunkKV, EntryKey, StoreStats
 
@@ -40,9 +40,7 @@ class KVStore:
 
     def key_of(self, token_ids: Sequence[int], context: Sequence[str]) -> EntryKey:
         """Key of a segment behind the segments whose content ids are `context`."""
-        return entry_key(
-            self._namespace, self._identity, content_id(token_ids), context_id(context)
-        )
+        return entry_key(self._namespace, self._identity, content_id(token_ids), context)
 
     def lookup(self, token_ids: tuple[int, ...], context: Sequence[str]) -> Lookup:
         """Find a segment's entry; a hit's token ids are compared one by one."""
@@ -71,7 +69,8 @@ class KVStore:
         self._disk.pin(key.digest, pinned)
 
     def purge(self, token_ids: Sequence[tuple[int, ...]]) -> tuple[int, int]:
-        """Remove every entry of these contents from every tier; returns (entries, bytes)."""
+        """Remove every entry of these contents, and every one computed behind one of them, from
+        every tier; returns (entries, bytes)."""
         digests = self._disk.digests_of([content_id(ids) for ids in token_ids])
         self._ram.remove(digests)
         return len(digests), self._disk.remove(digests)

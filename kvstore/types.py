@@ -20,17 +20,19 @@ class Segment:
 
     kind: SegmentKind
     token_ids: tuple[int, ...]
+    primers: tuple[tuple[int, ...], ...] = ()  # a chunk's own, nearest last (kvstore.primers)
 
 
 @dataclass(frozen=True, slots=True)
 class EntryKey:
-    """Where an entry lives. All four parts are hex SHA-256 or HMAC digests (DESIGN 4)."""
+    """Where an entry lives. Parts are hex SHA-256 or HMAC digests (DESIGN 4)."""
 
     namespace: str
     identity: str
     content: str
-    context: str
+    context: str  # over `preceding`
     digest: str  # SHA-256 over the four, the file's name
+    preceding: str  # content ids of what preceded it, joined by commas
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def to_ranked(rank: int, scored: ScoredChunk, row: PassageRow) -> RankedPassage:
 
 def to_request(question: Question, rows: Sequence[PassageRow]) -> DecodeRequest:
     return DecodeRequest(
-        passages=tuple(Passage(row.chunk_id, row.token_ids) for row in rows),
+        passages=tuple(Passage(row.chunk_id, row.token_ids, row.primers) for row in rows),
         question=question.text,
         history=question.history,
         params=question.params,

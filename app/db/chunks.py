@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from app.db import models, tokens
-from app.db.rows import PassageRow
+from app.db.neighbours import find_primers
+from app.db.rows import PassageRow, UncachedRow
 from app.db.session import Database
 from app.errors import ChunkNotFound
 
@@ -78,20 +79,22 @@ class Chunks:
         flat = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4")
         return [row.chunk_id for row in rows], flat.reshape(len(rows), -1).astype(np.float32)
 
-    async def uncached(
-        self, document_id: int, limit: int | None = None
-    ) -> list[tuple[int, tuple[int, ...]]]:
-        """(chunk id, token ids) of the first chunks whose KV was not computed yet."""
+    async def uncached(self, document_id: int, limit: int | None = None) -> list[UncachedRow]:
+        """The first chunks whose KV was not computed yet, with their primers."""
         chunk = models.Chunk
         statement = (
-            select(chunk.id, chunk.token_ids)
+            select(chunk.id, chunk.document_id, chunk.ordinal, chunk.token_ids)
             .where(chunk.document_id == document_id, ~chunk.is_cached)
             .order_by(chunk.ordinal)
             .limit(limit)
         )
         async with self._database.session() as session:
-            rows = await session.execute(statement)
-            return [(row.id, tokens.unpack(row.token_ids)) for row in rows]
+            rows = (await session.execute(statement)).all()
+            primers = await find_primers(session, [(r.document_id, r.ordinal) for r in rows])
+        return [
+            UncachedRow(r.id, tokens.unpack(r.token_ids), primers[r.document_id, r.ordinal])
+            for r in rows
+        ]
 
     async def mark_cached(self, chunk_ids: Sequence[int]) -> None:
         statement = update(models.Chunk).where(models.Chunk.id.in_(chunk_ids))
@@ -108,6 +111,7 @@ class Chunks:
             select(
                 chunk.id.label("chunk_id"),
                 chunk.document_id,
+                chunk.ordinal,
                 document.collection_id,
                 document.source_id,
                 source.name.label("source"),
@@ -125,5 +129,10 @@ class Chunks:
             .where(condition)
         )
         async with self._database.session() as session:
-            rows = (await session.execute(statement)).mappings().all()
-        return [PassageRow(**{**row, "token_ids": tokens.unpack(row["token_ids"])}) for row in rows]
+            rows = [dict(row) for row in (await session.execute(statement)).mappings()]
+            places = [(row["document_id"], row.pop("ordinal")) for row in rows]
+            primers = await find_primers(session, places)
+        return [
+            PassageRow(**row | {"token_ids": tokens.unpack(row["token_ids"])}, primers=primers[at])
+            for row, at in zip(rows, places, strict=True)
+        ]

@@ -34,6 +34,7 @@ class EntryRows:
         identity: str,
         content: str,
         context: str,
+        preceding: str,
         num_tokens: int,
         num_bytes: int,
         now: float,
@@ -43,6 +44,7 @@ class EntryRows:
             identity=identity,
             content=content,
             context=context,
+            preceding=preceding,
             num_tokens=num_tokens,
             num_bytes=num_bytes,
             created_at=now,
@@ -81,6 +83,7 @@ class EntryRows:
         statement = select(
             entry.digest,
             entry.content,
+            entry.preceding,
             entry.num_bytes,
             entry.last_used_at,
             entry.uses,

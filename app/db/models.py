@@ -182,6 +182,7 @@ class KVEntry(Base):
     identity: Mapped[str] = mapped_column(CleanText)
     content: Mapped[str] = mapped_column(CleanText, index=True)
     context: Mapped[str] = mapped_column(CleanText)
+    preceding: Mapped[str] = mapped_column(CleanText)  # content ids, joined by commas
     num_tokens: Mapped[int]
     num_bytes: Mapped[int]
     created_at: Mapped[float]

@@ -72,6 +72,15 @@ class PurgeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UncachedRow:
+    """A chunk whose KV is to be computed."""
+
+    id: int
+    token_ids: tuple[int, ...]
+    primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
+
+
+@dataclass(frozen=True, slots=True)
 class PassageRow:
     """A chunk with everything a prompt, a citation or a page needs of it."""
 
@@ -88,6 +97,7 @@ class PassageRow:
     end: int
     page: int | None
     token_ids: tuple[int, ...]
+    primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
 
 
 @dataclass(frozen=True, slots=True)

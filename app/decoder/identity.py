@@ -13,11 +13,13 @@ from kvstore.attention import ATTENTION_NAME
 from kvstore.families import layout_of
 from kvstore.keys import ModelIdentity
 
+BY_THE_WAY = {"_name_or_path", "transformers_version"}
+
 
 def identify(model: PreTrainedModel, model_dir: Path, template: PromptTemplate) -> ModelIdentity:
     """Digests of the files as they are now; a path or a time stamp says nothing about content."""
     layout = layout_of(model)
-    config = json.dumps(model.config.to_dict(), sort_keys=True, default=str)
+    config = json.dumps(_meaning(model.config.to_dict()), sort_keys=True, default=str)
     tokenizer_files = [model_dir / "tokenizer.json", model_dir / "tokenizer_config.json"]
     versions = (
         ".".join(torch.__version__.split(".")[:2]),
@@ -35,6 +37,11 @@ def identify(model: PreTrainedModel, model_dir: Path, template: PromptTemplate) 
         rope_state="unrotated",
         compute=f"{model.device.type}:{model.dtype}:{ATTENTION_NAME}:torch{versions[0]}:tf{versions[1]}",
     )
+
+
+def _meaning(config: dict[str, object]) -> dict[str, object]:
+    """Without where it was read from and who wrote it: a moved folder keeps its entries."""
+    return {name: value for name, value in config.items() if name not in BY_THE_WAY}
 
 
 def digest_files(paths: list[Path]) -> str:

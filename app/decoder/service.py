@@ -19,13 +19,15 @@ from app.decoder.types import (
     ChunkReuseStatus,
     DecodeEvent,
     DecodeRequest,
+    Passage,
     PrecomputeReport,
     Prefilled,
     PurgeReport,
 )
 from app.errors import QuestionTooLong, ServerBusy
 from kvstore.plain import PlainEngine
-from kvstore.reuse import Precomputed, ReuseEngine
+from kvstore.precompute import Precomputed
+from kvstore.reuse import ReuseEngine
 from kvstore.store import KVStore
 from kvstore.types import Segment, StoreStats
 
@@ -122,13 +124,14 @@ class DecoderService:
             self._waiting -= 1
             await asyncio.shield(job)
 
-    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
+    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
         """Store both encodings of the chunks, while the disk budget lasts."""
         engine = self._engine
         if isinstance(engine, PlainEngine):
-            return PrecomputeReport(0, 0, len(token_ids), 0, self._status.reason)
+            return PrecomputeReport(0, 0, len(passages), 0, self._status.reason)
         loop = asyncio.get_running_loop()
-        batches = engine.precompute(token_ids)
+        chunks = list(dict.fromkeys(_to_segment(passage) for passage in passages))
+        batches = engine.precompute(chunks)
         reports: list[Precomputed] = []
         while (report := await loop.run_in_executor(self._worker, next, batches, None)) is not None:
             reports.append(report)
@@ -139,7 +142,7 @@ class DecoderService:
         return PrecomputeReport(
             stored=stored,
             already=already,
-            left=len(set(token_ids)) - stored - already,
+            left=len(chunks) - stored - already,
             num_tokens=sum(r.num_tokens for r in reports),
             reason=reports[-1].reason if reports else None,
         )
@@ -170,7 +173,7 @@ class DecoderService:
         question = self._template.encode_question(request.question, request.history)
         return [
             Segment("prefix", self._template.frame.prefix),
-            *(Segment("chunk", passage.token_ids) for passage in request.passages),
+            *(_to_segment(passage) for passage in request.passages),
             Segment("question", question),
         ]
 
@@ -217,3 +220,7 @@ class DecoderService:
         )
         if isinstance(self._engine, ReuseEngine):
             self._engine.repair(segments, prefilled.report)
+
+
+def _to_segment(passage: Passage) -> Segment:
+    return Segment("chunk", passage.token_ids, passage.primers)

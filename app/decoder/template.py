@@ -18,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from app.decoder.tokenizer import TextTokenizer
 from app.decoder.types import Message
 from app.errors import ModelMissing
-from kvstore.reuse import Frame
+from kvstore.frame import Frame
 
 INSTRUCTIONS = (
     "You answer questions from the passages you are given. Use only what the passages say and "

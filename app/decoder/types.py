@@ -16,10 +16,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A retrieved chunk on its way into a prompt; `token_ids` were fixed at ingest."""
+    """A chunk on its way into a prompt or into the KV store; token ids were fixed at ingest."""
 
     chunk_id: int
     token_ids: tuple[int, ...]
+    primers: tuple[tuple[int, ...], ...] = ()  # of its neighbours in the document
 
 
 @dataclass(frozen=True, slots=True)

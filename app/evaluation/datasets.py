@@ -2,10 +2,12 @@
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InvalidValue
+from kvstore.primers import primer_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,19 @@ class LabelledText:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A paragraph with its neighbours in the document, behind which it is primed."""
+
+    shown: LabelledText
+    primers: tuple[LabelledText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionCase:
     """A question, the passages of its prompt in order, and the answers that count as right."""
 
     question: str
-    passages: tuple[LabelledText, ...]
+    passages: tuple[Passage, ...]
     answers: tuple[str, ...]
 
 
@@ -44,7 +54,7 @@ def _load_squad(path: Path, passages: int, order: random.Random) -> list[Questio
     cases = []
     for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
         title = article.get("title", "").replace("_", " ")
-        texts = [LabelledText(title, p["context"]) for p in article["paragraphs"]]
+        texts = _with_primers([LabelledText(title, p["context"]) for p in article["paragraphs"]])
         for gold, paragraph in zip(texts, article["paragraphs"], strict=True):
             others = [text for text in texts if text is not gold]
             for qa in paragraph["qas"]:
@@ -53,6 +63,14 @@ def _load_squad(path: Path, passages: int, order: random.Random) -> list[Questio
                 answers = tuple(dict.fromkeys(a["text"] for a in qa["answers"]))
                 cases.append(QuestionCase(qa["question"], tuple(shown), answers))
     return cases
+
+
+def _with_primers(texts: Sequence[LabelledText]) -> list[Passage]:
+    """An article is a document, its paragraphs are the chunks."""
+    return [
+        Passage(text, tuple(texts[near] for near in primer_places(place, len(texts))))
+        for place, text in enumerate(texts)
+    ]
 
 
 LOADERS = {"squad": _load_squad}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from app.evaluation.bench_model import Bench
-from app.evaluation.datasets import QuestionCase
+from app.evaluation.datasets import Passage, QuestionCase
 from app.evaluation.statistics import bootstrap, token_f1
 from kvstore.config import ReuseConfig
 from kvstore.reuse import Prefilled, ReuseEngine
@@ -82,17 +82,21 @@ class ReuseEvaluation:
 
     def _segments(self, case: QuestionCase) -> list[Segment]:
         template = self._bench.template
-        passages = (template.encode_passage(p.label, p.text) for p in case.passages)
         return [
             Segment("prefix", template.frame.prefix),
-            *(Segment("chunk", ids) for ids in passages),
+            *(self._chunk(passage) for passage in case.passages),
             Segment("question", template.encode_question(case.question)),
         ]
+
+    def _chunk(self, passage: Passage) -> Segment:
+        encode = self._bench.template.encode_passage
+        primers = tuple(encode(text.label, text.text) for text in passage.primers)
+        return Segment("chunk", encode(passage.shown.label, passage.shown.text), primers)
 
     def _store(self, segments: Sequence[Segment]) -> None:
         engine = self._engines["primed"]
         engine.prepare()
-        for _ in engine.precompute([s.token_ids for s in segments if s.kind == "chunk"]):
+        for _ in engine.precompute([s for s in segments if s.kind == "chunk"]):
             pass
 
     def _reference(self, segments: Sequence[Segment]) -> Reference:

@@ -97,7 +97,7 @@ def _prompts(bench: Bench, chunks: int, chunk_tokens: int, count: int) -> list[l
 def _warm(engine: ReuseEngine, prompts: Sequence[Sequence[Segment]]) -> None:
     """Store every passage, read each into RAM once, and run the model once."""
     engine.prepare()
-    passages = {s.token_ids: s for prompt in prompts for s in prompt if s.kind == "chunk"}
+    passages = dict.fromkeys(s for prompt in prompts for s in prompt if s.kind == "chunk")
     for _ in engine.precompute(list(passages)):
         pass
     for prompt in prompts:

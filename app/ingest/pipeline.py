@@ -13,6 +13,7 @@ from app.db.chunks import Chunks
 from app.db.documents import Documents
 from app.db.rows import DocumentRow, DocumentState
 from app.db.sources import Sources
+from app.decoder.types import Passage
 from app.errors import DocumentEmpty, DocumentNotFound, DocumentTooLarge, StorageFull
 from app.ingest.protocols import Decoder, Parse, Split, VectorIndexes
 from app.ingest.types import IngestConfig
@@ -141,28 +142,27 @@ class IngestPipeline:
         """Chunks beyond the store's budget stay without KV; a question computes what it needs."""
         parts = self._parts
         async with parts.gate:
-            batch = await parts.chunks.uncached(row.id, self._config.precompute_batch)
+            uncached = await parts.chunks.uncached(row.id, self._config.precompute_batch)
+            batch = [Passage(chunk.id, chunk.token_ids, chunk.primers) for chunk in uncached]
             stored = await self._precompute(batch)
             await parts.chunks.mark_cached(stored)
         if not batch or len(stored) < len(batch):
             await parts.documents.mark_ready(row.id)
 
-    async def _precompute(self, batch: Sequence[tuple[int, tuple[int, ...]]]) -> list[int]:
+    async def _precompute(self, batch: Sequence[Passage]) -> list[int]:
         """Ids of the chunks whose KV is in the store now."""
         if not batch:
             return []
         decoder = self._parts.decoder
-        report = await decoder.precompute([token_ids for _, token_ids in batch])
+        report = await decoder.precompute(batch)
         if not report.left:
-            return [chunk_id for chunk_id, _ in batch]
+            return [passage.chunk_id for passage in batch]
         log.info("%d chunks were left without KV: %s", report.left, report.reason)
         if len(batch) == 1:
             return []
         # The report counts but does not name; one at a time, those that are stored answer at once.
         return [
-            chunk_id
-            for chunk_id, token_ids in batch
-            if not (await decoder.precompute([token_ids])).left
+            passage.chunk_id for passage in batch if not (await decoder.precompute([passage])).left
         ]
 
     async def _fail(self, document_id: int, message: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from app.decoder.types import PrecomputeReport, PurgeReport
+from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from retrieval.protocols import Float32Array, PassageTokenizer
 from retrieval.types import Chunk, Document
 
@@ -21,7 +21,7 @@ class Decoder(PassageTokenizer, Protocol):
         """Digest under which its KV is stored; another one finds nothing of it."""
         ...
 
-    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
+    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
         """Compute and store the KV of passages that are not stored yet."""
         ...
 

@@ -11,6 +11,7 @@ from app.decoder.types import (
     DecodeEvent,
     DecodeRequest,
     Finished,
+    Passage,
     PrecomputeReport,
     Prefilled,
     PurgeReport,
@@ -111,11 +112,12 @@ class FakeDecoder:
         timings = {"lookup": 0.5, "load": 1.0, "rotate": 0.5, "probe": 0.5, "prefill": 10.0}
         return PrefillReport(request.reuse.mode, "question", 0.05, "ok", segments, counts, timings)
 
-    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
-        fresh = [ids for ids in token_ids if ids not in self.stored]
+    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
+        passage_ids = [passage.token_ids for passage in passages]
+        fresh = [ids for ids in passage_ids if ids not in self.stored]
         self.stored.update(fresh)
         num_tokens = sum(len(ids) for ids in fresh)
-        return PrecomputeReport(len(fresh), len(token_ids) - len(fresh), 0, num_tokens)
+        return PrecomputeReport(len(fresh), len(passage_ids) - len(fresh), 0, num_tokens)
 
     async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
         gone = [ids for ids in token_ids if ids in self.stored]

@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from app.db.session import Database
-from app.decoder.types import PrecomputeReport, PurgeReport
+from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from app.errors import CollectionNotFound
 from app.ingest.pipeline import IngestParts, IngestPipeline
 from app.ingest.remove import Remover
@@ -45,11 +45,12 @@ class FolderStore(PassageStore):
     def path(self, token_ids: tuple[int, ...]) -> Path:
         return self._folder / hashlib.sha256(repr(token_ids).encode()).hexdigest()
 
-    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
-        for ids in token_ids:
+    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
+        passage_ids = [passage.token_ids for passage in passages]
+        for ids in passage_ids:
             self.path(ids).touch()
             await asyncio.sleep(0.001)
-        return PrecomputeReport(len(token_ids), 0, 0, sum(map(len, token_ids)))
+        return PrecomputeReport(len(passage_ids), 0, 0, sum(map(len, passage_ids)))
 
     async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
         for ids in token_ids:

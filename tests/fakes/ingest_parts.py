@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.decoder.types import PrecomputeReport, PurgeReport
+from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from retrieval.errors import UnsupportedMedia
 from retrieval.protocols import Float32Array
 from retrieval.types import Chunk, Document
@@ -90,12 +90,13 @@ class PassageStore:
     def encode_passage(self, label: str, text: str) -> tuple[int, ...]:
         return encode_bytes(label, text)
 
-    async def precompute(self, token_ids: Sequence[tuple[int, ...]]) -> PrecomputeReport:
+    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
+        passage_ids = [passage.token_ids for passage in passages]
         if self.error is not None:
             raise self.error
-        self.batches.append(len(token_ids))
+        self.batches.append(len(passage_ids))
         already = stored = left = num_tokens = 0
-        for ids in token_ids:
+        for ids in passage_ids:
             if ids in self.stored:
                 already += 1
             elif len(self.stored) < self.budget:

@@ -29,7 +29,7 @@ from kvstore.ram_tier import RamTier
 from kvstore.reuse import Prefilled, ReuseEngine
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
-from kvstore.types import ReuseOptions, Segment
+from kvstore.types import Encoding, ReuseOptions, Segment
 from retrieval.chunking import chunk
 from retrieval.parsing.registry import parse
 from tests.support.packaged_model import ROOT, packaged_model
@@ -84,10 +84,14 @@ def draw(count: int, seed: int) -> tuple[int, ...]:
     return tuple(torch.randint(17, 49152, (count,), generator=generator).tolist())
 
 
+def chunks_of(passages: list[tuple[int, ...]]) -> list[Segment]:
+    return [Segment("chunk", ids) for ids in passages]
+
+
 def prompt(parts: Parts, passages: list[tuple[int, ...]], seed: int) -> list[Segment]:
     return [
         Segment("prefix", parts.template.frame.prefix),
-        *(Segment("chunk", ids) for ids in passages),
+        *chunks_of(passages),
         Segment("question", draw(QUESTION_TOKENS, seed)),
     ]
 
@@ -151,7 +155,7 @@ def test_the_proofs_pass(parts: Parts) -> None:
 def test_everything_recomputed_equals_stock_transformers(parts: Parts) -> None:
     """P2 in full: rows of all layers, logits, and 64 greedy tokens, on 50 prompts."""
     pool = [draw(PASSAGE_TOKENS, 1000 + n) for n in range(20)]
-    assert all(report.reason is None for report in parts.engine.precompute(pool))
+    assert all(report.reason is None for report in parts.engine.precompute(chunks_of(pool)))
     prompts = [
         prompt(parts, [pool[n % 20], pool[(n * 7 + 3 + n // 20) % 20]], 2000 + n)
         for n in range(NUM_PROMPTS)
@@ -195,7 +199,7 @@ def cache_of(result: Prefilled) -> ScatterCache:
 def test_every_order_uses_the_same_entries(parts: Parts) -> None:
     """P8: six orders of three passages; nothing but the question is computed for the first time."""
     passages = [draw(PASSAGE_TOKENS, 3000 + n) for n in range(3)]
-    assert all(report.reason is None for report in parts.engine.precompute(passages))
+    assert all(report.reason is None for report in parts.engine.precompute(chunks_of(passages)))
     entries = parts.engine.store.stats().tiers[1].entries
     orders = [prompt(parts, list(order), 3100) for order in permutations(passages)]
     plain = run_stock(parts.stock, [ids_of(segments) for segments in orders], 1)
@@ -209,7 +213,7 @@ def test_every_order_uses_the_same_entries(parts: Parts) -> None:
 def test_serving_changes_no_stored_tensor(parts: Parts) -> None:
     """P6: files and RAM entries before and after; two answers in turns equal the same two alone."""
     passages = [draw(PASSAGE_TOKENS, 4000 + n) for n in range(3)]
-    assert all(report.reason is None for report in parts.engine.precompute(passages))
+    assert all(report.reason is None for report in parts.engine.precompute(chunks_of(passages)))
     options = ReuseOptions(policy="question", ratio=0.3)
     both = [prompt(parts, passages, 4100), prompt(parts, passages[::-1], 4200)]
     alone = [greedy(prefill(parts, segments, options), 8) for segments in both]
@@ -224,10 +228,12 @@ def test_serving_changes_no_stored_tensor(parts: Parts) -> None:
 
 
 def digests(parts: Parts, passages: list[tuple[int, ...]]) -> list[str]:
-    contexts, found = parts.engine.frame.contexts, []
-    for ids in passages:
-        for context in (contexts.head, contexts.primed):
-            entry = parts.engine.store.lookup(ids, context).entry
+    frame, found = parts.engine.frame, []
+    encodings: tuple[Encoding, ...] = ("head", "primed")
+    for passage in chunks_of(passages):
+        for encoding in encodings:
+            context = frame.context(passage, encoding)
+            entry = parts.engine.store.lookup(passage.token_ids, context).entry
             assert entry is not None
             data = entry.keys.numpy().tobytes() + entry.values.numpy().tobytes()
             found.append(hashlib.sha256(data).hexdigest())

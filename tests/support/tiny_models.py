@@ -1,5 +1,7 @@
 """Tiny random models of each family, and prompts of random ids for them."""
 
+from collections.abc import Iterable
+
 import torch
 from transformers import (
     LlamaConfig,
@@ -14,7 +16,7 @@ from transformers import (
 )
 
 from kvstore.attention import register
-from kvstore.reuse import Frame
+from kvstore.frame import Frame
 from kvstore.runner import ModelRunner
 from kvstore.types import Segment
 
@@ -66,10 +68,14 @@ def draw_ids(count: int, seed: int) -> tuple[int, ...]:
 FRAME = Frame(draw_ids(11, 1), (draw_ids(17, 2), draw_ids(13, 3)))
 
 
+def chunk_segments(chunks: Iterable[tuple[int, ...]]) -> list[Segment]:
+    return [Segment("chunk", ids) for ids in chunks]
+
+
 def prompt_of(chunks: list[tuple[int, ...]], question: int = 9) -> list[Segment]:
     return [
         Segment("prefix", FRAME.prefix),
-        *(Segment("chunk", ids) for ids in chunks),
+        *chunk_segments(chunks),
         Segment("question", draw_ids(question, 99)),
     ]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from app.db.rows import UncachedRow
 from app.errors import (
     ChunkNotFound,
     CollectionExists,
@@ -114,7 +115,8 @@ async def test_states_from_received_to_ready(store) -> None:
     await store.documents.mark_indexed(document.id)
     assert await store.documents.pending() == [document.id]
     uncached = await store.chunks.uncached(document.id)
-    assert uncached == [(ids[0], tuple(b"one")), (ids[1], tuple(b"three"))]
+    one, three = tuple(b"one"), tuple(b"three")
+    assert uncached == [UncachedRow(ids[0], one, (three,)), UncachedRow(ids[1], three, (one,))]
     await store.chunks.mark_cached(ids[:1])
     await store.documents.mark_ready(document.id)
     row = await store.documents.get(document.id)

@@ -24,6 +24,7 @@ def record(entries: EntryRows, digest: str, now: float = 1.0, num_bytes: int = 1
         identity="i",
         content=f"content of {digest}",
         context="x",
+        preceding="p",
         num_tokens=3,
         num_bytes=num_bytes,
         now=now,

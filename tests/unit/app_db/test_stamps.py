@@ -42,7 +42,7 @@ async def test_a_new_tokenizer_means_new_token_ids_and_old_kv_purged(
     assert await store.stamps.use_tokenizer("two", encode)
     row = await store.documents.get(document_id)
     assert (row.state, row.chunks_embedded, row.chunks_cached, row.tokens) == ("indexed", 3, 0, 13)
-    ids = [token_ids for _, token_ids in await store.chunks.uncached(document_id)]
+    ids = [chunk.token_ids for chunk in await store.chunks.uncached(document_id)]
     assert ids == [(7, *b"one"), tuple(b"two"), (7, *b"three")]
     purges = await store.removal.pending_purges()
     assert {purge.token_ids for purge in purges} == {tuple(b"one"), tuple(b"three")}

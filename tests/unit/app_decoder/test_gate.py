@@ -68,9 +68,9 @@ async def test_a_model_that_failed_gets_exact_reuse_and_the_reason(
     try:
         status = service.chunk_reuse()
         assert (status.allowed, status.reason) == (False, "model_not_proven: P2 all recomputed")
-        passages = [service.encode_passage("Label", letter * 90) for letter in "ab"]
+        passages = [Passage(1, service.encode_passage("Label", letter * 90)) for letter in "ab"]
         await service.precompute(passages)
-        request = DecodeRequest(tuple(Passage(n, ids) for n, ids in enumerate(passages)), "Why?")
+        request = DecodeRequest(tuple(passages), "Why?")
         event = await anext(aiter(service.answer(request)))
         assert isinstance(event, Prefilled)
         assert event.report.reason == reasons.MODEL_NOT_PROVEN

@@ -1,5 +1,6 @@
 """Which model is loaded and how, what is refused, and models that chunk reuse cannot serve."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ async def test_a_model_with_sliding_windows_is_served_without_chunk_reuse(
         assert not status.allowed
         assert status.reason.startswith(f"{reasons.MODEL_UNSUPPORTED}: ")
         ids = service.encode_passage("Label", "Words. " * 20)
-        report = await service.precompute([ids])
+        report = await service.precompute([Passage(1, ids)])
         assert (report.stored, report.left, report.reason) == (0, 1, status.reason)
         purged = await service.purge([ids])
         assert (purged.entries, purged.bytes) == (0, 0)
@@ -129,7 +130,7 @@ async def test_entries_of_a_former_start_are_found_again(
         first, *_ = [event async for event in service.answer(request)]
         assert isinstance(first, Prefilled)
         tiers.append(first.report.segments[1].tier)
-        await service.precompute([ids])
+        await service.precompute([Passage(1, ids)])
         await service.close()
     assert tiers == [None, "disk", None]
     assert records.saves == 1
@@ -138,12 +139,15 @@ async def test_entries_of_a_former_start_are_found_again(
 def test_the_identity_follows_weights_and_tokenizer(model_dir: Path, tmp_path: Path) -> None:
     folder = save_tiny_model(tmp_path / "model")
 
-    def digest() -> str:
+    def digest(folder: Path = folder) -> str:
         model = read_model(folder, torch.float32)
         return identify(model, folder, PromptTemplate.load(folder, TextTokenizer(folder))).digest
 
     first = digest()
     assert digest() == first
+    moved = tmp_path / "moved"
+    shutil.copytree(folder, moved)
+    assert digest(moved) == first
     (folder / "tokenizer_config.json").write_text("{}", encoding="utf-8")
     second = digest()
     assert second != first

@@ -39,13 +39,13 @@ def request_for(
     question: str = "Why?",
     history: tuple[Message, ...] = (),
 ) -> DecodeRequest:
-    passages = tuple(Passage(n, ids) for n, ids in enumerate(chunks_of(service)))
+    passages = tuple(chunks_of(service))
     return DecodeRequest(passages, question, history, GenerationParams(max_tokens), reuse)
 
 
-def chunks_of(service: DecoderService) -> list[tuple[int, ...]]:
+def chunks_of(service: DecoderService) -> list[Passage]:
     texts = ["The mill was built in 1742. " * 4, "A toll of two pfennigs. " * 5, "It fell in. " * 7]
-    return [service.encode_passage(f"Notes {n}", text) for n, text in enumerate(texts)]
+    return [Passage(n, service.encode_passage(f"Notes {n}", text)) for n, text in enumerate(texts)]
 
 
 async def ask(service: DecoderService, request: DecodeRequest) -> tuple[str, PrefillReport, str]:
@@ -83,7 +83,7 @@ async def test_stored_chunks_are_reused_and_everything_recomputed_is_exact(
     repaired = await ask(service, request_for(service, ALL))
     assert (repaired[0], repaired[2]) == (exact[0], exact[2])
     counts = repaired[1].tokens
-    assert counts.recomputed == sum(len(ids) for ids in chunks_of(service)[1:])
+    assert counts.recomputed == sum(len(chunk.token_ids) for chunk in chunks_of(service)[1:])
     assert (await ask(service, request_for(service)))[1].reason == reasons.REUSE
 
 
@@ -207,7 +207,7 @@ async def test_purged_chunks_are_gone_from_every_tier(
     chunks = chunks_of(service)
     await service.precompute(chunks)
     await ask(service, request_for(service))
-    report = await service.purge(chunks[:2])
+    report = await service.purge([chunk.token_ids for chunk in chunks[:2]])
     assert report.entries == 4
     assert report.bytes > 0
     _, plan, _ = await ask(service, request_for(service))

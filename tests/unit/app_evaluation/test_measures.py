@@ -53,11 +53,18 @@ def test_squad_prompts_hold_the_gold_paragraph_among_others(squad: Path) -> None
     assert cases != load_cases(squad, "squad", 10, passages=4, seed=2)
     places = set()
     for case in cases:
-        texts = [passage.text for passage in case.passages]
+        texts = [passage.shown.text for passage in case.passages]
         assert len(set(texts)) == 4
         places.add(texts.index(f"{case.answers[0]} stands here."))
-        assert {passage.label for passage in case.passages} == {"Some Town"}
+        assert {passage.shown.label for passage in case.passages} == {"Some Town"}
     assert len(places) > 1
+
+
+def test_a_paragraph_is_primed_by_its_neighbours(squad: Path) -> None:
+    for case in load_cases(squad, "squad", 10, passages=4, seed=1):
+        for passage in case.passages:
+            near = {ord(primer.text[0]) - ord(passage.shown.text[0]) for primer in passage.primers}
+            assert near in ({-2, -1}, {1, 2})
 
 
 def test_bad_evaluation_sets_are_named(squad: Path, tmp_path: Path) -> None:

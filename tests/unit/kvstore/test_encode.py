@@ -40,10 +40,10 @@ def test_packed_equals_alone(runner: ModelRunner) -> None:
 
 def test_packs_keep_order_and_limit() -> None:
     segments = [draw_ids(n, n) for n in (5, 5, 5, 20, 3, 3)]
-    packs = list(pack(segments, 10))
+    packs = list(pack(segments, 10, len))
     assert [s for batch in packs for s in batch] == segments
     assert [sum(map(len, batch)) for batch in packs] == [10, 5, 20, 6]
-    assert list(pack([], 10)) == []
+    assert list(pack([], 10, len)) == []
 
 
 def test_rows_that_do_not_fit_are_refused() -> None:

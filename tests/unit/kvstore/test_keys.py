@@ -40,7 +40,7 @@ def test_every_field_is_covered() -> None:
 def test_a_changed_field_is_another_identity(field: str) -> None:
     changed = replace(IDENTITY, **{field: CHANGES[field]})
     assert changed.digest != IDENTITY.digest
-    assert entry_key("n", changed.digest, "c", "x") != entry_key("n", IDENTITY.digest, "c", "x")
+    assert entry_key("n", changed.digest, "c", ["x"]) != entry_key("n", IDENTITY.digest, "c", ["x"])
 
 
 def test_content_ids_do_not_run_into_one_another() -> None:
@@ -62,5 +62,5 @@ def test_namespaces_separate_tenants_and_do_not_collide_on_joins() -> None:
         derive_namespace(b"secret", "a", "b"),
     }
     assert len(names) == 4
-    key = entry_key(derive_namespace(b"secret", "a", "b"), "i", "c", "x")
-    assert key.digest != entry_key(derive_namespace(b"secret", "b", "b"), "i", "c", "x").digest
+    key = entry_key(derive_namespace(b"secret", "a", "b"), "i", "c", ["x"])
+    assert key.digest != entry_key(derive_namespace(b"secret", "b", "b"), "i", "c", ["x"]).digest

@@ -4,20 +4,19 @@ import torch
 
 from kvstore import reasons
 from kvstore.config import ReuseConfig
-from kvstore.keys import content_id
-from kvstore.planner import Contexts, Planner
+from kvstore.frame import Frame
+from kvstore.planner import Planner
 from kvstore.store import MISS, Lookup
 from kvstore.types import ChunkKV, EntryKey, Segment
 
 PREFIX, FIRST, SECOND = tuple(range(10, 50)), (1, 2, 3), (4, 5, 6)
-HEAD = (content_id(PREFIX),)
 EMPTY = torch.empty(0)
-FOUND = Lookup(ChunkKV(EntryKey("n", "i", "c", "x", "d"), PREFIX, EMPTY, EMPTY), "ram")
+FOUND = Lookup(ChunkKV(EntryKey("n", "i", "c", "x", "d", ""), PREFIX, EMPTY, EMPTY), "ram")
 DAMAGED = Lookup(None, corrupt=True)
 
 
 def plan_reasons(min_tokens: int, found: dict[tuple[int, ...], Lookup]) -> list[str]:
-    planner = Planner(Contexts(HEAD, HEAD), ReuseConfig(min_reusable_tokens=min_tokens))
+    planner = Planner(Frame(PREFIX, ()), ReuseConfig(min_reusable_tokens=min_tokens))
     segments = [
         Segment("prefix", PREFIX),
         Segment("chunk", FIRST),

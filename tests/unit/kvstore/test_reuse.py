@@ -12,15 +12,15 @@ from kvstore import reasons
 from kvstore.errors import InvalidReuse
 from kvstore.reuse import Prefilled, ReuseEngine
 from kvstore.store import KVStore
-from kvstore.types import ReuseOptions, Segment
-from tests.support.tiny_models import draw_ids, ids_of, prompt_of
+from kvstore.types import Encoding, ReuseOptions, Segment
+from tests.support.tiny_models import chunk_segments, draw_ids, ids_of, prompt_of
 
 ALL = ReuseOptions(policy="all", ratio=1.0)
 NONE = ReuseOptions(policy="none", ratio=0.0)
 
 
 def store_all(engine: ReuseEngine, chunks: list[tuple[int, ...]]) -> None:
-    assert all(report.reason is None for report in engine.precompute(chunks))
+    assert all(report.reason is None for report in engine.precompute(chunk_segments(chunks)))
 
 
 def prefill(engine: ReuseEngine, segments: list[Segment], options: ReuseOptions) -> Prefilled:
@@ -164,11 +164,11 @@ def test_serving_changes_no_stored_tensor(
 
 
 def digests(engine: ReuseEngine, chunks: list[tuple[int, ...]]) -> list[str]:
-    contexts = engine.frame.contexts
+    encodings: tuple[Encoding, ...] = ("head", "primed")
     entries = [
-        engine.store.lookup(ids, context).entry
-        for ids in chunks
-        for context in (contexts.head, contexts.primed)
+        engine.store.lookup(chunk.token_ids, engine.frame.context(chunk, encoding)).entry
+        for chunk in chunk_segments(chunks)
+        for encoding in encodings
     ]
     return [
         hashlib.sha256(e.keys.numpy().tobytes() + e.values.numpy().tobytes()).hexdigest()
@@ -247,8 +247,8 @@ def test_bad_options_are_refused(
 def test_precompute_stores_each_chunk_once(
     engine: ReuseEngine, chunks: list[tuple[int, ...]]
 ) -> None:
-    first = list(engine.precompute([*chunks, chunks[0]]))
+    first = list(engine.precompute(chunk_segments([*chunks, chunks[0]])))
     assert sum(r.stored for r in first) == len(chunks)
-    again = list(engine.precompute(chunks))
+    again = list(engine.precompute(chunk_segments(chunks)))
     assert sum(r.already for r in again) == len(chunks)
     assert sum(r.stored for r in again) == 0

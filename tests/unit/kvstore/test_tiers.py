@@ -14,7 +14,7 @@ import kvstore.entry_file
 from kvstore.disk_tier import DiskTier
 from kvstore.entry_file import read_entry, write_entry
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
-from kvstore.keys import content_id, context_id, entry_key
+from kvstore.keys import content_id, entry_key
 from kvstore.memory_index import MemoryIndex
 from kvstore.null_tier import NullTier
 from kvstore.ram_tier import RamTier
@@ -27,7 +27,7 @@ CONTEXT = (content_id((9,)),)
 def make_entry(seed: int, tokens: int = 20, identity: str = "identity") -> ChunkKV:
     torch.manual_seed(seed)
     ids = tuple(range(seed, seed + tokens))
-    key = entry_key("namespace", identity, content_id(ids), context_id(CONTEXT))
+    key = entry_key("namespace", identity, content_id(ids), CONTEXT)
     return ChunkKV(key, ids, torch.randn(2, 3, tokens, 8), torch.randn(2, 3, tokens, 8))
 
 

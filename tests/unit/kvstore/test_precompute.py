@@ -1,0 +1,128 @@
+"""Primed rows: behind a chunk's neighbours, exactly, and forgotten with them."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import PreTrainedModel
+
+from kvstore.capture import captured_keys
+from kvstore.keys import content_id
+from kvstore.primers import primer_places
+from kvstore.reuse import ReuseEngine
+from kvstore.runner import ModelRunner
+from kvstore.types import Encoding, ReuseOptions, Segment
+from tests.support.tiny_models import FRAME, chunk_segments, draw_ids, ids_of, prompt_of
+
+TEXTS = [draw_ids(9 + n, 40 + n) for n in range(5)]
+
+
+def document(texts: list[tuple[int, ...]]) -> list[Segment]:
+    """Its chunks, each with the primers that ingestion gives it."""
+    count = len(texts)
+    return [
+        Segment("chunk", ids, tuple(texts[near] for near in primer_places(place, count)))
+        for place, ids in enumerate(texts)
+    ]
+
+
+@given(st.integers(1, 50).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))))
+def test_primers_are_neighbours(place_and_count: tuple[int, int]) -> None:
+    place, count = place_and_count
+    primers = primer_places(place, count)
+    assert len(primers) == min(2, count - 1) or (place, count) == (1, 3)
+    assert place not in primers
+    assert list(primers) == sorted(set(primers))
+    assert all(0 <= primer < count and abs(primer - place) <= 2 for primer in primers)
+
+
+@pytest.mark.parametrize(
+    ("own", "before"),
+    [
+        ((), (FRAME.prefix, *FRAME.primers)),
+        (((1,),), (FRAME.prefix, FRAME.primers[0], (1,))),
+        (((1,), (2,)), (FRAME.prefix, (1,), (2,))),
+    ],
+)
+def test_neutral_primers_fill_up(own: tuple, before: tuple) -> None:
+    chunk = Segment("chunk", (5, 6), own)
+    assert FRAME.before(chunk, "primed") == before
+    assert FRAME.before(chunk, "head") == (FRAME.prefix,)
+    assert FRAME.context(chunk, "primed") == tuple(map(content_id, before))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("family", ["llama", "qwen3"], indirect=True)
+def test_primed_rows_are_those_of_a_plain_forward(
+    engine: ReuseEngine, runner: ModelRunner, count: int
+) -> None:
+    for report in engine.precompute(document(TEXTS[:count])):
+        assert (report.left, report.reason) == (0, None)
+    encodings: tuple[Encoding, ...] = ("head", "primed")
+    for chunk in document(TEXTS[:count]):
+        for encoding in encodings:
+            before = FRAME.before(chunk, encoding)
+            found = engine.store.lookup(chunk.token_ids, FRAME.context(chunk, encoding)).entry
+            assert found is not None
+            keys, values = plain_rows(runner, [*before, chunk.token_ids])
+            assert torch.allclose(found.keys, keys, atol=1e-5)
+            assert torch.allclose(found.values, values, atol=1e-5)
+
+
+def plain_rows(
+    runner: ModelRunner, segments: list[tuple[int, ...]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys before rotation and values of the last segment, all computed in one forward."""
+    ids = torch.tensor([token for segment in segments for token in segment])
+    cache = runner.new_cache(len(ids))
+    with captured_keys(runner.model) as keys:
+        runner.forward_all(ids, cache)
+    start = len(ids) - len(segments[-1])
+    return torch.stack(keys)[:, :, start:], cache.value_buffer[:, 0, :, start:]
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_what_is_stored_needs_two_entries_a_chunk(engine: ReuseEngine) -> None:
+    """Rows that only served as context are not kept."""
+    list(engine.precompute(document(TEXTS)))
+    engine.prepare()
+    assert engine.store.stats().tiers[1].entries == 2 * len(TEXTS) + 3
+    again = list(engine.precompute(document(TEXTS)))
+    assert sum(report.already for report in again) == len(TEXTS)
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_a_prompt_reuses_chunks_primed_by_their_neighbours(
+    engine: ReuseEngine, plain_model: PreTrainedModel
+) -> None:
+    chunks = document(TEXTS)
+    list(engine.precompute(chunks))
+    segments = prompt_of([])
+    segments[1:1] = [chunks[3], chunks[0], chunks[4]]
+    result = engine.prefill(segments, ReuseOptions(policy="none", ratio=0.0), capacity=200)
+    told = [(s.action, s.encoding) for s in result.report.segments[1:4]]
+    assert told == [("exact", "head"), ("reused", "primed"), ("reused", "primed")]
+    every = engine.prefill(segments, ReuseOptions(policy="all", ratio=1.0), capacity=200)
+    with torch.inference_mode():
+        full = plain_model(torch.tensor([ids_of(segments)])).logits[0, -1]
+    assert torch.allclose(every.logits, full, atol=1e-4)
+    # the same chunks with other neighbours are other entries
+    alone = [segments[0], *chunk_segments([TEXTS[3], TEXTS[0]]), segments[-1]]
+    other = engine.prefill(alone, ReuseOptions(policy="none", ratio=0.0), capacity=200)
+    assert other.report.segments[2].encoding == "head"
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_rows_that_saw_a_purged_passage_go_with_it(engine: ReuseEngine) -> None:
+    """A chunk that another document holds too stays, but not what it learned from this one."""
+    chunks = document(TEXTS)
+    list(engine.precompute(chunks))
+    purged, _ = engine.store.purge([TEXTS[1]])
+    # both of its own, and primed ones of the chunks that stood behind it
+    behind = [chunk for chunk in chunks if TEXTS[1] in chunk.primers]
+    assert purged == 2 + len(behind)
+    for chunk in chunks:
+        context = FRAME.context(chunk, "primed")
+        assert engine.store.contains(chunk.token_ids, context) == (
+            chunk not in behind and chunk.token_ids != TEXTS[1]
+        )
