@@ -50,5 +50,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=180s --retries=4 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 
-# `exec` makes the server process 1, so that it gets the signal that stops the container.
-CMD ["sh", "-c", "larder prepare && exec larder serve"]
+CMD ["larder", "serve", "--demo"]

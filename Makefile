@@ -20,8 +20,7 @@ help:
 	@echo "make clean    remove caches and .venv (never your data)"
 
 run: install
-	@$(BIN)/larder prepare
-	@exec $(BIN)/larder serve
+	@exec $(BIN)/larder serve --demo
 
 install: $(RUN_STAMP)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from kvstore.attention import AttentionRecorder
+from kvstore.attention import TILE, AttentionRecorder, tile_ends_of
 from kvstore.cache import ScatterCache, causal_mask
 from kvstore.families import layout_of
 
@@ -91,7 +91,9 @@ class ModelRunner:
         keep_logits: int = 1,
         recorder: AttentionRecorder | None = None,
     ) -> torch.Tensor:
-        extra = {} if recorder is None else {"attention_recorder": recorder}
+        extra: dict[str, object] = {} if recorder is None else {"attention_recorder": recorder}
+        if mask is not None and len(token_ids) > TILE:
+            extra["tile_ends"] = tile_ends_of(cache.rows)
         output = self.model(
             input_ids=token_ids[None],
             position_ids=positions[None],

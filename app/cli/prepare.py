@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from app.bootstrap import Storage, open_storage
+from app.bootstrap import open_storage
 from app.cli.connect import connect
 from app.cli.files import InputFile, find_files
 from app.cli.ingest import print_report
@@ -19,7 +19,6 @@ from app.cli.output import print_error, print_note
 from app.cli.remote import Client, JsonObject, items
 from app.cli.upload import UploadReport, find_or_create_collection, number, upload_files
 from app.decoder.packaged import is_converted
-from app.errors import CollectionNotFound
 from app.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -34,8 +33,18 @@ class Demo:
     source: str
     files: tuple[InputFile, ...]
 
+    @property
+    def stamp(self) -> str:
+        return f"demo:{self.collection}/{self.source}"
+
+    def digest(self) -> str:
+        """Over the files' contents."""
+        contents = sorted(hashlib.sha256(f.path.read_bytes()).hexdigest() for f in self.files)
+        return hashlib.sha256("".join(contents).encode()).hexdigest()
+
 
 def run_prepare() -> None:
+    """Raises typer.Exit where a demo document could not be taken in."""
     reports = asyncio.run(_prepare(find_demos(REPOSITORY)))
     failures = [failure for report in reports for failure in report.failures]
     for name, reason in failures:
@@ -63,7 +72,6 @@ def _markdown(folder: Path) -> tuple[InputFile, ...]:
 async def _prepare(demos: list[Demo]) -> list[UploadReport]:
     settings = load_settings()
     if await _is_up_to_date(settings, demos):
-        print_note("The model and the demo collections are ready.")
         return []
     reports = []
     async with connect(settings, print_note) as client:
@@ -74,26 +82,21 @@ async def _prepare(demos: list[Demo]) -> list[UploadReport]:
             await _drop_outdated(client, before, documents)
             print_report(report, f"{demo.collection} / {demo.source}")
             reports.append(report)
-    print_note("Ready. Start the server with: larder serve")
+    async with open_storage(settings) as storage:
+        for demo, report in zip(demos, reports, strict=True):
+            if not report.failures:
+                await storage.stamps.set(demo.stamp, demo.digest())
     return reports
 
 
 async def _is_up_to_date(settings: Settings, demos: list[Demo]) -> bool:
-    """Told from files and tables alone: a second `make run` must not load the models twice."""
+    """Told from files and stamps alone: a second start loads no model here, and what a user deleted
+    since stays away."""
     if settings.model == "packaged" and not is_converted(settings.data_dir / "models"):
         return False
     async with open_storage(settings) as storage:
-        return all([await _is_taken_in(storage, demo) for demo in demos])
-
-
-async def _is_taken_in(storage: Storage, demo: Demo) -> bool:
-    try:
-        collection = await storage.collections.find(demo.collection)
-    except CollectionNotFound:
-        return False
-    wanted = {hashlib.sha256(file.path.read_bytes()).hexdigest() for file in demo.files}
-    states = await storage.documents.states(collection.id, demo.source)
-    return states == dict.fromkeys(wanted, "ready")
+        taken_in = [await storage.stamps.get(demo.stamp) == demo.digest() for demo in demos]
+    return all(taken_in)
 
 
 async def _documents(client: Client, collection_id: int, source: str) -> list[JsonObject]:

@@ -45,11 +45,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="First do what `prepare` does.")] = False,
 ) -> None:
     """Run the server: web page, HTTP interface and ingestion."""
     from app.cli.serve import run_serve
 
-    run_serve(host, port)
+    run_serve(host, port, demo=demo)
 
 
 @app.command()

@@ -20,12 +20,17 @@ GRACE_SECONDS = 5
 log = logging.getLogger(__name__)
 
 
-def run_serve(host: str | None, port: int | None) -> None:
+def run_serve(host: str | None, port: int | None, *, demo: bool = False) -> None:
     settings = load_settings(host=host, port=port)
     set_up_logging(settings.log_level)
     # Before the model is loaded: a taken port should not cost a minute to find out.
     listener = listen(settings)
     with listener:
+        if demo:
+            # In this process: starting Python a second time would cost a restart three seconds.
+            from app.cli.prepare import run_prepare
+
+            run_prepare()
         asyncio.run(_serve(settings, listener))
 
 

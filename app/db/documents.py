@@ -4,7 +4,6 @@ import hashlib
 import mimetypes
 import time
 from collections.abc import Sequence
-from typing import cast
 
 from sqlalchemy import Select, delete, func, insert, select, update
 
@@ -159,17 +158,6 @@ class Documents:
             statement = statement.where(models.Document.id < after_id)
         rows = await self._rows(statement.order_by(models.Document.id.desc()).limit(limit + 1))
         return rows[:limit], len(rows) > limit
-
-    async def states(self, collection_id: int, source: str) -> dict[str, DocumentState]:
-        """State of every document of a source, by the SHA-256 of its bytes."""
-        statement = (
-            select(models.Document.sha256, models.Document.state)
-            .join(models.Source, models.Source.id == models.Document.source_id)
-            .where(models.Document.collection_id == collection_id, models.Source.name == source)
-        )
-        async with self._database.session() as session:
-            rows = (await session.execute(statement)).all()
-        return {sha256: cast(DocumentState, state) for sha256, state in rows}
 
     async def _set_state(
         self, document_id: int, state: DocumentState, before: DocumentState

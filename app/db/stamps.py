@@ -1,4 +1,5 @@
-"""What stored vectors and token ids were made with; when that changes, they are made anew.
+"""What stored vectors, token ids and demo documents were made from; when that changes, they are
+made anew.
 
 Both changes are one transaction each, so a crash leaves either the old index or the new plan.
 """
@@ -22,6 +23,17 @@ EncodePassage = Callable[[str, str], tuple[int, ...]]
 class Stamps:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def get(self, name: str) -> str | None:
+        async with self._database.session() as session:
+            found: str | None = await session.scalar(
+                select(models.Stamp.value).where(models.Stamp.name == name)
+            )
+            return found
+
+    async def set(self, name: str, value: str) -> None:
+        async with self._database.transaction() as session:
+            await _changed(session, name, value)
 
     async def use_embedder(self, identity: str) -> bool:
         """True where another embedder was used before: its vectors are dropped, and documents go

@@ -54,13 +54,13 @@ def live_server(settings: Settings) -> Iterator[str]:
             servers.append(server)
             await server.serve([listener])
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(300)
         yield url
     finally:
         for server in servers:
             server.should_exit = True
-        thread.join(30)
+        thread.join(300)
         listener.close()

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from app.cli import prepare
@@ -164,11 +165,29 @@ def test_prepare_is_idempotent_and_follows_edits(
     capsys.readouterr()
     assert larder("prepare") == 0
     shown = capsys.readouterr().err
-    assert "are ready" in shown
     assert "loading" not in shown  # told from the tables: a second start loads no model here
     larder("collections", "ls", "--json")
     found = json.loads(capsys.readouterr().out)
     assert {item["documents"] for item in found["items"]} == {1}
+
+
+def test_a_deleted_demo_document_stays_away(
+    larder: Larder, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = tmp_path / "repository" / "docs"
+    docs.mkdir(parents=True)
+    for name, text in (("pool", POOL), ("budget", BUDGET)):
+        (docs / f"{name}.md").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(prepare, "REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr(prepare, "is_converted", lambda _: True)
+    assert larder("prepare") == 0
+    with live_server(load_settings()) as url:
+        httpx2.delete(f"{url}/api/v1/documents/1").raise_for_status()
+        assert larder("prepare") == 0
+        capsys.readouterr()
+        larder("collections", "ls", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert [item["documents"] for item in found["items"]] == [1]
 
 
 def test_doctor_says_what_is_wrong(

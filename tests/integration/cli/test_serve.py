@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.cli import serve
+from app.cli import prepare, serve
 from app.db.datadir import DataDir, DataDirLock, read_owner
 from tests.integration.cli.conftest import Larder
 
@@ -90,7 +90,8 @@ def test_serve_answers_until_it_is_told_to_stop(
     monkeypatch.setattr(serve, "set_up_logging", lambda level: None)
     visitor = threading.Thread(target=visit, daemon=True)
     visitor.start()
-    serve.run_serve(None, 0)
+    monkeypatch.setattr(prepare, "REPOSITORY", data_dir / "no-repository")
+    serve.run_serve(None, 0, demo=True)
     visitor.join(300)
     assert answers == [200]
     assert "Larder is ready: http://127.0.0.1:" in capsys.readouterr().err
