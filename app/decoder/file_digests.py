@@ -36,6 +36,7 @@ class FileDigests:
         return digest
 
     def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps(self._known), encoding="utf-8")
         temporary.replace(self._path)
