@@ -78,6 +78,13 @@ class ScatterCache(Cache):  # type: ignore[misc]
             raise ValueError(f"rows up to {length} do not fit a cache of {self.capacity}")
         self.rows, self.length = rows, length
 
+    def places(self, positions: torch.Tensor) -> torch.Tensor:
+        """Position [length] of each row in the text: its own number, and `positions` for the rows
+        of this forward, which differ where several segments stand side by side."""
+        places = torch.arange(self.length, device=positions.device)
+        places[self.rows] = positions
+        return places
+
     @contextmanager
     def borrowed(self, rows: torch.Tensor, length: int) -> Iterator[None]:
         """Let a probe write `rows`, then put rows and length back."""

@@ -12,18 +12,16 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from kvstore.families import key_modules, layout_of
+from kvstore.families import key_modules, key_rows
 
 
 @contextmanager
 def captured_keys(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
     """Collect one tensor [G, rows, D] per layer from the next forward of batch size 1."""
-    layout = layout_of(model)
     found: list[torch.Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        rows = output.reshape(-1, layout.num_kv_heads, layout.head_dim)
-        found.append(rows.transpose(0, 1).contiguous())
+        found.append(key_rows(model, output))
 
     with ExitStack() as hooks:
         for module in key_modules(model):

@@ -1,10 +1,12 @@
 """Which model families chunk reuse can serve, and where their un-rotated keys can be read.
 
-A new family is one line in KEY_MODULES after its tests pass (CONTRIBUTING.md).
+A new family is one line in KEY_SOURCES after its tests pass (CONTRIBUTING.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
 
 import torch
 from torch import nn
@@ -12,11 +14,49 @@ from transformers import PreTrainedModel
 
 from kvstore.errors import UnsupportedModel
 
-# Last module of an attention layer whose output is the key before rotation.
-KEY_MODULES = {"llama": "k_proj", "mistral": "k_proj", "qwen2": "k_proj", "qwen3": "k_norm"}
 
-# RoPE types whose angles depend on the position alone; dynamic NTK depends on the length seen.
-STATIC_ROPE = ("default", "linear", "llama3")
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Last module of an attention layer whose output holds the key before rotation.
+
+    form: `rows` [1, n, G * D] or [1, n, G, D]; `heads` [1, G, n, D]; `fused` [1, n, (H + 2 G) * D],
+    query, key and value side by side.
+    """
+
+    module: str
+    form: Literal["rows", "heads", "fused"] = "rows"
+
+
+KEY_SOURCES = {
+    "llama": KeySource("k_proj"),
+    "mistral": KeySource("k_proj"),
+    "qwen2": KeySource("k_proj"),
+    "qwen3": KeySource("k_norm"),
+    "phi3": KeySource("qkv_proj", "fused"),
+    "gemma2": KeySource("k_proj"),
+    "gemma3_text": KeySource("k_norm", "heads"),
+}
+
+# RoPE types whose angles depend on the position alone.
+STATIC_ROPE = ("default", "linear", "llama3", "yarn")
+REFUSED_ROPE = {
+    "dynamic": "dynamic NTK changes the angles with the length seen",
+    "longrope": "LongRoPE changes the angles with the length seen",
+}
+MLA = "multi-head latent attention keeps a latent instead of keys"
+RECURRENT = "recurrent layers keep a state instead of keys"
+MROPE = "M-RoPE gives a token several positions"
+REFUSED_TYPES = {
+    "deepseek_v2": MLA,
+    "deepseek_v3": MLA,
+    "mamba": RECURRENT,
+    "mamba2": RECURRENT,
+    "qwen2_vl": MROPE,
+    "qwen2_5_vl": MROPE,
+    "qwen3_next": RECURRENT,
+    "recurrent_gemma": RECURRENT,
+}
+WHOLE_MODEL = "full_attention"  # the layer type of models that know none
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +66,51 @@ class KVLayout:
     head_dim: int
 
 
+@dataclass(frozen=True, slots=True)
+class LayerRun:
+    """Neighbouring layers that rotate alike, `inv_freq` [D/2] float32, `scaling` on cos and sin."""
+
+    layers: slice
+    inv_freq: torch.Tensor
+    scaling: float
+
+
 def check_supported(model: PreTrainedModel) -> None:
     """Raise UnsupportedModel with the reason when chunk reuse cannot serve `model`."""
     config = model.config
-    if config.model_type not in KEY_MODULES:
-        known = ", ".join(sorted(KEY_MODULES))
-        raise UnsupportedModel(f"model type {config.model_type!r} is not among {known}")
-    rope = config.rope_parameters
-    if "rope_type" not in rope or rope["rope_type"] not in STATIC_ROPE:
-        raise UnsupportedModel(f"RoPE type {rope.get('rope_type')!r} is not among {STATIC_ROPE}")
-    if rope.get("partial_rotary_factor", 1.0) != 1.0:
-        raise UnsupportedModel("only part of each head is rotated (partial RoPE)")
-    if _has_sliding_layers(model):
-        raise UnsupportedModel(f"sliding-window attention of {config.sliding_window} tokens")
+    if config.model_type not in KEY_SOURCES:
+        known = f"not among {', '.join(sorted(KEY_SOURCES))}"
+        reason = REFUSED_TYPES.get(config.model_type, known)
+        raise UnsupportedModel(f"model type {config.model_type!r}: {reason}")
+    unknown = set(layer_types(model)) - {WHOLE_MODEL, "sliding_attention"}
+    if unknown:
+        raise UnsupportedModel(f"layers of type {', '.join(sorted(unknown))}")
+    if getattr(config, "use_bidirectional_attention", False):
+        raise UnsupportedModel("attention that looks ahead")
+    for rope in _rope_parameters(model):
+        kind = rope.get("rope_type")
+        if kind not in STATIC_ROPE:
+            reason = REFUSED_ROPE.get(str(kind), f"{kind!r} is not among {', '.join(STATIC_ROPE)}")
+            raise UnsupportedModel(f"RoPE: {reason}")
+        if rope.get("partial_rotary_factor", 1.0) != 1.0:
+            raise UnsupportedModel("only part of each head is rotated (partial RoPE)")
+        if "mrope_section" in rope:
+            raise UnsupportedModel(f"RoPE: {MROPE}")
 
 
-def _has_sliding_layers(model: PreTrainedModel) -> bool:
+def _rope_parameters(model: PreTrainedModel) -> list[dict[str, object]]:
+    """One for each kind of layer, or one for all."""
+    rope = model.config.rope_parameters
+    if "rope_type" in rope:
+        return [rope]
+    return [rope[name] for name in sorted(set(layer_types(model)))]
+
+
+def layer_types(model: PreTrainedModel) -> Sequence[str]:
+    """`full_attention` or `sliding_attention` for each layer."""
     config = model.config
-    layer_types = getattr(config, "layer_types", None)
-    if layer_types is not None:
-        return "sliding_attention" in layer_types
-    window: int | None = getattr(config, "sliding_window", None)
-    return window is not None and getattr(config, "use_sliding_window", True)
+    stated: Sequence[str] | None = getattr(config, "layer_types", None)
+    return stated or [WHOLE_MODEL] * config.num_hidden_layers
 
 
 def layout_of(model: PreTrainedModel) -> KVLayout:
@@ -57,13 +120,37 @@ def layout_of(model: PreTrainedModel) -> KVLayout:
 
 
 def key_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
-    """The modules of KEY_MODULES, layer by layer."""
-    name = KEY_MODULES[model.config.model_type]
+    """The modules of KEY_SOURCES, layer by layer."""
+    name = KEY_SOURCES[model.config.model_type].module
     for layer in model.get_decoder().layers:
         yield getattr(layer.self_attn, name)
 
 
-def rotary_of(model: PreTrainedModel) -> tuple[torch.Tensor, float]:
-    """(inverse frequencies [D/2] float32, factor on cos and sin) as the model itself uses them."""
+def key_rows(model: PreTrainedModel, output: torch.Tensor) -> torch.Tensor:
+    """Keys [G, n, D] in what a module of `key_modules` returned for one prompt."""
+    layout = layout_of(model)
+    size = layout.num_kv_heads * layout.head_dim
+    form = KEY_SOURCES[model.config.model_type].form
+    if form == "heads":
+        return output[0].contiguous()
+    if form == "fused":
+        first = model.config.num_attention_heads * layout.head_dim
+        output = output[..., first : first + size]
+    rows = output.reshape(-1, layout.num_kv_heads, layout.head_dim)
+    return rows.transpose(0, 1).contiguous()
+
+
+def rotary_runs(model: PreTrainedModel) -> list[LayerRun]:
+    """How each layer rotates, as the model itself does."""
     rotary = model.get_decoder().rotary_emb
-    return rotary.inv_freq.float(), float(rotary.attention_scaling)
+    runs, start = [], 0
+    by_type = not hasattr(rotary, "inv_freq")  # Gemma 3: another base for each kind of layer
+    kinds = layer_types(model) if by_type else [WHOLE_MODEL] * layout_of(model).num_layers
+    for kind, group in groupby(kinds):
+        end = start + len(list(group))
+        prefix = f"{kind}_" if by_type else ""
+        inv_freq: torch.Tensor = getattr(rotary, f"{prefix}inv_freq")
+        scaling = float(getattr(rotary, f"{prefix}attention_scaling"))
+        runs.append(LayerRun(slice(start, end), inv_freq.float(), scaling))
+        start = end
+    return runs

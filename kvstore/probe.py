@@ -6,7 +6,7 @@ from contextlib import suppress
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-from kvstore.attention import AttentionRecorder
+from kvstore.attention import AttentionRecorder, Places
 from kvstore.cache import ScatterCache
 from kvstore.runner import ModelRunner
 
@@ -71,5 +71,6 @@ def first_values(
             position_ids=positions[None],
             past_key_values=Cache(layers=layers),
             use_cache=True,
+            places=Places(positions, positions),
         )
     return [layer.values[0] for layer in layers]

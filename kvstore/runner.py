@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from kvstore.attention import TILE, AttentionRecorder, tile_ends_of
+from kvstore.attention import TILE, AttentionRecorder, Places, tile_ends_of
 from kvstore.cache import ScatterCache, causal_mask
 from kvstore.families import layout_of
 
@@ -21,6 +21,7 @@ class ModelRunner:
         self.layout = layout_of(model)
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device
+        self._has_windows = getattr(model.config, "sliding_window", None) is not None
 
     def new_cache(self, capacity: int) -> ScatterCache:
         return ScatterCache(self.layout, capacity, self.dtype, self.device)
@@ -94,6 +95,8 @@ class ModelRunner:
         extra: dict[str, object] = {} if recorder is None else {"attention_recorder": recorder}
         if mask is not None and len(token_ids) > TILE:
             extra["tile_ends"] = tile_ends_of(cache.rows)
+        if self._has_windows:
+            extra["places"] = Places(positions, cache.places(positions))
         output = self.model(
             input_ids=token_ids[None],
             position_ids=positions[None],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from app.decoder import load, packaged
 from app.decoder.identity import identify
@@ -86,12 +86,13 @@ async def test_an_unknown_policy_is_refused_before_the_model_is_read(settings: S
         await load_with(settings, reuse_policy="best", model="/nonexistent")
 
 
-async def test_a_model_with_sliding_windows_is_served_without_chunk_reuse(
+async def test_a_model_with_dynamic_rope_is_served_without_chunk_reuse(
     settings: Settings, records: DictRecords, tmp_path: Path
 ) -> None:
-    folder = save_tiny_model(tmp_path / "windowed")
+    folder = save_tiny_model(tmp_path / "dynamic")
     torch.manual_seed(7)
-    MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=16)).save_pretrained(folder)
+    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=rope)).save_pretrained(folder)
     changed = settings.model_copy(update={"model": str(folder)})
     service = await load_decoder(changed, MemoryIndex(), records, SECRET)
     try:

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 import torch
 from transformers import (
-    Gemma3ForCausalLM,
-    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     PreTrainedModel,
 )
 
@@ -55,17 +57,30 @@ def test_rows_that_do_not_fit_are_refused() -> None:
 
 
 DYNAMIC = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0] * 4,
+    "long_factor": [2.0] * 4,
+}
 PARTIAL = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
 UNSUPPORTED: dict[str, tuple[Callable[[], PreTrainedModel], str]] = {
-    "sliding": (lambda: MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=16)), "sliding"),
-    "dynamic": (lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=DYNAMIC)), "dynamic"),
-    "partial": (lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=PARTIAL)), "partial"),
-    "gemma3": (
-        lambda: Gemma3ForCausalLM(
-            Gemma3TextConfig(**SHAPE, sliding_window=16, query_pre_attn_scalar=8)
-        ),
-        "gemma3_text",
+    "dynamic": (
+        lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=DYNAMIC)),
+        "dynamic NTK changes the angles",
     ),
+    "longrope": (
+        lambda: Phi3ForCausalLM(Phi3Config(**SHAPE, pad_token_id=1, rope_parameters=LONGROPE)),
+        "LongRoPE changes the angles",
+    ),
+    "partial": (lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=PARTIAL)), "partial"),
+    "mamba": (
+        lambda: MambaForCausalLM(
+            MambaConfig(vocab_size=500, hidden_size=16, num_hidden_layers=1, state_size=4)
+        ),
+        "'mamba': recurrent layers",
+    ),
+    "gpt2": (lambda: GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=1)), "not among"),
 }
 
 
@@ -76,7 +91,7 @@ def test_models_that_cannot_be_served_are_named_with_the_reason(name: str) -> No
         check_supported(build())
 
 
-@pytest.mark.parametrize("name", ["sliding", "gemma3"])
+@pytest.mark.parametrize("name", ["dynamic", "longrope"])
 def test_they_work_without_chunk_reuse(name: str) -> None:
     torch.manual_seed(3)
     model = UNSUPPORTED[name][0]().eval()

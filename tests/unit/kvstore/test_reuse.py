@@ -177,6 +177,7 @@ def digests(engine: ReuseEngine, chunks: list[tuple[int, ...]]) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma3"], indirect=True)
 @pytest.mark.parametrize("policy", ["random", "seam", "value_deviation", "question"])
 def test_policies_spend_exactly_their_budget(
     engine: ReuseEngine, chunks: list[tuple[int, ...]], segments: list[Segment], policy: str
@@ -190,6 +191,7 @@ def test_policies_spend_exactly_their_budget(
     assert counts.prompt == counts.exact_prefix + counts.reused + counts.recomputed + counts.fresh
 
 
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
 def test_missing_chunks_are_computed_and_say_so(
     engine: ReuseEngine, plain_model: PreTrainedModel, chunks: list[tuple[int, ...]]
 ) -> None:
@@ -209,6 +211,7 @@ def test_missing_chunks_are_computed_and_say_so(
     assert kl(full, prefill(engine, segments, ALL).logits) <= 1e-8
 
 
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
 def test_a_model_that_is_not_proven_gets_exact_reuse_only(
     engine: ReuseEngine, chunks: list[tuple[int, ...]], segments: list[Segment]
 ) -> None:
@@ -220,6 +223,7 @@ def test_a_model_that_is_not_proven_gets_exact_reuse_only(
     assert report.tokens.exact_prefix > 0
 
 
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
 def test_what_was_damaged_is_encoded_again(
     engine: ReuseEngine, tmp_path: Path, chunks: list[tuple[int, ...]], segments: list[Segment]
 ) -> None:
@@ -234,6 +238,7 @@ def test_what_was_damaged_is_encoded_again(
     assert whole.tokens.fresh == len(segments[-1].token_ids)
 
 
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
 @pytest.mark.parametrize(
     "options", [ReuseOptions(policy="best"), ReuseOptions(ratio=1.5), ReuseOptions(ratio=-0.1)]
 )
@@ -244,6 +249,7 @@ def test_bad_options_are_refused(
         prefill(engine, segments, options)
 
 
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
 def test_precompute_stores_each_chunk_once(
     engine: ReuseEngine, chunks: list[tuple[int, ...]]
 ) -> None:
