@@ -5,10 +5,13 @@ A new format is one new file and one line in `_parsers`.
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 from retrieval.errors import EmptyDocument, UnsupportedMedia
-from retrieval.protocols import Parser
 from retrieval.types import Document
+
+if TYPE_CHECKING:
+    from retrieval.protocols import Parser
 
 _BY_ENDING = {
     "md": "text/markdown",
@@ -66,7 +69,7 @@ def sniff(data: bytes, name: str, media_type: str | None = None) -> str:
 
 
 @cache
-def _parsers() -> dict[str, Parser]:
+def _parsers() -> "dict[str, Parser]":
     # Imported at first use: lxml and its like are of no use to a server that only answers.
     from retrieval.parsing.html import HtmlParser
     from retrieval.parsing.markdown import MarkdownParser
