@@ -14,7 +14,7 @@ from retrieval.errors import EmptyDocument, ParseError
 from retrieval.parsing.builder import DocumentBuilder
 from retrieval.parsing.html_blocks import add_blocks
 from retrieval.parsing.limits import MAX_EXTRACTED_ELEMENTS, MAX_TEXT_CHARS
-from retrieval.parsing.normalise import clean, decode, one_line, too_long
+from retrieval.parsing.normalise import clean, clean_document, decode, one_line, too_long
 from retrieval.types import Document
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,11 @@ class HtmlParser:
         title = _title(tree)
         add_blocks(builder, _content(tree))
         return builder.build(title, "text/html")
+
+
+def add_whole_page(builder: DocumentBuilder, text: str, name: str) -> None:
+    """All that a page shows, without a search for its main content: an e-mail has no frame."""
+    add_blocks(builder, _without_furniture(_tree(clean_document(text, name), name)))
 
 
 def _declared_encoding(data: bytes) -> str | None:
@@ -86,6 +91,10 @@ def _content(tree: html.HtmlElement) -> etree._Element:
         main = _main_content(tree)
         if main is not None:
             return main
+    return _without_furniture(tree)
+
+
+def _without_furniture(tree: html.HtmlElement) -> html.HtmlElement:
     for element in _NOT_CONTENT(tree):
         element.drop_tree()
     return tree

@@ -13,7 +13,8 @@ from retrieval.parsing.html import HtmlParser
 from retrieval.parsing.markdown import MarkdownParser
 from retrieval.parsing.normalise import clean
 from retrieval.parsing.pdf import PdfParser
-from retrieval.parsing.registry import parse, sniff
+from retrieval.parsing.registry import parse
+from retrieval.parsing.sniffing import sniff
 from retrieval.parsing.text import TextParser
 from retrieval.protocols import Parser
 from retrieval.types import Document
@@ -45,7 +46,6 @@ def test_sniff(data: bytes, name: str, declared: str | None, expected: str) -> N
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04rest", "ZIP archive or an Office"),
         (b"\x89PNG\r\n", "PNG"),
         (b"{\\rtf1 x}", "RTF"),
         (b"text\x00text", "not a text file"),
@@ -69,6 +69,11 @@ def test_empty(data: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings(encoding: str) -> None:
     assert parse("A café “here”".encode(encoding), "x.txt").text == "A café “here”"
+
+
+def test_a_package_cut_short() -> None:
+    with pytest.raises(ParseError, match="ZIP archive or an Office document; it may be damaged"):
+        parse(b"PK\x03\x04rest", "file")
 
 
 def test_broken_utf16() -> None:
