@@ -88,7 +88,7 @@ def _parts(message: Message) -> Iterator[Message]:
 
 def _inside(part: Message) -> list[Message]:
     """The parts of a multipart; the message in a forwarded one. Nothing is in text."""
-    payload = part.get_payload()
+    payload = part.get_payload() if part.is_multipart() else []
     return [child for child in payload if isinstance(child, Message)]
 
 
@@ -114,12 +114,16 @@ def _add_text(builder: DocumentBuilder, part: Message, name: str) -> None:
 
 def _decoded(part: Message) -> str:
     """Text in its stated encoding, else as UTF-8; a wrong byte does not lose the message."""
-    payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
+    data = _bytes_of(part)
     try:
         return data.decode(part.get_content_charset() or "utf-8", "replace")
     except (LookupError, ValueError):
         return data.decode("utf-8", "replace")
+
+
+def _bytes_of(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
 
 
 def _header(message: Message, label: str) -> str:

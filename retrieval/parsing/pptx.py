@@ -47,7 +47,8 @@ def _add_slide(builder: DocumentBuilder, slide: "Slide", number: int) -> str:
     title of the slide before; one without a word is left out."""
     head = slide.shapes.title
     heading = "" if head is None else one_line(head.text_frame.text)
-    blocks = list(_blocks(slide, None if head is None else head.shape_id))
+    found = _blocks(slide, None if head is None else head.shape_id)
+    blocks = [(kind, text) for kind, text in found if text]
     if heading or blocks:
         builder.add("heading", heading or f"Slide {number}", level=1, page=number)
     for kind, text in blocks:
