@@ -28,6 +28,10 @@ _STOP_S = 5.0  # for a child whose input has ended; it is killed then
 # The child's own alarm, should its parent be gone: after the pool has lost patience.
 _ALARM_AFTER = 1.2
 
+# A child that holds more than this share of its memory between two files is replaced; with all
+# formats loaded it holds 110 MB.
+_GROWN_SHARE = 3
+
 # Everything the child gets of the environment. No variable of the server, which may hold secrets;
 # the numeric libraries that openpyxl looks for take 30 MB of address space for each thread.
 _PACKAGES = str(Path(retrieval.__file__).parents[1])
@@ -110,9 +114,15 @@ class ParserPool:
             self._explain(name, self._discard(), is_late.is_set())
             return None
         self._num_parsed += 1
-        if is_late.is_set() or self._num_parsed >= self._limits.documents_per_child:
+        if is_late.is_set() or self._is_worn(reply[0]):
             self._discard()
         return reply
+
+    def _is_worn(self, header: Header) -> bool:
+        """After so many files, or where what they left behind would cramp the next."""
+        held = header.get("held_bytes")
+        has_grown = isinstance(held, int) and held > self._limits.memory_bytes // _GROWN_SHARE
+        return has_grown or self._num_parsed >= self._limits.documents_per_child
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._is_closed:

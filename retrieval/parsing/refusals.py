@@ -27,4 +27,19 @@ def damage_shows_as_any_error(name: str, kind: str) -> Iterator[None]:
     except (ParseError, MemoryError):
         raise
     except Exception as error:
+        if _means_no_memory(error):
+            raise MemoryError from error
         raise damaged(name, kind) from error
+
+
+def _means_no_memory(error: Exception) -> bool:
+    """XML libraries report a failed allocation as an error in the text."""
+    from xml.etree.ElementTree import ParseError as ExpatError
+    from xml.parsers.expat import errors as expat
+
+    from lxml import etree
+
+    if isinstance(error, etree.XMLSyntaxError):
+        return bool(error.code == etree.ErrorTypes.ERR_NO_MEMORY)
+    no_memory = expat.codes[expat.XML_ERROR_NO_MEMORY]
+    return isinstance(error, ExpatError) and error.code == no_memory

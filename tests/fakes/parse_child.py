@@ -15,10 +15,14 @@ from retrieval.parsing import registry
 from retrieval.parsing.child import ChildSettings, serve
 from retrieval.types import Document
 
+_held: list[bytes] = []
+
 
 def parse(data: bytes, name: str, media_type: str | None) -> Document:
-    word = data.split(maxsplit=1)[0].decode()
-    if word in _DOES:
+    word, _, number = data.decode("utf-8", "replace").partition(" ")
+    if word == "hold":
+        _hold(int(number))
+    elif word in _DOES:
         _DOES[word]()
     return registry.parse(data, name, media_type)
 
@@ -36,6 +40,10 @@ def _eat() -> None:
     kept = []
     while True:
         kept.append(bytearray(2**24))
+
+
+def _hold(mebibytes: int) -> None:
+    _held.append(b"x" * (mebibytes * 2**20))
 
 
 def _eat_at_once() -> None:

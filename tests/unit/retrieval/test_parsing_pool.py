@@ -21,6 +21,7 @@ from retrieval.errors import EncryptedDocument, ParseError, UnsupportedMedia
 from retrieval.parsing import registry
 from retrieval.parsing.pool import ParserPool
 from retrieval.types import Document
+from tests.fakes.office_files import make_docx, repacked
 from tests.fakes.pdf_bytes import make_pdf
 
 ROOT = Path(__file__).parents[3]
@@ -141,6 +142,27 @@ def test_a_hundred_documents_through_one_pool(make_pool: MakePool) -> None:
         pids |= {pool.pid} - {None}
     assert len(pids) == 3
     assert sum(is_running(pid) for pid in pids if pid) == 1
+
+
+def test_a_child_that_has_grown_is_replaced(make_pool: MakePool) -> None:
+    pool = make_pool()
+    for size, is_kept in ((1, True), (300, False)):
+        pool.parse(f"hold {size}".encode(), "a.txt")
+        assert (pool.pid is not None) == is_kept
+
+
+def test_memory_that_ends_within_a_library() -> None:
+    def fill(old: bytes) -> bytes:
+        return old.replace(b"<w:sectPr", b"<w:p/>" * 8_000_000 + b"<w:sectPr")
+
+    noise = random.Random(1).randbytes(2**20)  # so that it is no bomb
+    data = repacked(make_docx(), {"word/document.xml": fill}, {"noise.bin": noise})
+    pool = ParserPool(ParseLimits(memory_bytes=MEMORY))
+    try:
+        with pytest.raises(ParseError, match="takes more than 512 MiB of memory to read"):
+            pool.parse(data, "a.docx")
+    finally:
+        pool.close()
 
 
 def test_threads_take_turns(make_pool: MakePool) -> None:
