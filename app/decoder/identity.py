@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import transformers
 from transformers import PreTrainedModel
 
+from app.decoder.file_digests import sha256_of
 from app.decoder.template import PromptTemplate
 from kvstore.attention import ATTENTION_NAME
 from kvstore.families import layout_of
@@ -16,7 +18,12 @@ from kvstore.keys import ModelIdentity
 BY_THE_WAY = {"_name_or_path", "transformers_version"}
 
 
-def identify(model: PreTrainedModel, model_dir: Path, template: PromptTemplate) -> ModelIdentity:
+def identify(
+    model: PreTrainedModel,
+    model_dir: Path,
+    template: PromptTemplate,
+    sha256: Callable[[Path], str] = sha256_of,
+) -> ModelIdentity:
     """Digests of the files as they are now; a path or a time stamp says nothing about content."""
     layout = layout_of(model)
     config = json.dumps(_meaning(model.config.to_dict()), sort_keys=True, default=str)
@@ -26,9 +33,9 @@ def identify(model: PreTrainedModel, model_dir: Path, template: PromptTemplate) 
         ".".join(transformers.__version__.split(".")[:2]),
     )
     return ModelIdentity(
-        weights=digest_files(sorted(model_dir.glob("*.safetensors"))),
+        weights=digest_files(sorted(model_dir.glob("*.safetensors")), sha256),
         config=hashlib.sha256(config.encode()).hexdigest(),
-        tokenizer=digest_files([path for path in tokenizer_files if path.exists()]),
+        tokenizer=digest_files([path for path in tokenizer_files if path.exists()], sha256),
         template=template.version,
         adapter=None,
         kv_dtype=str(model.dtype),
@@ -44,11 +51,9 @@ def _meaning(config: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in config.items() if name not in BY_THE_WAY}
 
 
-def digest_files(paths: list[Path]) -> str:
+def digest_files(paths: list[Path], sha256: Callable[[Path], str]) -> str:
     """SHA-256 over names and SHA-256 of contents."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name}:{content};".encode())
+        digest.update(f"{path.name}:{sha256(path)};".encode())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, Pre
 from transformers.utils.logging import disable_progress_bar
 
 from app.decoder.cost import PrefillCost
+from app.decoder.file_digests import FileDigests
 from app.decoder.gate import GateRecord, Records, pass_gate
 from app.decoder.identity import identify
 from app.decoder.packaged import NAME, ensure_packaged_model
@@ -161,7 +162,8 @@ async def _reusing_service(
     secret: bytes,
     progress: Callable[[str], None],
 ) -> DecoderService:
-    identity = identify(parts.model, parts.directory, parts.template).digest
+    digests = FileDigests(settings.data_dir / "digests.json")
+    identity = identify(parts.model, parts.directory, parts.template, digests.sha256).digest
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
     record = await pass_gate(runner, identity, records)

@@ -7,7 +7,6 @@ const REASONS: Record<string, string> = {
   reused_head: "Stored on its own behind the instructions, then moved to its place.",
   not_stored: "Not in the store yet, so it was computed.",
   corrupt: "The stored copy was damaged and set aside, so it was computed.",
-  after_miss: "Exact reuse ends at the first passage that is not exact.",
   mode_off: "Reuse was switched off for this answer.",
   mode_exact: "Only exact reuse was asked for.",
   too_short: "Too few tokens for reuse to pay.",
