@@ -15,6 +15,7 @@ from retrieval.parsing.builder import DocumentBuilder
 from retrieval.parsing.html_blocks import add_blocks
 from retrieval.parsing.limits import MAX_EXTRACTED_ELEMENTS, MAX_TEXT_CHARS
 from retrieval.parsing.normalise import clean, clean_document, decode, one_line, too_long
+from retrieval.parsing.refusals import means_no_memory
 from retrieval.types import Document
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ def _tree(text: str, name: str) -> html.HtmlElement:
     try:
         tree = html.document_fromstring(text.encode(), parser=parser)
     except etree.LxmlError as error:
+        if means_no_memory(error):
+            raise MemoryError from error
         raise EmptyDocument(f"{name} holds no text. Check that it is the right file.") from error
     if any("depth" in entry.message for entry in parser.error_log):
         raise ParseError(

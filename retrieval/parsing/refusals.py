@@ -27,12 +27,12 @@ def damage_shows_as_any_error(name: str, kind: str) -> Iterator[None]:
     except (ParseError, MemoryError):
         raise
     except Exception as error:
-        if _means_no_memory(error):
+        if means_no_memory(error):
             raise MemoryError from error
         raise damaged(name, kind) from error
 
 
-def _means_no_memory(error: Exception) -> bool:
+def means_no_memory(error: Exception) -> bool:
     """XML libraries report a failed allocation as an error in the text."""
     from xml.etree.ElementTree import ParseError as ExpatError
     from xml.parsers.expat import errors as expat
