@@ -164,11 +164,11 @@ async def open_container(
     `url` is what other processes on this directory are told to use instead; `load` replaces
     `open_models`.
     """
-    from app.ingest.startup import prepare
-
     data_dir = DataDir.create(settings.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(DataDirLock(data_dir, url))
+        from app.ingest.startup import prepare
+
         storage = await stack.enter_async_context(open_storage(settings))
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)

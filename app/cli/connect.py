@@ -19,7 +19,6 @@ from app.cli.http_server import PrivateHttpServer
 from app.cli.remote import TIMEOUT, Client
 from app.db.datadir import read_owner
 from app.errors import DataDirInUse
-from app.main import create_app
 from app.settings import Settings
 
 HERE = "http://127.0.0.1"
@@ -38,6 +37,9 @@ async def connect(settings: Settings, progress: Progress) -> AsyncIterator[Clien
             http = httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False)
             yield Client(await stack.enter_async_context(http), url)
             return
+        # Here and not above: it brings torch, which a client of a running server does not need.
+        from app.main import create_app
+
         http = await stack.enter_async_context(serve_privately(create_app(container)))
         yield Client(http, "this process")
 

@@ -124,7 +124,7 @@ def assert_close(got: torch.Tensor, want: torch.Tensor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """What stock transformers makes of equally long prompts, as one batch of B."""
+    """What stock transformers makes of equally long prompts that begin alike, as one batch."""
 
     logits: torch.Tensor  # [B, V], of the last row
     keys: list[torch.Tensor]  # a layer's [B, G, n, D], rotated
@@ -136,7 +136,10 @@ class Plain:
 def run_stock(model: PreTrainedModel, prompts: list[list[int]], num_tokens: int) -> Plain:
     cache = DynamicCache(config=model.config)
     ids = torch.tensor(prompts, device=model.device)
-    logits = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1]
+    shared = int((ids == ids[0]).all(0).long().cumprod(0).sum())
+    model(ids[:1, :shared], past_key_values=cache, logits_to_keep=1)
+    cache.batch_repeat_interleave(len(prompts))
+    logits = model(ids[:, shared:], past_key_values=cache, logits_to_keep=1).logits[:, -1]
     first = logits.clone()
     keys = [layer.keys.clone() for layer in cache.layers]
     values = [layer.values.clone() for layer in cache.layers]
