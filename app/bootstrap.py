@@ -6,7 +6,7 @@ Models are imported when they are loaded, so commands that only look at tables s
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from app.ingest.remove import Remover
     from app.ingest.startup import StartupParts
     from app.ingest.worker import IngestWorker
+    from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
 log = logging.getLogger(__name__)
@@ -171,7 +172,8 @@ async def open_container(
         storage = await stack.enter_async_context(open_storage(settings))
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
-        search = _build_search(storage, models)
+        parsers = stack.enter_context(closing(_build_parsers(settings)))
+        search = _build_search(storage, models, parsers.parse)
         remover = _build_remover(storage, models, search)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
@@ -181,11 +183,17 @@ async def open_container(
         yield container
 
 
-def _build_search(storage: Storage, models: Models) -> Search:
+def _build_parsers(settings: Settings) -> "ParserPool":
+    from retrieval.config import ParseLimits
+    from retrieval.parsing.pool import ParserPool
+
+    return ParserPool(ParseLimits(settings.parse_seconds, settings.parse_memory_bytes))
+
+
+def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
     from reliability.assessor import Assessor
     from retrieval.chunking import chunk
     from retrieval.dense import DenseIndexes
-    from retrieval.parsing.registry import parse
     from retrieval.retriever import Retriever
 
     indexes = DenseIndexes(models.embedder.dimension)

@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     kv_disk_bytes: Size = Field(10 * 10**9, description='a size such as "10GB" or "512MiB"')
     kv_ram_bytes: Size = Field(256 * 2**20, description='a size such as "1GB" or "256MiB"')
     max_document_bytes: Size = Field(25 * 2**20, gt=0, description='a size such as "25MiB"')
+    parse_seconds: float = Field(120, ge=1, le=86400, description="a number of seconds, 1 or more")
+    parse_memory_bytes: Size = Field(
+        1536 * 2**20, ge=512 * 2**20, description='a size of at least "512MiB"'
+    )
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
     max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")
     reuse_policy: str = Field("question", min_length=1, description="the name of a reuse policy")

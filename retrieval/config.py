@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+MIN_PARSE_MEMORY = 512 * 2**20  # Python, the libraries of all formats and a little text
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkLimits:
@@ -45,3 +47,28 @@ class RankingConfig:
             raise ValueError(f"min_similarity is a cosine: {self.min_similarity}")
         if not 0 <= self.reliability_exponent <= 1:
             raise ValueError(f"reliability_exponent must be 0 to 1: {self.reliability_exponent}")
+
+
+@dataclass(frozen=True, slots=True)
+class ParseLimits:
+    """What one file may take, and how long a child that reads files lives."""
+
+    # The largest accepted PDF (5,000 pages) takes under a minute on a slow core.
+    seconds: float = 120.0
+
+    # Address space of the child, of which programs and libraries take 270 MiB. 8.5 million
+    # characters in 25,000 paragraphs of DOCX take 320 MiB in all.
+    memory_bytes: int = 1536 * 2**20
+
+    # Starting a child costs 0.1 to 0.3 s, so up to 3 ms for each document (and every one another
+    # 0.6 ms for the way there and back); what a library leaks goes with it.
+    documents_per_child: int = 100
+
+    # A child without work keeps 60 MB; the next file starts a new one.
+    idle_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.seconds <= 0 or self.idle_s <= 0 or self.documents_per_child < 1:
+            raise ValueError(f"limits of parsing must be above 0: {self}")
+        if self.memory_bytes < MIN_PARSE_MEMORY:
+            raise ValueError(f"a parser needs {MIN_PARSE_MEMORY:,} bytes of memory: {self}")

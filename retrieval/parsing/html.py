@@ -14,7 +14,8 @@ from retrieval.errors import EmptyDocument, ParseError
 from retrieval.parsing.builder import DocumentBuilder
 from retrieval.parsing.html_blocks import add_blocks
 from retrieval.parsing.limits import MAX_EXTRACTED_ELEMENTS, MAX_TEXT_CHARS
-from retrieval.parsing.normalise import clean, decode, one_line, too_long
+from retrieval.parsing.normalise import clean, clean_document, decode, one_line, too_long
+from retrieval.parsing.refusals import means_no_memory
 from retrieval.types import Document
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,11 @@ class HtmlParser:
         return builder.build(title, "text/html")
 
 
+def add_whole_page(builder: DocumentBuilder, text: str, name: str) -> None:
+    """All that a page shows, without a search for its main content: an e-mail has no frame."""
+    add_blocks(builder, _without_furniture(_tree(clean_document(text, name), name)))
+
+
 def _declared_encoding(data: bytes) -> str | None:
     """The 8-bit encoding a page names; UTF ones are tried first anyway or known by their mark."""
     found = _DECLARED.search(data[:_DECLARED_WITHIN])
@@ -63,6 +69,8 @@ def _tree(text: str, name: str) -> html.HtmlElement:
     try:
         tree = html.document_fromstring(text.encode(), parser=parser)
     except etree.LxmlError as error:
+        if means_no_memory(error):
+            raise MemoryError from error
         raise EmptyDocument(f"{name} holds no text. Check that it is the right file.") from error
     if any("depth" in entry.message for entry in parser.error_log):
         raise ParseError(
@@ -86,6 +94,10 @@ def _content(tree: html.HtmlElement) -> etree._Element:
         main = _main_content(tree)
         if main is not None:
             return main
+    return _without_furniture(tree)
+
+
+def _without_furniture(tree: html.HtmlElement) -> html.HtmlElement:
     for element in _NOT_CONTENT(tree):
         element.drop_tree()
     return tree

@@ -19,3 +19,13 @@ MAX_EXTRACTED_ELEMENTS = 50_000
 MAX_COMBINING_RUN = 30
 
 MAX_TITLE_CHARS = 200
+
+# Office packages. Real ones unpack to 2 to 50 times their size and hold some hundred parts; a
+# "bomb" of a few kilobytes unpacks to gigabytes. Small ones may be as dense as they like.
+MAX_PACKAGE_PARTS = 20_000
+MAX_UNPACKED_BYTES = 512 * 2**20
+MAX_UNPACKED_RATIO = 200
+UNPACKED_ANYWAY_BYTES = 32 * 2**20
+
+# A row of a table up to this length is kept whole, about 250 tokens; a longer one is prose.
+MAX_ROW_CHARS = 1_000

@@ -10,6 +10,7 @@ from functools import cache
 
 from retrieval.errors import ParseError, UnsupportedMedia
 from retrieval.parsing.limits import MAX_COMBINING_RUN, MAX_TEXT_CHARS
+from retrieval.parsing.refusals import unreadable
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 # Cc except \n and \t, lone surrogates, noncharacters, byte order marks and soft hyphens: nothing a
@@ -25,19 +26,17 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _MAX_WESTERN_HIGH_SHARE = 0.3
 _MAX_CONTROL_SHARE = 0.05
 
-_BINARY = "{name} is not a text file. Upload text, Markdown, HTML or PDF instead."
-
 
 def decode(data: bytes, name: str, declared: str | None = None) -> str:
     """Decode text bytes; `declared` is an encoding that the file itself names."""
     if data.startswith(_UTF16_MARKS):
         text = _decode_as(data, "utf-16", name)
     elif b"\x00" in data:
-        raise UnsupportedMedia(_BINARY.format(name=name))
+        raise unreadable(name, "not a text file")
     else:
         text = _decode_bytes(data, name, declared)
     if len(_CONTROLS.findall(text)) > _MAX_CONTROL_SHARE * len(text):
-        raise UnsupportedMedia(_BINARY.format(name=name))
+        raise unreadable(name, "not a text file")
     return text
 
 

@@ -1,6 +1,7 @@
 """HTML parser: main content, blocks, encodings, hostile pages."""
 
 import pytest
+from lxml import etree
 
 from retrieval.errors import EmptyDocument, ParseError
 from retrieval.parsing import html as html_parser
@@ -147,3 +148,12 @@ def test_many_elements_stay_linear() -> None:
 
 def test_names_of_containers_are_no_headings() -> None:
     assert not html_blocks._CONTAINERS & set(html_blocks._HEADINGS)
+
+
+def test_memory_that_ends_is_no_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise etree.XMLSyntaxError("unknown error", etree.ErrorTypes.ERR_NO_MEMORY, 0, 0)
+
+    monkeypatch.setattr(html_parser.html, "document_fromstring", fail)
+    with pytest.raises(MemoryError):
+        parse(b"<html><p>text", "page.html")

@@ -1,7 +1,6 @@
 """Sniffing, decoding, normalisation, and what every parser promises for any bytes."""
 
 import unicodedata
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +12,12 @@ from retrieval.parsing.html import HtmlParser
 from retrieval.parsing.markdown import MarkdownParser
 from retrieval.parsing.normalise import clean
 from retrieval.parsing.pdf import PdfParser
-from retrieval.parsing.registry import parse, sniff
+from retrieval.parsing.registry import parse
+from retrieval.parsing.sniffing import sniff
 from retrieval.parsing.text import TextParser
 from retrieval.protocols import Parser
-from retrieval.types import Document
 from tests.fakes.pdf_bytes import make_pdf
+from tests.support.parsed import check
 
 PARSERS = [TextParser(), MarkdownParser(), HtmlParser(), PdfParser()]
 
@@ -45,7 +45,6 @@ def test_sniff(data: bytes, name: str, declared: str | None, expected: str) -> N
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04rest", "ZIP archive or an Office"),
         (b"\x89PNG\r\n", "PNG"),
         (b"{\\rtf1 x}", "RTF"),
         (b"text\x00text", "not a text file"),
@@ -69,6 +68,11 @@ def test_empty(data: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings(encoding: str) -> None:
     assert parse("A café “here”".encode(encoding), "x.txt").text == "A café “here”"
+
+
+def test_a_package_cut_short() -> None:
+    with pytest.raises(ParseError, match="ZIP archive or an Office document; it may be damaged"):
+        parse(b"PK\x03\x04rest", "file")
 
 
 def test_broken_utf16() -> None:
@@ -110,24 +114,6 @@ def test_clean_is_idempotent(text: str) -> None:
     assert clean(cleaned) == cleaned
     assert unicodedata.is_normalized("NFC", cleaned)
     assert not [c for c in cleaned if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t"]
-
-
-def check(document: Document) -> None:
-    """Blocks are ordered, apart, inside the text, and hold all that can be seen."""
-    text, blocks = document.text, document.blocks
-    assert document.title
-    assert clean(text) == text
-    assert blocks
-    assert blocks[0].start >= 0
-    assert blocks[-1].end <= len(text)
-    for block in blocks:
-        assert text[block.start : block.end].strip()
-        assert (block.level > 0) == (block.kind == "heading")
-    edges = [0, *(edge for block in blocks for edge in (block.start, block.end)), len(text)]
-    assert edges == sorted(edges)
-    gaps = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2)]
-    assert not "".join(text[start:end] for start, end in gaps).strip()
-    assert all(left.end <= right.start for left, right in pairwise(blocks))
 
 
 MARKDOWN = st.lists(

@@ -41,7 +41,7 @@ export function DropZone({ sources, onFiles }: Props) {
       <div className="flex flex-col gap-5 sm:flex-row sm:items-end sm:justify-between">
         <div>
           <p className="font-medium">Drop files here</p>
-          <p className="mt-0.5 text-sm text-muted">Text, Markdown, HTML or PDF; several at once.</p>
+          <p className="mt-0.5 text-sm text-muted">Text, Markdown, HTML, PDF, Office files, e-mail, CSV or JSON Lines; several at once.</p>
           <input
             ref={input}
             type="file"
