@@ -29,9 +29,27 @@ def scores(table: ClaimTable, weight: FloatArray, *, count_copies_once: bool) ->
     return group_sum(table.claim_value, cast, len(table.values))
 
 
-def wrong_answers(table: ClaimTable) -> FloatArray:
-    """[Q] plausible wrong values: as many as different values were seen, at least two."""
-    return np.maximum(MIN_WRONG_ANSWERS, table.question_values.astype(np.float64))
+def wrong_answers(table: ClaimTable, learned: float = MIN_WRONG_ANSWERS) -> FloatArray:
+    """[Q] plausible wrong values: `learned`, or as many as were seen where those are more."""
+    return np.maximum(max(1.0, learned), table.question_values.astype(np.float64))
+
+
+def learned_wrong_answers(table: ClaimTable, z: FloatArray) -> float:
+    """How many wrong values a question has, as if errors fell on them evenly.
+
+    Two wrong claims agree by chance in one of n cases, so n is the expected number of pairs of
+    wrong claims over those that agree, given beliefs `z` [V]. Copies are one claim. Two pairs, one
+    of them agreeing, stand for what is assumed before any is seen.
+    """
+    ones = np.ones(len(table.claim_value))
+    votes = scores(table, ones, count_copies_once=True)
+    total = group_sum(table.value_question, votes, len(table.questions))[table.value_question]
+    same = np.maximum(votes * (votes - 1), 0) / 2
+    all_same = group_sum(table.value_question, same, len(table.questions))[table.value_question]
+    apart = total - votes
+    pairs = float((z * np.maximum(apart * (apart - 1), 0) / 2).sum())
+    agreeing = float((z * (all_same - same)).sum())
+    return (pairs + 2.0) / (agreeing + 1.0)
 
 
 def chances(table: ClaimTable, score: FloatArray, spare: FloatArray) -> FloatArray:

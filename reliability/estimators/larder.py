@@ -25,11 +25,18 @@ from reliability.special import digamma
 from reliability.table import ClaimTable
 from reliability.topics import best_likeness, pool_topics
 from reliability.types import BetaPosterior
-from reliability.voting import chances, scores, wrong_answers
+from reliability.voting import (
+    MIN_WRONG_ANSWERS,
+    chances,
+    learned_wrong_answers,
+    scores,
+    wrong_answers,
+)
 
 MAX_ROUNDS = 100
 CHANGE = 1e-6
 LABEL_NATS = 4.0  # a unit of label: a person errs about twice in a hundred
+LEAST_KNOWN = 0.1  # keeps a belief proper where every answer is unsure
 LIKENESS_ROUNDS = (3, 8)  # when how alike topics are is learned anew
 LEAST_WEIGHT = -1.0  # a known liar must not become an oracle of the opposite
 
@@ -71,12 +78,13 @@ class LarderEstimator:
         return runs[int(np.argmax(fits))]
 
     def predict(self, table: ClaimTable, estimate: Estimate) -> FloatArray:
-        return self._chances(table, estimate.claim_weights(table), with_labels=True)
+        return self._chances(table, estimate.claim_weights(table), estimate.wrong_options, with_labels=True)
 
     def _run(self, table: ClaimTable, learns: FloatArray, start: Beliefs) -> Estimate:
-        beliefs, likeness, rounds = start, None, 0
+        beliefs, likeness, options, rounds = start, None, MIN_WRONG_ANSWERS, 0
         for rounds in range(1, MAX_ROUNDS + 1):
-            z = self._chances(table, beliefs.claim_weights(table), with_labels=True)
+            z = self._chances(table, beliefs.claim_weights(table), options, with_labels=True)
+            options = learned_wrong_answers(table, z)
             right, wrong = self._counts(table, z[table.claim_value], learns)
             if rounds in LIKENESS_ROUNDS:
                 likeness = best_likeness(right, wrong, *self._priors(table))
@@ -85,7 +93,8 @@ class LarderEstimator:
             beliefs = moved
             if change < CHANGE and rounds > max(LIKENESS_ROUNDS):
                 break
-        z = self._chances(table, beliefs.claim_weights(table), with_labels=True)
+        z = self._chances(table, beliefs.claim_weights(table), options, with_labels=True)
+        beliefs = self._widened(table, beliefs, z[table.claim_value], learns)
         beliefs = self._after_alarms(table, beliefs, z[table.claim_value])
         default = _weight(np.array(self._config.prior.alpha), np.array(self._config.prior.beta))
         return Estimate(
@@ -98,13 +107,14 @@ class LarderEstimator:
             silence=np.zeros_like(beliefs.alpha),
             default_weight=float(default),
             rounds=rounds,
+            wrong_options=options,
         )
 
     def _chances(
-        self, table: ClaimTable, weight: FloatArray, *, with_labels: bool
+        self, table: ClaimTable, weight: FloatArray, options: float, *, with_labels: bool
     ) -> FloatArray:
         """[V] beliefs under vote weights [C] and, where asked for, the words of people."""
-        wrong = wrong_answers(table)
+        wrong = wrong_answers(table, options)
         cast = np.maximum(LEAST_WEIGHT, weight + np.log(wrong)[table.claim_question])
         score = scores(table, cast, count_copies_once=True)
         if with_labels:
@@ -150,10 +160,26 @@ class LarderEstimator:
     def _trust_from_labels(self, table: ClaimTable) -> Beliefs:
         """What the labelled questions alone say about each source."""
         zero = np.full(len(table.claim_value), -np.inf)
-        z = self._chances(table, zero, with_labels=True)[table.claim_value]
+        z = self._chances(table, zero, MIN_WRONG_ANSWERS, with_labels=True)[table.claim_value]
         labelled = table.is_checked()[table.claim_question]
         right, wrong = self._counts(table, z, labelled * table.claim_weight)
         return Beliefs(*pool_topics(right, wrong, *self._priors(table)))
+
+    def _widened(
+        self, table: ClaimTable, beliefs: Beliefs, z: FloatArray, learns: FloatArray
+    ) -> Beliefs:
+        """Beliefs with the information that unsure answers leave out taken off (Louis 1982).
+
+        A claim that is right with chance z says as much as 1 - z (1 - z) / (p (1 - p)) claims that
+        somebody checked; without this, 80 % intervals held 74 % of the true values.
+        """
+        alpha, beta = beliefs.alpha, beliefs.beta
+        p = alpha / (alpha + beta)
+        unsure, _ = self._counts(table, z * (1 - z), learns)
+        right, wrong = self._counts(table, z, learns)
+        certain = (right + wrong) * p * (1 - p)
+        known = np.clip(1 - unsure / np.maximum(certain, 1e-9), LEAST_KNOWN, 1.0)
+        return Beliefs(alpha * known, beta * known)
 
     def _after_alarms(self, table: ClaimTable, beliefs: Beliefs, z: FloatArray) -> Beliefs:
         """The fast belief takes the place of the slow one for a source that turned."""
@@ -167,7 +193,7 @@ class LarderEstimator:
 
     def _label_fit(self, table: ClaimTable, estimate: Estimate) -> float:
         """How likely the labels are under the estimate's own vote, in nats."""
-        z = self._chances(table, estimate.claim_weights(table), with_labels=False)
+        z = self._chances(table, estimate.claim_weights(table), estimate.wrong_options, with_labels=False)
         z = np.clip(z, 1e-9, 1 - 1e-9)
         label = table.value_label
         return float(

@@ -29,6 +29,7 @@ class Estimate:
     silence: FloatArray
     default_weight: float  # of a source never seen
     rounds: int
+    wrong_options: float = 2.0  # how many wrong values a question has, where that was learned
 
     def __post_init__(self) -> None:
         shape = (len(self.sources), len(self.topics))
