@@ -44,7 +44,7 @@ class WorldSpec:
 
     name: str
     reliability: Callable[[Random], FloatArray]
-    coverage: float = 0.6
+    coverage: float = 0.6  # 0: by rank, as 0.6 / rank
     wrong_options: int = 8
     copies: tuple[int, ...] = ()  # sources that repeat the first of them
     paraphrased: float = 0.2  # share of copies put into other words
@@ -67,6 +67,10 @@ def _by_topic(random: Random) -> FloatArray:
     return np.where(random.random((9, 4)) < 0.45, 0.9, 0.3)
 
 
+def _long_tail(random: Random) -> FloatArray:
+    return random.beta(3, 2, (300, 1))
+
+
 def _drifting(_: Random) -> FloatArray:
     return np.full((9, 1), 0.85)
 
@@ -84,6 +88,7 @@ SPECS = {
         WorldSpec(
             "paraphrase", lambda _: hammers(4, 5), copies=(0, 1, 2, 3), paraphrased=0.8
         ),
+        WorldSpec("long_tail", _long_tail, coverage=0.0),
         WorldSpec("clean", lambda _: np.full((9, 1), 0.9)),
     )
 }
@@ -101,6 +106,7 @@ class _Maker:
         self._spec = spec
         self._random = np.random.default_rng([seed, len(spec.name), *spec.name.encode()])
         self._p = spec.reliability(self._random)
+        self._coverage = spec.coverage or 0.6 / np.arange(1, len(self._p) + 1)
         self._rows: list[Observation] = []
         self._passages: list[Passage] = []
 
@@ -124,7 +130,7 @@ class _Maker:
         answers = [f"{name}:{place}" for place in self._random.permutation(100)[:9]]
         group = self._answer(answers, self._p_of(0, topic, number))
         text = self._text()
-        covers = self._random.random(len(self._p)) < self._spec.coverage
+        covers = self._random.random(len(self._p)) < self._coverage
         for source in range(len(self._p)):
             copies = source in self._spec.copies
             if not covers[self._spec.copies[0] if copies else source]:

@@ -15,6 +15,7 @@ from reliability.estimators.protocol import Estimate
 from reliability.observations import PROBES_PER_SOURCE_AND_DAY
 from reliability.posterior import (
     FAST,
+    NEVER,
     SLOW,
     Timing,
     claim_age_weights,
@@ -24,6 +25,7 @@ from reliability.posterior import (
 from reliability.special import digamma
 from reliability.table import ClaimTable
 from reliability.topics import best_likeness, pool_topics
+from reliability.tolerance import merge_close, report_members
 from reliability.types import BetaPosterior
 from reliability.voting import (
     MIN_WRONG_ANSWERS,
@@ -36,8 +38,10 @@ from reliability.voting import (
 MAX_ROUNDS = 100
 CHANGE = 1e-6
 LABEL_NATS = 4.0  # a unit of label: a person errs about twice in a hundred
+LONE = 0.1
 LEAST_KNOWN = 0.1  # keeps a belief proper where every answer is unsure
 LIKENESS_ROUNDS = (3, 8)  # when how alike topics are is learned anew
+MOST_WEIGHT = 4.0  # nor is any source, or its reader, right more often than a person
 LEAST_WEIGHT = -1.0  # a known liar must not become an oracle of the opposite
 
 
@@ -69,6 +73,7 @@ class LarderEstimator:
         self._config = config or LarderConfig()
 
     def fit(self, table: ClaimTable) -> Estimate:
+        table = merge_close(table).table
         learns = self._learning_weights(table)
         starts = [self._prior_trust(table)]
         if np.any(table.value_label != 0):
@@ -78,7 +83,11 @@ class LarderEstimator:
         return runs[int(np.argmax(fits))]
 
     def predict(self, table: ClaimTable, estimate: Estimate) -> FloatArray:
-        return self._chances(table, estimate.claim_weights(table), estimate.wrong_options, with_labels=True)
+        merged = merge_close(table)
+        weight, options = estimate.claim_weights(merged.table), estimate.wrong_options
+        chance = self._chances(merged.table, weight, options, with_labels=True)
+        votes = scores(table, self._cast(table, estimate.claim_weights(table), options), count_copies_once=True)
+        return report_members(merged, chance, votes)
 
     def _run(self, table: ClaimTable, learns: FloatArray, start: Beliefs) -> Estimate:
         beliefs, likeness, options, rounds = start, None, MIN_WRONG_ANSWERS, 0
@@ -94,17 +103,17 @@ class LarderEstimator:
             if change < CHANGE and rounds > max(LIKENESS_ROUNDS):
                 break
         z = self._chances(table, beliefs.claim_weights(table), options, with_labels=True)
-        beliefs = self._widened(table, beliefs, z[table.claim_value], learns)
-        beliefs = self._after_alarms(table, beliefs, z[table.claim_value])
+        votes = self._after_alarms(table, beliefs, z[table.claim_value])
+        told = self._widened(table, votes, z[table.claim_value], learns)
         default = _weight(np.array(self._config.prior.alpha), np.array(self._config.prior.beta))
         return Estimate(
             estimator=self.name,
             sources=table.sources,
             topics=table.topics or ("",),
-            alpha=beliefs.alpha,
-            beta=beliefs.beta,
-            weight=_weight(beliefs.alpha, beliefs.beta),
-            silence=np.zeros_like(beliefs.alpha),
+            alpha=told.alpha,
+            beta=told.beta,
+            weight=_weight(votes.alpha, votes.beta),
+            silence=np.zeros_like(votes.alpha),
             default_weight=float(default),
             rounds=rounds,
             wrong_options=options,
@@ -114,12 +123,16 @@ class LarderEstimator:
         self, table: ClaimTable, weight: FloatArray, options: float, *, with_labels: bool
     ) -> FloatArray:
         """[V] beliefs under vote weights [C] and, where asked for, the words of people."""
-        wrong = wrong_answers(table, options)
-        cast = np.maximum(LEAST_WEIGHT, weight + np.log(wrong)[table.claim_question])
-        score = scores(table, cast, count_copies_once=True)
+        score = scores(table, self._cast(table, weight, options), count_copies_once=True)
         if with_labels:
             score = score + LABEL_NATS * table.value_label
+        wrong = wrong_answers(table, options)
         return chances(table, score, np.maximum(0.0, wrong + 1 - table.question_values))
+
+    def _cast(self, table: ClaimTable, weight: FloatArray, options: float) -> FloatArray:
+        """[C] votes in nats: log odds of being right plus how rarely errors agree, bounded."""
+        rarity = np.log(wrong_answers(table, options))[table.claim_question]
+        return np.maximum(LEAST_WEIGHT, np.minimum(weight, MOST_WEIGHT) + rarity)
 
     def _counts(
         self, table: ClaimTable, z: FloatArray, learns: FloatArray
@@ -143,7 +156,7 @@ class LarderEstimator:
         checked = (speakers > 1) | (table.is_checked() > 0)
         age = claim_age_weights(table, self._config.timing)
         capped = day_cap_weights(table, self._config.probes_per_day)
-        return np.asarray(table.claim_weight * age * capped * checked[table.claim_question])
+        return np.asarray(table.claim_weight * age * capped * np.where(checked[table.claim_question], 1.0, LONE))
 
     def _priors(self, table: ClaimTable) -> tuple[FloatArray, FloatArray]:
         """[S] class priors."""
@@ -182,11 +195,20 @@ class LarderEstimator:
         return Beliefs(alpha * known, beta * known)
 
     def _after_alarms(self, table: ClaimTable, beliefs: Beliefs, z: FloatArray) -> Beliefs:
-        """The fast belief takes the place of the slow one for a source that turned."""
+        """The fast belief takes the place of the slow one for a source that turned.
+
+        It is compared with what the source did before: the slow counts less the fast ones.
+        """
+        if self._config.timing == NEVER:
+            return beliefs
         cap = day_cap_weights(table, self._config.probes_per_day) * table.claim_weight
-        right, wrong = self._counts(table, z, cap * claim_age_weights(table, FAST))
-        fast = Beliefs(*pool_topics(right, wrong, *self._priors(table)))
-        turned = turned_sources(beliefs.alpha, beliefs.beta, fast.alpha, fast.beta)
+        recent = cap * claim_age_weights(table, FAST)
+        before = cap * claim_age_weights(table, self._config.timing) - recent
+        fast, old = (
+            Beliefs(*pool_topics(*self._counts(table, z, part), *self._priors(table)))
+            for part in (recent, np.maximum(before, 0.0))
+        )
+        turned = turned_sources(old.alpha, old.beta, fast.alpha, fast.beta)
         return Beliefs(
             np.where(turned, fast.alpha, beliefs.alpha), np.where(turned, fast.beta, beliefs.beta)
         )
