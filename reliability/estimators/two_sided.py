@@ -5,6 +5,8 @@ and omit v of ln((1-phi)/(1-psi)). Omitting is common and inventing rare: sensit
 prior Beta(2, 8), the rate of false claims psi Beta(1, 99).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from reliability.arrays import FloatArray
@@ -17,6 +19,7 @@ from reliability.estimators.two_rates import (
     rated_estimate,
 )
 from reliability.observations import LABEL_WEIGHT
+from reliability.special import digamma
 from reliability.table import ClaimTable
 from reliability.types import BetaPosterior
 
@@ -24,6 +27,7 @@ SENSITIVITY = BetaPosterior(2, 8)
 FALSE_RATE = BetaPosterior(1, 99)
 PRIOR_TRUE = 0.5
 LABEL_NATS = 4.0  # a person errs about twice in a hundred
+LISTS_FROM = 0.1  # share of claims beyond a source's first on a question
 MAX_ROUNDS = 100
 CHANGE = 1e-6
 DEFAULT_WEIGHT = float(np.log(0.2 / 0.01))
@@ -50,7 +54,8 @@ class TwoSided:
             rates = count_rates(cells, z, sources, SENSITIVITY, FALSE_RATE)
             if change < CHANGE:
                 break
-        return rated_estimate(self.name, table, rates, z, DEFAULT_WEIGHT, rounds)
+        estimate = rated_estimate(self.name, table, rates, z, DEFAULT_WEIGHT, rounds)
+        return estimate if names_lists(table) else _without_silence(estimate)
 
     def predict(self, table: ClaimTable, estimate: Estimate) -> FloatArray:
         cells = plain_cells(table, count_copies_once=self._once)
@@ -67,3 +72,18 @@ class TwoSided:
         labels = LABEL_NATS * table.value_label / LABEL_WEIGHT
         odds = score + labels + np.log(PRIOR_TRUE / (1 - PRIOR_TRUE))
         return np.asarray(1 / (1 + np.exp(-np.clip(odds, -500, 500))))
+
+
+def names_lists(table: ClaimTable) -> bool:
+    """Whether sources name several values of a question; if not, leaving one out says nothing."""
+    pairs = np.unique(np.stack([table.claim_source, table.claim_question]), axis=1)
+    return len(table.claim_value) - pairs.shape[1] >= LISTS_FROM * len(table.claim_value)
+
+
+def _without_silence(estimate: Estimate) -> Estimate:
+    """Sources that name one value each: a value is as likely as its sources' claims are right.
+
+    Silence still tells who is reliable, but a passage about one sense does not deny the others.
+    """
+    odds = digamma(estimate.alpha) - digamma(estimate.beta)
+    return replace(estimate, weight=odds, silence=np.zeros_like(odds), default_weight=0.0)
