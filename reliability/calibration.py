@@ -11,9 +11,10 @@ from reliability.special import beta_quantile
 
 FEWEST_LABELS = 20
 ISOTONIC_FROM = 200  # below, steps follow the noise
-CLIP = 1e-6
+CLIP = 1e-4  # a vote says no more than that, however many nats it sums to
 RIDGE = 1.0  # pull towards the identity line, worth about one label
 STEPS = 50
+IDENTITY = np.array([1.0, 0.0])
 
 Method = Literal["platt", "isotonic"]
 
@@ -43,23 +44,34 @@ def fit_calibrator(scores: FloatArray, outcome: FloatArray) -> Calibrator:
 
 
 def _platt(scores: FloatArray, outcome: FloatArray) -> Calibrator:
-    """sigmoid(a logit(score) + b) by Newton's method; a ridge draws to a = 1, b = 0."""
+    """sigmoid(a logit(score) + b) by Newton's method with halved steps; the loss is convex."""
     x = _logit(scores)
     design = np.stack([x, np.ones_like(x)], axis=1)
-    identity = np.array([1.0, 0.0])
-    line = identity.copy()
+    line = IDENTITY.copy()
     for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip(design @ line, -30, 30)))
-        gradient = design.T @ (p - outcome) + RIDGE * (line - identity)
+        p = 1 / (1 + np.exp(-(design @ line)))
+        gradient = design.T @ (p - outcome) + RIDGE * (line - IDENTITY)
         curve = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(2)
         step = np.linalg.solve(curve, gradient)
-        line = line - step
-        if float(np.abs(step).max()) < 1e-10:
+        size = 1.0
+        while size > 1e-6 and _loss(design, outcome, line - size * step) > _loss(
+            design, outcome, line
+        ):
+            size /= 2
+        line = line - size * step
+        if float(np.abs(step).max()) < 1e-9:
             break
     line[0] = max(line[0], 0.0)
     grid = np.linspace(0, 1, 201)
-    stated = 1 / (1 + np.exp(-np.clip(line[0] * _logit(grid) + line[1], -30, 30)))
+    stated = 1 / (1 + np.exp(-(line[0] * _logit(grid) + line[1])))
     return Calibrator("platt", tuple(grid.tolist()), tuple(stated.tolist()), len(scores))
+
+
+def _loss(design: FloatArray, outcome: FloatArray, line: FloatArray) -> float:
+    """Negative log likelihood plus the ridge."""
+    odds = design @ line
+    fit = float((np.logaddexp(0, odds) - outcome * odds).sum())
+    return fit + RIDGE / 2 * float(((line - IDENTITY) ** 2).sum())
 
 
 def _logit(scores: FloatArray) -> FloatArray:
@@ -79,9 +91,7 @@ def _isotonic(scores: FloatArray, outcome: FloatArray) -> Calibrator:
     overall = float(outcome.mean())
     x = [block[2] / block[1] for block in blocks]
     y = [(block[0] + overall) / (block[1] + 1) for block in blocks]
-    return Calibrator(
-        "isotonic", tuple(x), tuple(np.maximum.accumulate(y).tolist()), len(scores)
-    )
+    return Calibrator("isotonic", tuple(x), tuple(np.maximum.accumulate(y).tolist()), len(scores))
 
 
 def _mean(block: list[float]) -> float:

@@ -25,7 +25,7 @@ Relation = Literal["same", "different", "unsure"]
 
 
 class Judge(Protocol):
-    """Compares two answers to one question by meaning; implemented with a model, if there is one."""
+    """Compares two answers to one question by meaning, with a model where there is one."""
 
     def __call__(self, question: str, one: str, other: str) -> Relation: ...
 
@@ -143,7 +143,7 @@ def cluster_answers(
     for answer in real:
         members.setdefault(sets.find(answer), []).append(answer)
     names = {root: min(group, key=lambda a: (-len(a), a)) for root, group in members.items()}
-    found: dict[str, str | None] = {answer: None for answer in answers}
+    found: dict[str, str | None] = dict.fromkeys(answers)
     found |= {answer: names[sets.find(answer)] for answer in real}
     pairs = len(real) * (len(real) - 1) // 2
     return AnswerClusters(found, pairs - judged, judged)

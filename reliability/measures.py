@@ -54,9 +54,7 @@ def risk_coverage(stated: FloatArray, outcome: FloatArray) -> list[RiskPoint]:
     order = np.argsort(-stated, kind="stable")
     answered = np.arange(1, len(order) + 1)
     risk = np.cumsum(1 - outcome[order]) / answered
-    return [
-        RiskPoint(float(n / len(order)), float(r)) for n, r in zip(answered, risk, strict=True)
-    ]
+    return [RiskPoint(float(n / len(order)), float(r)) for n, r in zip(answered, risk, strict=True)]
 
 
 def ranks(values: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Numbers, amounts and dates inside answers: read, compared within a tolerance, and their median."""
+"""Numbers, amounts and dates inside answers: read, compared within a tolerance, their median."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ UNITS = {
     "t": ("g", 1e6), "tonnes": ("g", 1e6), "percent": ("%", 1.0), "%": ("%", 1.0),
 }  # fmt: skip
 MONTHS = (
-    "january february march april may june july august september october november december".split()
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
+    *("october", "november", "december"),
 )
 NUMBER = re.compile(r"[-+]?\d{1,3}(?:[, ]\d{3})+(?:\.\d+)?|[-+]?\d+(?:\.\d+)?")
 WORD = re.compile(r"[a-z%]+")
@@ -63,9 +64,7 @@ def same_date(
     one: tuple[int, int | None, int | None], other: tuple[int, int | None, int | None]
 ) -> bool:
     """Equal at the coarser precision of both: "1900" and "3 May 1900" do not disagree."""
-    return all(
-        a is None or b is None or a == b for a, b in zip(one, other, strict=True)
-    )
+    return all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))
 
 
 def parse_quantity(text: str) -> Quantity | None:

@@ -27,7 +27,7 @@ def digamma(x: FloatArray) -> FloatArray:
 
 def log_beta(a: FloatArray, b: FloatArray) -> FloatArray:
     """ln B(a, b)."""
-    return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
+    return np.asarray(log_gamma(a) + log_gamma(b) - log_gamma(a + b))
 
 
 def log_gamma(x: FloatArray) -> FloatArray:

@@ -17,7 +17,6 @@ from reliability.observations import (
     Observation,
 )
 
-
 Name = TypeVar("Name", bound=Hashable)
 
 
@@ -101,7 +100,7 @@ def build_table(rows: Iterable[Observation]) -> ClaimTable:
 
 
 def _shuffled(value: tuple[str, str]) -> bytes:
-    """Order of values that no order of claims and no spelling favours: it decides between equals."""
+    """Order of values, favouring no order of claims and no spelling: decides between equals."""
     return sha256("\x1f".join(map(str, value)).encode()).digest()
 
 
@@ -133,9 +132,7 @@ def _capped(rows: Sequence[Observation]) -> list[Observation]:
     return kept
 
 
-def _labels(
-    rows: Sequence[Observation], values: dict[tuple[str, str], int]
-) -> FloatArray:
+def _labels(rows: Sequence[Observation], values: dict[tuple[str, str], int]) -> FloatArray:
     """Net words of people about each value; a person's last word about it is the one that counts.
 
     "Right" and "wrong" by two curators cancel out, which leaves the question to the sources.

@@ -49,9 +49,7 @@ def merge_close(table: ClaimTable, tolerance: float = TOLERANCE) -> Merged:
 def _close(table: ClaimTable, members: list[int], tolerance: float) -> list[list[int]]:
     """Groups of two and more."""
     dates = {value: parse_date(table.values[value]) for value in members}
-    read = {
-        value: parse_quantity(table.values[value]) for value in members if dates[value] is None
-    }
+    read = {value: parse_quantity(table.values[value]) for value in members if dates[value] is None}
     groups: list[list[int]] = []
     units = {quantity.unit for quantity in read.values() if quantity}
     for unit in units:

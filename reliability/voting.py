@@ -72,7 +72,7 @@ def shares(table: ClaimTable, score: FloatArray) -> FloatArray:
 
 
 def winners(table: ClaimTable, score: FloatArray) -> IntArray:
-    """[Q] the best value of each question, -1 where it has none; of equals the first in the table."""
+    """[Q] best value of each question, -1 where it has none; of equals the table's first."""
     best = np.full(len(table.questions), -1, dtype=np.int64)
     marks = np.flatnonzero(group_first(table.value_question, score))
     best[table.value_question[marks]] = marks

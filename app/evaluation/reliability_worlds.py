@@ -30,7 +30,7 @@ EDITED_WORDS = 1  # of a copied text
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is learned from, what is asked, and what is true. `tests` empty: ask what was learned."""
+    """What is learned from, asked, and true. `tests` empty: what was learned from is asked."""
 
     name: str
     probes: tuple[Observation, ...]
@@ -89,9 +89,7 @@ SPECS = {
         WorldSpec("topics", _by_topic, topics=4),
         WorldSpec("drift", _drifting, turned=(0, 1, 2, 3), probes_a_day=1),
         WorldSpec("coverage", _beta, coverage=0.2),
-        WorldSpec(
-            "paraphrase", lambda _: hammers(4, 5), copies=(0, 1, 2, 3), paraphrased=0.8
-        ),
+        WorldSpec("paraphrase", lambda _: hammers(4, 5), copies=(0, 1, 2, 3), paraphrased=0.8),
         WorldSpec("long_tail", _long_tail, coverage=0.0),
         WorldSpec("clean", lambda _: np.full((9, 1), 0.9)),
     )
@@ -210,9 +208,7 @@ class _Maker:
             return self._text()
         return " ".join([*text.split()[:-EDITED_WORDS], "edited"])
 
-    def _add(
-        self, name: str, topic: int, number: int, source: int, answer: str, text: str
-    ) -> None:
+    def _add(self, name: str, topic: int, number: int, source: int, answer: str, text: str) -> None:
         place = len(self._rows)
         day = float(min(number, PROBES) // self._spec.probes_a_day)
         row = Observation(place, "probe", name, answer, source, topic=f"t{topic}", day=day)

@@ -28,7 +28,8 @@ class BetaEm:
         right = np.full(count, self._prior.alpha)
         wrong = np.full(count, self._prior.beta)
         rounds = 0
-        for rounds in range(1, MAX_ROUNDS + 1):
+        while rounds < MAX_ROUNDS:
+            rounds += 1
             z = self._chances(table, (digamma(right) - digamma(wrong))[table.claim_source])
             z = z[table.claim_value]
             moved = self._prior.alpha + group_sum(table.claim_source, z, count)

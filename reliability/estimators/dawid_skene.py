@@ -6,7 +6,7 @@ a value that is right, and naming one that is wrong. One value of a question exc
 
 import numpy as np
 
-from reliability.arrays import FloatArray
+from reliability.arrays import FloatArray, group_sum
 from reliability.estimators.protocol import Estimate
 from reliability.estimators.two_rates import (
     Cells,
@@ -33,10 +33,13 @@ class DawidSkene:
 
     def fit(self, table: ClaimTable) -> Estimate:
         cells = plain_cells(table, count_copies_once=False)
-        z = shares(table, np.bincount(table.claim_value, minlength=len(table.values)) + 0.0)
+        z = shares(
+            table, group_sum(table.claim_value, np.ones(len(table.claim_value)), len(table.values))
+        )
         rates = count_rates(cells, z, len(table.sources), HIT, FALSE)
         rounds = 0
-        for rounds in range(1, MAX_ROUNDS + 1):
+        while rounds < MAX_ROUNDS:
+            rounds += 1
             says, silence = rates.says()[cells.source], rates.silence()[cells.source]
             moved = self._chances(table, cell_scores(cells, says, silence, len(table.values)))
             change = float(np.abs(moved - z).max(initial=0.0))

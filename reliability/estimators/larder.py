@@ -24,8 +24,8 @@ from reliability.posterior import (
 )
 from reliability.special import digamma
 from reliability.table import ClaimTable
-from reliability.topics import best_likeness, pool_topics
 from reliability.tolerance import merge_close, report_members
+from reliability.topics import best_likeness, pool_topics
 from reliability.types import BetaPosterior
 from reliability.voting import (
     MIN_WRONG_ANSWERS,
@@ -38,8 +38,9 @@ from reliability.voting import (
 MAX_ROUNDS = 100
 CHANGE = 1e-6
 LABEL_NATS = 4.0  # a unit of label: a person errs about twice in a hundred
-LONE = 0.1
+LONE = 0.1  # what a claim that nobody else spoke about counts for its source
 LEAST_KNOWN = 0.1  # keeps a belief proper where every answer is unsure
+NEW_WEIGHT = float(np.log(2))  # most a source on probation adds: a new name is cheap
 LIKENESS_ROUNDS = (3, 8)  # when how alike topics are is learned anew
 MOST_WEIGHT = 4.0  # nor is any source, or its reader, right more often than a person
 LEAST_WEIGHT = -1.0  # a known liar must not become an oracle of the opposite
@@ -51,6 +52,7 @@ class LarderConfig:
     class_priors: Mapping[int, BetaPosterior] = field(default_factory=dict)
     timing: Timing = SLOW
     probes_per_day: float = PROBES_PER_SOURCE_AND_DAY
+    probation: float = 0.0  # claims until which a source counts as new
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Beliefs:
 
     def claim_weights(self, table: ClaimTable) -> FloatArray:
         topic = table.question_topic[table.claim_question]
-        return _weight(self.alpha, self.beta)[table.claim_source, topic]
+        return np.asarray(_weight(self.alpha, self.beta)[table.claim_source, topic])
 
 
 class LarderEstimator:
@@ -85,8 +87,12 @@ class LarderEstimator:
     def predict(self, table: ClaimTable, estimate: Estimate) -> FloatArray:
         merged = merge_close(table)
         weight, options = estimate.claim_weights(merged.table), estimate.wrong_options
+        is_new = estimate.claim_observations(merged.table) < self._config.probation
+        rarity = np.log(wrong_answers(merged.table, options))[merged.table.claim_question]
+        weight = np.where(is_new, np.minimum(weight, NEW_WEIGHT - rarity), weight)
         chance = self._chances(merged.table, weight, options, with_labels=True)
-        votes = scores(table, self._cast(table, estimate.claim_weights(table), options), count_copies_once=True)
+        cast = self._cast(table, estimate.claim_weights(table), options)
+        votes = scores(table, cast, count_copies_once=True)
         return report_members(merged, chance, votes)
 
     def _run(self, table: ClaimTable, learns: FloatArray, start: Beliefs) -> Estimate:
@@ -117,6 +123,7 @@ class LarderEstimator:
             default_weight=float(default),
             rounds=rounds,
             wrong_options=options,
+            observed=self._counts(table, np.ones(len(learns)), learns)[0],
         )
 
     def _chances(
@@ -132,7 +139,7 @@ class LarderEstimator:
     def _cast(self, table: ClaimTable, weight: FloatArray, options: float) -> FloatArray:
         """[C] votes in nats: log odds of being right plus how rarely errors agree, bounded."""
         rarity = np.log(wrong_answers(table, options))[table.claim_question]
-        return np.maximum(LEAST_WEIGHT, np.minimum(weight, MOST_WEIGHT) + rarity)
+        return np.asarray(np.maximum(LEAST_WEIGHT, np.minimum(weight, MOST_WEIGHT) + rarity))
 
     def _counts(
         self, table: ClaimTable, z: FloatArray, learns: FloatArray
@@ -156,7 +163,9 @@ class LarderEstimator:
         checked = (speakers > 1) | (table.is_checked() > 0)
         age = claim_age_weights(table, self._config.timing)
         capped = day_cap_weights(table, self._config.probes_per_day)
-        return np.asarray(table.claim_weight * age * capped * np.where(checked[table.claim_question], 1.0, LONE))
+        return np.asarray(
+            table.claim_weight * age * capped * np.where(checked[table.claim_question], 1.0, LONE)
+        )
 
     def _priors(self, table: ClaimTable) -> tuple[FloatArray, FloatArray]:
         """[S] class priors."""
@@ -215,7 +224,9 @@ class LarderEstimator:
 
     def _label_fit(self, table: ClaimTable, estimate: Estimate) -> float:
         """How likely the labels are under the estimate's own vote, in nats."""
-        z = self._chances(table, estimate.claim_weights(table), estimate.wrong_options, with_labels=False)
+        z = self._chances(
+            table, estimate.claim_weights(table), estimate.wrong_options, with_labels=False
+        )
         z = np.clip(z, 1e-9, 1 - 1e-9)
         label = table.value_label
         return float(

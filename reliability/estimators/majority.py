@@ -15,7 +15,9 @@ class Majority:
     def fit(self, table: ClaimTable) -> Estimate:
         """Counts how often each source agrees with the majority; the vote ignores it."""
         count = len(table.sources)
-        best = winners(table, scores(table, np.ones(len(table.claim_value)), count_copies_once=False))
+        best = winners(
+            table, scores(table, np.ones(len(table.claim_value)), count_copies_once=False)
+        )
         agrees = (best[table.claim_question] == table.claim_value).astype(np.float64)
         right = 1 + group_sum(table.claim_source, agrees, count)
         wrong = 1 + group_sum(table.claim_source, 1 - agrees, count)

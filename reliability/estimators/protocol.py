@@ -30,6 +30,7 @@ class Estimate:
     default_weight: float  # of a source never seen
     rounds: int
     wrong_options: float = 2.0  # how many wrong values a question has, where that was learned
+    observed: FloatArray | None = None  # [S, T] claims that were counted; None: not kept
 
     def __post_init__(self) -> None:
         shape = (len(self.sources), len(self.topics))
@@ -51,6 +52,15 @@ class Estimate:
     def claim_weights(self, table: ClaimTable) -> FloatArray:
         """[C] weight of each claim's source on the claim's topic."""
         return self._look_up(table, self.weight, self.default_weight)[
+            table.claim_source, table.question_topic[table.claim_question]
+        ]
+
+    def claim_observations(self, table: ClaimTable) -> FloatArray:
+        """[C] how many claims are known of each claim's source; infinite where not kept."""
+        if self.observed is None:
+            return np.full(len(table.claim_source), np.inf)
+        total = np.repeat(self.observed.sum(axis=1, keepdims=True), len(self.topics), axis=1)
+        return self._look_up(table, total, 0.0)[
             table.claim_source, table.question_topic[table.claim_question]
         ]
 

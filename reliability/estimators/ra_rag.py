@@ -7,7 +7,7 @@ start weight, and no padding takes part in the vote.
 
 import numpy as np
 
-from reliability.arrays import FloatArray, group_sum
+from reliability.arrays import FloatArray, IntArray, group_sum
 from reliability.estimators.protocol import Estimate, per_source
 from reliability.table import ClaimTable
 from reliability.voting import scores, shares, winners
@@ -31,7 +31,9 @@ class RaRag:
         use = self._has_plurality(table)
         rounds = 0
         for rounds in range(1, MAX_ROUNDS + 1):
-            best = winners(table, scores(table, weight[table.claim_source], count_copies_once=False))
+            best = winners(
+                table, scores(table, weight[table.claim_source], count_copies_once=False)
+            )
             share = self._agreement(table, best, use)
             use = np.ones(len(table.questions))
             moved = np.where(np.isnan(share), 1.0, count * share - 1)
@@ -58,7 +60,7 @@ class RaRag:
         best = winners(table, votes)
         lead = np.zeros(len(votes))
         lead[best[best >= 0]] = 1e-9
-        return shares(table, votes) + lead
+        return np.asarray(shares(table, votes) + lead)
 
     def _has_plurality(self, table: ClaimTable) -> FloatArray:
         """[Q] 1 where one value has strictly the most votes: ties would seed noise."""
@@ -72,7 +74,7 @@ class RaRag:
         )
         return (ties == 1).astype(np.float64)
 
-    def _agreement(self, table: ClaimTable, best: FloatArray, use: FloatArray) -> FloatArray:
+    def _agreement(self, table: ClaimTable, best: IntArray, use: FloatArray) -> FloatArray:
         """[S] share of answers that equal the vote; NaN for a source with none."""
         counted = use[table.claim_question]
         agrees = counted * (best[table.claim_question] == table.claim_value)

@@ -18,12 +18,15 @@ ESTIMATORS: dict[str, Callable[[], Estimator]] = {
     "beta_em": BetaEm,
     "truthfinder": TruthFinder,
     "dawid_skene": DawidSkene,
-    "two_sided": TwoSided,
+    "two_sided": lambda: TwoSided(count_copies_once=False),
     "larder": LarderEstimator,
 }
 
 
-def make_estimator(name: str) -> Estimator:
+def make_estimator(name: str, *, takes_several: bool = False) -> Estimator:
+    """The estimator `name`; "larder" is the two-sided model where questions have several truths."""
+    if name == "larder" and takes_several:
+        return TwoSided(count_copies_once=True)
     if name not in ESTIMATORS:
         raise UnknownEstimator(f"unknown estimator {name!r}; known: {', '.join(ESTIMATORS)}")
     return ESTIMATORS[name]()

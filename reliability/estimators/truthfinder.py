@@ -26,7 +26,8 @@ class TruthFinder:
         said = group_sum(table.claim_source, np.ones(len(table.claim_source)), count)
         trust = np.full(count, START)
         rounds = 0
-        for rounds in range(1, MAX_ROUNDS + 1):
+        while rounds < MAX_ROUNDS:
+            rounds += 1
             belief = self._belief(table, -np.log1p(-trust)[table.claim_source])
             total = group_sum(table.claim_source, belief[table.claim_value], count)
             moved = np.where(said > 0, total / np.maximum(said, 1), START)

@@ -46,7 +46,8 @@ class TwoSided:
         z = self._start(table)
         rates = count_rates(cells, z, sources, SENSITIVITY, FALSE_RATE)
         rounds = 0
-        for rounds in range(1, MAX_ROUNDS + 1):
+        while rounds < MAX_ROUNDS:
+            rounds += 1
             says, silence = rates.says()[cells.source], rates.silence()[cells.source]
             moved = self._chances(table, cell_scores(cells, says, silence, values))
             change = float(np.abs(moved - z).max(initial=0.0))
@@ -77,7 +78,7 @@ class TwoSided:
 def names_lists(table: ClaimTable) -> bool:
     """Whether sources name several values of a question; if not, leaving one out says nothing."""
     pairs = np.unique(np.stack([table.claim_source, table.claim_question]), axis=1)
-    return len(table.claim_value) - pairs.shape[1] >= LISTS_FROM * len(table.claim_value)
+    return bool(len(table.claim_value) - pairs.shape[1] >= LISTS_FROM * len(table.claim_value))
 
 
 def _without_silence(estimate: Estimate) -> Estimate:
