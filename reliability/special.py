@@ -53,7 +53,7 @@ def beta_cdf(x: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         log_front = p * np.log(inside) + q * np.log1p(-inside) - log_beta(p, q) - np.log(p)
     part = np.exp(log_front) * _fraction(inside, p, q)
-    return np.clip(np.where(swap, 1 - part, part), 0.0, 1.0)
+    return np.asarray(np.clip(np.where(swap, 1 - part, part), 0.0, 1.0))
 
 
 def _fraction(x: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:

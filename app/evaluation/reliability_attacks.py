@@ -42,6 +42,7 @@ class Scene:
     passages: list[Passage]
     truths: dict[str, str]
     false: dict[str, str]
+    topics: dict[str, str]
     meanings: dict[tuple[str, str], FloatArray]
 
     def claim(
@@ -72,14 +73,13 @@ class Scene:
         self.passages.append(passage)
 
     def say(self, kind: Kind, question: str, answer: str, author: str, day: float) -> None:
-        topic = next((r.topic for r in self.rows if r.question == question), "")
         self.rows.append(
             Observation(
                 len(self.rows),
                 kind,
                 question,
                 answer,
-                topic=topic,
+                topic=self.topics[question],
                 verdict=1.0,
                 author=author,
                 day=day,
@@ -102,9 +102,10 @@ Attack = Callable[[Scene, int], None]
 
 def honest_scene(random: Random, topics: int = 1) -> Scene:
     """Everything before the attack; the targets come last and have an answer the attacker wants."""
-    scene = Scene(random, [], [], {}, {}, {})
+    scene = Scene(random, [], [], {}, {}, {}, {})
     for number in range(PROBES + TARGETS):
         question, topic = f"q{number}", f"t{number % topics}"
+        scene.topics[question] = topic
         scene.truths[question] = f"{question}:{random.integers(1000)}"
         day = min(number, PROBES) * DAYS / PROBES
         for source in np.flatnonzero(random.random(HONEST) < COVERAGE).tolist():
@@ -163,9 +164,8 @@ def sybils_copied(scene: Scene, strength: int) -> None:
 
 def camouflage(scene: Scene, strength: int) -> None:
     """Right on three topics, wrong together on the fourth; twenty labels are in that topic."""
-    topic_of = {row.question: row.topic for row in scene.rows}
     for number, (question, truth) in enumerate(scene.truths.items()):
-        is_target = topic_of[question] == "t3"
+        is_target = scene.topics[question] == "t3"
         answer = scene.false.get(question, f"{question}:lie") if is_target else truth
         for account in range(strength):
             day = min(number, PROBES) * DAYS / PROBES
@@ -174,11 +174,11 @@ def camouflage(scene: Scene, strength: int) -> None:
                 question,
                 ATTACKER + account,
                 answer,
-                topic=topic_of[question],
+                topic=scene.topics[question],
                 day=day,
                 first_day=born,
             )
-    scene.false = {q: a for q, a in scene.false.items() if topic_of[q] == "t3"}
+    scene.false = {q: a for q, a in scene.false.items() if scene.topics[q] == "t3"}
     for number in range(3, 4 * LABELLED, 4):
         scene.say("label", f"q{number}", scene.truths[f"q{number}"], "curator", DAYS)
 

@@ -80,4 +80,4 @@ class RaRag:
         agrees = counted * (best[table.claim_question] == table.claim_value)
         total = group_sum(table.claim_source, counted, len(table.sources))
         right = group_sum(table.claim_source, agrees, len(table.sources))
-        return np.where(total > 0, right / np.maximum(total, 1), np.nan)
+        return np.asarray(np.where(total > 0, right / np.maximum(total, 1), np.nan))
