@@ -68,7 +68,7 @@ def _states(answer: str, passage: str) -> bool:
 
 
 def _overlap(answer: str, passage: str) -> float:
-    """Token F1 of the best sentence window as long as the answer, if it holds the answer's names."""
+    """Share of the answer's words in the best window of its length, if its names are there."""
     words = normal_answer(answer).split()
     names = {normal_answer(name) for name in NAME.findall(answer)}
     best = 0.0

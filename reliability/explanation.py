@@ -102,7 +102,7 @@ def _family_reasons(votes: Sequence[Vote], families: Families | None) -> list[Fa
 def _source_reasons(
     sources: Sequence[int], posteriors: Mapping[int, BetaPosterior], log: ObservationLog
 ) -> list[SourceReason]:
-    """Counts questions of each source: a person's word on one checks it, another source crosses it."""
+    """Counts each source's questions: checked by a person, crossed with others, or neither."""
     labelled = {row.question for row in log.rows if row.kind == "label"}
     said = {(row.question, row.source) for row in log.rows if row.source is not None and row.answer}
     speakers = Counter(question for question, _ in said)

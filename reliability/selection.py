@@ -1,7 +1,7 @@
 """Which sources are asked, in which order, and when asking more cannot change the vote.
 
-After RA-RAG's kappa-RRSS. Ranking uses the lower quantile of a belief, so that a source nobody knows
-does not pass for a good one; reliability only reorders what is relevant already.
+After RA-RAG's kappa-RRSS. Ranking uses the lower quantile of a belief, so that a source nobody
+knows does not pass for a good one; reliability only reorders what is relevant already.
 """
 
 import math

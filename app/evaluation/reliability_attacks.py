@@ -194,6 +194,13 @@ def on_off(scene: Scene, strength: int) -> None:
             scene.claim(question, ATTACKER + account, answer, day=day, first_day=born)
 
 
+def on_off_checked(scene: Scene, strength: int) -> None:
+    """The same, but a person answered twenty of the latest probes."""
+    on_off(scene, strength)
+    for number in range(PROBES - LABELLED, PROBES):
+        scene.say("label", f"q{number}", scene.truths[f"q{number}"], "curator", DAYS)
+
+
 def brigade(scene: Scene, strength: int) -> None:
     """So many users give a thumb to the false answer of every target, as often as they may."""
     for question, answer in scene.false.items():
@@ -225,6 +232,7 @@ ATTACKS: dict[str, tuple[Attack, Sequence[int], int]] = {
     "sybils_copied": (sybils_copied, (1, 2, 4, 8, 12), 1),
     "camouflage": (camouflage, (1, 2, 4), 4),
     "on_off": (on_off, (1, 2, 4), 1),
+    "on_off_checked": (on_off_checked, (1, 2, 4), 1),
     "brigade": (brigade, (1, 3, 5, 12), 1),
     "framing": (framing, (1, 4), 1),
 }

@@ -33,6 +33,7 @@ def load_ramdocs(path: Path, seed: int) -> World:
     rows: list[Observation] = []
     truths: dict[str, frozenset[str]] = {}
     wrong: dict[str, frozenset[str]] = {}
+    senses: dict[str, tuple[frozenset[str], ...]] = {}
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for place, line in enumerate(lines):
@@ -41,14 +42,37 @@ def load_ramdocs(path: Path, seed: int) -> World:
             wrong[question] = frozenset(map(normal_answer, line["wrong_answers"]))
             stated = [(d["type"], d["answer"]) for d in line["documents"]]
             sources = _identities([kind for kind, _ in stated], random)
+            said = [(d["text"], d["answer"]) for d in line["documents"]]
+            senses[question] = _answers_by_entity(line["disambig_entity"], said)
             for (_, text), source in zip(stated, sources, strict=True):
                 answer = None if is_no_answer(text) else normal_answer(text)
                 rows.append(Observation(len(rows), "probe", question, answer, source))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidValue(f"{path} is not a RAMDocs file: {error!r}") from error
     return World(
-        "ramdocs", tuple(rows), (), truths, takes_several=True, wrong=wrong, is_dated=False
+        "ramdocs",
+        tuple(rows),
+        (),
+        truths,
+        takes_several=True,
+        wrong=wrong,
+        is_dated=False,
+        senses=senses,
     )
+
+
+def _answers_by_entity(
+    entities: Sequence[str], said: Sequence[tuple[str, str]]
+) -> tuple[frozenset[str], ...]:
+    """What the documents that name exactly one of the question's entities say, by entity."""
+    names = [normal_answer(entity) for entity in entities]
+    answers: dict[str, set[str]] = {}
+    for text, answer in said:
+        words = f" {normal_answer(text)} "
+        named = [name for name in names if f" {name} " in words]
+        if len(named) == 1 and not is_no_answer(answer):
+            answers.setdefault(named[0], set()).add(normal_answer(answer))
+    return tuple(frozenset(group) for group in answers.values())
 
 
 def _identities(kinds: Sequence[str], random: Random) -> list[int]:

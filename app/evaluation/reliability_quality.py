@@ -104,6 +104,9 @@ def _answers(
         taken = {int(best[question])}
         if several:
             taken |= {v for v in values_of[question] if chance[v] >= ACCEPTED}
+            for sense in world.senses.get(name, ()):
+                spoken = [v for v in values_of[question] if table.values[v] in sense]
+                taken.add(max(spoken, key=chance.__getitem__))
         given = {part for v in taken for part in table.values[v].split(JOINED)}
         right.append(float(_is_right(given, truth, world.wrong.get(name))))
         of_each = [chance[v] if v in taken else 1 - chance[v] for v in values_of[question]]

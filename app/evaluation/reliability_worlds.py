@@ -40,6 +40,7 @@ class World:
     takes_several: bool = False
     wrong: Truths = field(default_factory=dict)  # listed wrong answers, where a file has them
     is_dated: bool = True
+    senses: Mapping[str, tuple[frozenset[str], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,12 @@ class Estimate:
 
     def claim_weights(self, table: ClaimTable) -> FloatArray:
         """[C] weight of each claim's source on the claim's topic."""
-        return self._look_up(table, self.weight, self.default_weight)[
-            table.claim_source, table.question_topic[table.claim_question]
-        ]
+        topic = table.question_topic[table.claim_question]
+        return np.asarray(self.source_weights(table)[table.claim_source, topic])
+
+    def source_weights(self, table: ClaimTable) -> FloatArray:
+        """[S, T] `weight` in the table's order."""
+        return self._look_up(table, self.weight, self.default_weight)
 
     def claim_observations(self, table: ClaimTable) -> FloatArray:
         """[C] how many claims are known of each claim's source; infinite where not kept."""

@@ -72,7 +72,7 @@ class RaRag:
             (votes == top[table.value_question]).astype(np.float64),
             len(table.questions),
         )
-        return (ties == 1).astype(np.float64)
+        return np.asarray(ties == 1, dtype=np.float64)
 
     def _agreement(self, table: ClaimTable, best: IntArray, use: FloatArray) -> FloatArray:
         """[S] share of answers that equal the vote; NaN for a source with none."""

@@ -123,9 +123,7 @@ def rated_estimate(
 
 def estimated_scores(table: ClaimTable, cells: Cells, estimate: Estimate) -> FloatArray:
     """[V] scores of any table's values under an estimate learned elsewhere."""
-    by_claim = estimate.claim_weights(table)
-    mean_says = group_sum(table.claim_source, by_claim, len(table.sources))
-    counts = np.maximum(np.bincount(table.claim_source, minlength=len(table.sources)), 1)
-    silence = estimate.silence_weights(table).mean(axis=1)
-    says = mean_says / counts
-    return cell_scores(cells, says[cells.source], silence[cells.source], len(table.values))
+    topic = table.question_topic[table.value_question[cells.value]]
+    says = estimate.source_weights(table)[cells.source, topic]
+    silence = estimate.silence_weights(table)[cells.source, topic]
+    return cell_scores(cells, says, silence, len(table.values))
