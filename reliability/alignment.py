@@ -18,6 +18,7 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 NAME = re.compile(r"\b[A-Z][\w'-]+")
 SURE_OVERLAP = 0.8
 LEAST_OVERLAP = 0.5
+AMOUNT_WORDS = 3  # a longer answer says more than its number
 INSTRUCTION = re.compile(
     r"[^.!?\n]*\b(?:ignore|disregard|forget)\b[^.!?\n]*"
     r"\b(?:instructions?|prompts?|above|previous)\b[^.!?\n]*[.!?]?",
@@ -61,7 +62,7 @@ def _states(answer: str, passage: str) -> bool:
     if words and f" {words} " in f" {normal_answer(passage)} ":
         return True
     wanted = parse_quantity(answer)
-    if wanted is None:
+    if wanted is None or len(words.split()) > AMOUNT_WORDS:
         return False
     found = (parse_quantity(passage[m.start() : m.end() + 16]) for m in NUMBER.finditer(passage))
     return any(q is not None and same_quantity(wanted, q, tolerance=0.0) for q in found)

@@ -1,5 +1,6 @@
 """From a vote's score to a chance that holds: Platt's line for few labels, isotonic for many."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,7 @@ from reliability.special import beta_quantile
 FEWEST_LABELS = 20
 ISOTONIC_FROM = 200  # below, steps follow the noise
 CLIP = 1e-4  # a vote says no more than that, however many nats it sums to
-RIDGE = 1.0  # pull towards the identity line, worth about one label
+RIDGE = 0.1  # pull towards the identity line: keeps labels that all agree from saying "never"
 STEPS = 50
 IDENTITY = np.array([1.0, 0.0])
 
@@ -61,7 +62,9 @@ def _platt(scores: FloatArray, outcome: FloatArray) -> Calibrator:
         line = line - size * step
         if float(np.abs(step).max()) < 1e-9:
             break
-    line[0] = max(line[0], 0.0)
+    if line[0] < 0:  # scores that say nothing, or the opposite: the share that was right, for all
+        share = (float(outcome.sum()) + 0.5) / (len(outcome) + 1)
+        line = np.array([0.0, math.log(share / (1 - share))])
     grid = np.linspace(0, 1, 201)
     stated = 1 / (1 + np.exp(-(line[0] * _logit(grid) + line[1])))
     return Calibrator("platt", tuple(grid.tolist()), tuple(stated.tolist()), len(scores))
@@ -110,5 +113,7 @@ def answer_threshold(
     answered = np.arange(1, len(order) + 1)
     rest = np.maximum(answered - wrong, 1e-9)
     bound = np.where(wrong < answered, beta_quantile(sure, wrong + 1, rest), 1.0)
-    good = np.flatnonzero(bound <= target_error)
-    return float(stated[order][good[-1]]) if len(good) else None
+    ordered = stated[order]
+    is_last = np.append(ordered[1:] != ordered[:-1], True)  # equal chances are answered together
+    good = np.flatnonzero((bound <= target_error) & is_last)
+    return float(ordered[good[-1]]) if len(good) else None

@@ -16,10 +16,10 @@ from reliability.numbers import parse_date, parse_quantity, same_date, same_quan
 
 TOKEN_SET_RATIO = 0.92
 ARTICLES = frozenset(("a", "an", "the"))
-NO_ANSWER = frozenset(
-    ("", "i dont know", "i do not know", "dont know", "unknown", "idk", "na", "no answer",
-     "not known", "none given")
-)  # fmt: skip
+NO_ANSWERS = (
+    *("I don't know", "I do not know", "don't know", "do not know", "unknown", "not known"),
+    *("IDK", "N/A", "no answer", "none given"),
+)
 
 Relation = Literal["same", "different", "unsure"]
 
@@ -33,14 +33,17 @@ class Judge(Protocol):
 def normal_answer(text: str) -> str:
     """Lower case, no accents, no punctuation, no articles."""
     plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in plain if not unicodedata.combining(c)).replace("'", "")
+    plain = "".join(c for c in plain if not unicodedata.combining(c) and c not in "'’")
     words = re.findall(r"[^\W_]+|%", re.sub(r"(?<=\d),(?=\d{3})", "", plain))
     return " ".join(word for word in words if word not in ARTICLES) or " ".join(words)
 
 
+NOTHING = frozenset(("", *map(normal_answer, NO_ANSWERS)))
+
+
 def is_no_answer(text: str) -> bool:
     """Whether a reader's text says that it found nothing; an empty one does."""
-    return normal_answer(text) in NO_ANSWER
+    return normal_answer(text) in NOTHING
 
 
 def compare(one: str, other: str, aliases: Mapping[str, str] | None = None) -> Relation:

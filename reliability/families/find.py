@@ -32,7 +32,10 @@ def find_families(
         by_question[passage.question].append(passage)
     joins: list[Join] = []
     for group in by_question.values():
-        joins += exact_joins(group) + lexical_joins(group)
+        exact = exact_joins(group)
+        found = {(join.one, join.other) for join in exact}
+        joins += exact
+        joins += [j for j in lexical_joins(group) if (j.one, j.other) not in found]
     if config.habits:
         joins += habit_joins(passages, list(joins))
     for group in by_question.values():

@@ -12,7 +12,7 @@ from reliability.families.types import Join, Passage
 HABIT_TIMES = 5
 HABIT_SHARE = 0.5
 ORIGIN = re.compile(
-    r"(?:according to|as reported by|reported by|quoting|via|source:)\s+"
+    r"(?i:according to|as reported by|reported by|quoting|via|source:)\s+"
     r"((?:the\s+)?[A-Z][\w.&-]*(?:\s+(?:of\s+)?[A-Z][\w.&-]*){0,4})"
 )
 LINK = re.compile(r"https?://[^\s)\"'>\]]+")

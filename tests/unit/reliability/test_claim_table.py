@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reliability.observations import Observation
@@ -73,6 +73,7 @@ def test_one_user_has_three_thumbs_a_day() -> None:
     assert len(build_table(thumbs).values) == 3
 
 
+@settings(deadline=None)
 @given(st.permutations(list(range(8))))
 def test_the_order_of_rows_changes_nothing(order: list[int]) -> None:
     rows = [probe(n, f"q{n % 3}", f"a{n % 2}", n % 4) for n in range(8)]

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reliability.errors import InvalidObservation
@@ -78,6 +78,7 @@ def test_a_merged_source_speaks_as_the_other() -> None:
     assert {row.source for row in log.merged(2, into=1).rows} == {1}
 
 
+@settings(deadline=None)
 @given(st.permutations(list(range(6))))
 def test_the_version_knows_no_order(order: list[int]) -> None:
     rows = [probe(number, f"q{number % 2}", "a", number) for number in range(6)]
