@@ -11,7 +11,7 @@ from reliability.errors import NotCalibrated
 from reliability.special import beta_quantile
 
 FEWEST_LABELS = 20
-ISOTONIC_FROM = 200  # below, steps follow the noise
+ISOTONIC_FROM = 1000  # at 240 labels Platt had the lower Brier in four of four worlds
 CLIP = 1e-4  # a vote says no more than that, however many nats it sums to
 RIDGE = 0.1  # pull towards the identity line: keeps labels that all agree from saying "never"
 STEPS = 50
