@@ -85,6 +85,7 @@ SPECS = {
     for spec in (
         WorldSpec("spammer_hammer", lambda _: hammers(4, 5)),
         WorldSpec("beta", _beta),
+        WorldSpec("beta_all_answer", _beta, coverage=1.0),
         WorldSpec("copy_4_of_9", lambda _: hammers(4, 5), copies=(0, 1, 2, 3)),
         WorldSpec("adversarial_7_of_9", lambda _: hammers(7, 2), wrong_options=2, labels=20),
         WorldSpec("topics", _by_topic, topics=4),
