@@ -151,12 +151,21 @@ def sybils(scene: Scene, strength: int) -> None:
             scene.claim(question, ATTACKER + account, lie, day=day, first_day=0.0)
 
 
+def sybils_patient(scene: Scene, strength: int) -> None:
+    """The same by accounts made months apart, in words of their own: only labels would tell."""
+    _sybils_apart(scene, strength, copied=0.0)
+
+
 def sybils_copied(scene: Scene, strength: int) -> None:
-    """The same with four in five texts copied, by accounts made months apart: L1 and habits."""
+    """The same with four in five texts copied: L1 finds those, habits the others."""
+    _sybils_apart(scene, strength, copied=0.8)
+
+
+def _sybils_apart(scene: Scene, strength: int, *, copied: float) -> None:
     for number, question in enumerate(scene.truths):
         lie, text = scene.false.get(question, f"{question}:lie"), scene.words()
         for account in range(strength):
-            shown = text if scene.random.random() < 0.8 else None
+            shown = text if scene.random.random() < copied else None
             day = min(number, PROBES) * DAYS / PROBES
             born = -30.0 * (account + 40)
             scene.claim(question, ATTACKER + account, lie, text=shown, day=day, first_day=born)
@@ -229,6 +238,7 @@ ATTACKS: dict[str, tuple[Attack, Sequence[int], int]] = {
     "poison_staggered": (poison_staggered, (1, 2, 3, 4, 5), 1),
     "many_files": (many_files, (1, 2, 3, 4, 5), 1),
     "sybils": (sybils, (1, 2, 4, 8, 12), 1),
+    "sybils_patient": (sybils_patient, (1, 2, 4, 8, 12), 1),
     "sybils_copied": (sybils_copied, (1, 2, 4, 8, 12), 1),
     "camouflage": (camouflage, (1, 2, 4), 4),
     "on_off": (on_off, (1, 2, 4), 1),
