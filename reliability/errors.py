@@ -1,7 +1,10 @@
 """Errors of reliability.
 
 ReliabilityError
-└── InvalidReliability   a figure that no belief can have
+├── InvalidReliability   a figure that no belief can have
+├── InvalidObservation   an observation or a label that cannot be counted
+├── UnknownEstimator     a name that the table of estimators lacks
+└── NotCalibrated        too few labelled questions to say what a score is worth
 """
 
 
@@ -13,3 +16,15 @@ class ReliabilityError(Exception):
 
 class InvalidReliability(ReliabilityError):
     code = "invalid_reliability"
+
+
+class InvalidObservation(ReliabilityError):
+    code = "invalid_observation"
+
+
+class UnknownEstimator(ReliabilityError):
+    code = "unknown_estimator"
+
+
+class NotCalibrated(ReliabilityError):
+    code = "not_calibrated"

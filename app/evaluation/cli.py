@@ -59,6 +59,48 @@ def eval_reuse(
     show(asked, summarise(outcomes), as_json=as_json)
 
 
+@eval_app.command("reliability")
+def eval_reliability(
+    worlds: Annotated[str, typer.Option(help="Comma-separated, `all` or `none`.")] = "",
+    estimators: Annotated[str, typer.Option(help="Comma-separated, or `all`.")] = "all",
+    draws: Annotated[int, typer.Option(min=1, help="Worlds drawn of each kind.")] = 20,
+    dataset: Annotated[Path | None, typer.Option(help="A file instead of worlds.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="claims, ramdocs, poisoned")] = (
+        "claims"
+    ),
+    truth: Annotated[Path | None, typer.Option(help="Truths of a table of claims.")] = None,
+    attacks: Annotated[str, typer.Option(help="Comma-separated, `all` or `none`.")] = "none",
+    speed: Annotated[bool, typer.Option(help="Time a refit and an update too.")] = False,
+    plots: Annotated[Path | None, typer.Option(help="Folder for plots as SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Estimators of truth and reliability: accuracy, calibration, attacks; a perfect reader."""
+    from app.evaluation.reliability_attacks import ATTACKS, attack_rows
+    from app.evaluation.reliability_run import check_names, file_world, run_worlds, world_makers
+    from app.evaluation.reliability_speed import speed_row
+    from app.evaluation.reliability_worlds import WORLDS
+    from reliability.estimators.registry import ESTIMATORS
+
+    chosen = worlds or ("none" if dataset else "all")
+    makers = world_makers(check_names(chosen, WORLDS, "world"))
+    counts = dict.fromkeys(makers, draws)
+    if dataset is not None:
+        name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
+        makers[name] = file_world(dataset, file_format, truth)
+        counts[name] = 1 if file_format == "claims" else draws
+    names = check_names(estimators, tuple(ESTIMATORS), "estimator")
+    tried = check_names(attacks, tuple(ATTACKS), "attack")
+    total = sum(counts.values()) + draws * sum(len(ATTACKS[attack][1]) for attack in tried)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("worlds", total=total)
+        rows = run_worlds(makers, names, counts, lambda: bar.advance(task), plots)
+        rows += attack_rows(tried, draws, lambda: bar.advance(task))
+    if speed:
+        rows.append(speed_row())
+    asked = {"draws": draws, "estimators": names, "dataset": dataset.name if dataset else None}
+    show(asked, rows, as_json=as_json)
+
+
 @bench_app.command("ttft")
 def bench_ttft_command(
     chunks: Annotated[int, typer.Option(min=1)] = 8,

@@ -1,0 +1,164 @@
+"""RAMDocs and PoisonedRAG as worlds: a perfect reader, sources drawn where a file names none."""
+
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import InvalidValue
+from app.evaluation.reliability_worlds import World
+from reliability.arrays import FloatArray
+from reliability.families.find import FamilyConfig, find_families
+from reliability.families.restatement import cosine_limit
+from reliability.families.types import Passage
+from reliability.matching import is_no_answer, normal_answer
+from reliability.observations import Observation
+
+SYNTHETIC_SOURCES = 9
+GOOD, BAD = 0.9, 0.1
+PAIRS = 1000
+
+Random = np.random.Generator
+
+
+def load_ramdocs(path: Path, seed: int) -> World:
+    """Each document is what one source says; noise says nothing.
+
+    RAMDocs names no sources: nine get identities here, four that carry mostly misinformation and
+    five that carry mostly right documents (chances 0.1 and 0.9), drawn with `seed`.
+    """
+    random = np.random.default_rng(seed)
+    rows: list[Observation] = []
+    truths: dict[str, frozenset[str]] = {}
+    wrong: dict[str, frozenset[str]] = {}
+    senses: dict[str, tuple[frozenset[str], ...]] = {}
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for place, line in enumerate(lines):
+            question = f"{place}: {line['question']}"
+            truths[question] = frozenset(map(normal_answer, line["gold_answers"]))
+            wrong[question] = frozenset(map(normal_answer, line["wrong_answers"]))
+            stated = [(d["type"], d["answer"]) for d in line["documents"]]
+            sources = _identities([kind for kind, _ in stated], random)
+            said = [(d["text"], d["answer"]) for d in line["documents"]]
+            senses[question] = _answers_by_entity(line["disambig_entity"], said)
+            for (_, text), source in zip(stated, sources, strict=True):
+                answer = None if is_no_answer(text) else normal_answer(text)
+                rows.append(Observation(len(rows), "probe", question, answer, source))
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidValue(f"{path} is not a RAMDocs file: {error!r}") from error
+    return World(
+        "ramdocs",
+        tuple(rows),
+        (),
+        truths,
+        takes_several=True,
+        wrong=wrong,
+        is_dated=False,
+        senses=senses,
+    )
+
+
+def _answers_by_entity(
+    entities: Sequence[str], said: Sequence[tuple[str, str]]
+) -> tuple[frozenset[str], ...]:
+    """What the documents that name exactly one of the question's entities say, by entity."""
+    names = [normal_answer(entity) for entity in entities]
+    answers: dict[str, set[str]] = {}
+    for text, answer in said:
+        words = f" {normal_answer(text)} "
+        named = [name for name in names if f" {name} " in words]
+        if len(named) == 1 and not is_no_answer(answer):
+            answers.setdefault(named[0], set()).add(normal_answer(answer))
+    return tuple(frozenset(group) for group in answers.values())
+
+
+def _identities(kinds: Sequence[str], random: Random) -> list[int]:
+    """A source for each document of a question, another one each while there are enough."""
+    p = np.array([BAD] * 4 + [GOOD] * 5)
+    free = np.ones(SYNTHETIC_SOURCES)
+    found = []
+    for kind in kinds:
+        if not free.any():
+            free[:] = 1.0
+        chance = free * {"correct": p, "misinfo": 1 - p}.get(kind, np.ones(SYNTHETIC_SOURCES))
+        source = int(random.choice(SYNTHETIC_SOURCES, p=chance / chance.sum()))
+        free[source] = 0.0
+        found.append(source)
+    return found
+
+
+def load_poisoned(path: Path, seed: int, *, poisoned: int = 5, honest: int = 9) -> World:
+    """PoisonedRAG's questions: honest sources, and false texts by accounts made for the purpose.
+
+    The file has no clean passages, so honest claims are drawn: covered with chance 0.6, right with
+    0.9, seen first on days of their own. The false texts share no wording that L1 would find; L2
+    compares them by their words (no model here) against the limit of this file's random pairs.
+    """
+    random = np.random.default_rng(seed)
+    try:
+        items = list(json.loads(path.read_text(encoding="utf-8")).values())
+        texts = [text for item in items for text in item["adv_texts"][:poisoned]]
+        limit = cosine_limit(_random_cosines(texts, random))
+        truths = {item["question"]: normal_answer(item["correct answer"]) for item in items}
+        passages: list[Passage] = []
+        for item in items:
+            passages += _poisoned_passages(
+                item, item["adv_texts"][:poisoned], len(passages), random, honest
+            )
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidValue(f"{path} is not a PoisonedRAG file: {error!r}") from error
+    families = find_families(passages, FamilyConfig(cosine_limit=limit)).family_of
+    rows = tuple(
+        Observation(
+            p.passage_id, "probe", p.question, p.answer, p.source, family=families[p.passage_id]
+        )
+        for p in passages
+    )
+    right = {question: frozenset((truth,)) for question, truth in truths.items()}
+    return World("poisoned", rows, (), right, is_dated=False)
+
+
+def _poisoned_passages(
+    item: dict[str, str], texts: Sequence[str], first: int, random: Random, honest: int
+) -> list[Passage]:
+    question, truth = item["question"], normal_answer(item["correct answer"])
+    false = normal_answer(item["incorrect answer"])
+    found: list[Passage] = []
+    for source in np.flatnonzero(random.random(honest) < 0.6).tolist():
+        answer = truth if random.random() < GOOD else f"other {random.integers(8)}"
+        day = -100.0 * (source + 1)
+        found.append(
+            Passage(first + len(found), source, "", question, answer, source_first_day=day)
+        )
+    for number, text in enumerate(texts):
+        found.append(
+            Passage(
+                first + len(found),
+                honest + number,
+                text,
+                question,
+                false,
+                embedding=_word_vector(text),
+                source_first_day=0.0,
+            )
+        )
+    return found
+
+
+def _random_cosines(texts: Sequence[str], random: Random) -> list[float]:
+    """Cosines of texts of different questions, which is what chance looks like."""
+    vectors = [_word_vector(text) for text in texts]
+    pairs = random.integers(0, len(texts), (4 * PAIRS, 2)).tolist()
+    apart = [(i, j) for i, j in pairs if abs(i - j) > 10]
+    return [float(vectors[i] @ vectors[j]) for i, j in apart[:PAIRS]]
+
+
+def _word_vector(text: str) -> FloatArray:
+    """Unit vector of the text's words, hashed to 512 places; stands in for an encoder."""
+    vector = np.zeros(512)
+    for word in set(normal_answer(text).split()):
+        vector[zlib.crc32(word.encode()) % 512] += 1.0
+    return np.asarray(vector / max(1.0, float(np.linalg.norm(vector))))

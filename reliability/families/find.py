@@ -1,0 +1,48 @@
+"""Evidence families: passages that are one piece of evidence, level by level, cheapest first."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from reliability.families.exact import exact_joins
+from reliability.families.lexical import lexical_joins
+from reliability.families.lineage import habit_joins, origin_joins
+from reliability.families.restatement import restatement_joins
+from reliability.families.types import Families, Join, Passage
+from reliability.families.union_find import UnionFind
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyConfig:
+    """`cosine_limit` None switches L2 off: the corpus has not been measured."""
+
+    cosine_limit: float | None = None
+    habits: bool = True
+
+
+def find_families(
+    passages: Sequence[Passage],
+    config: FamilyConfig | None = None,
+    split: Collection[tuple[int, int]] = (),
+) -> Families:
+    """Join passages of each question; `split` are pairs that a curator took apart."""
+    config = config or FamilyConfig()
+    by_question: dict[str, list[Passage]] = defaultdict(list)
+    for passage in passages:
+        by_question[passage.question].append(passage)
+    joins: list[Join] = []
+    for group in by_question.values():
+        exact = exact_joins(group)
+        found = {(join.one, join.other) for join in exact}
+        joins += exact
+        joins += [j for j in lexical_joins(group) if (j.one, j.other) not in found]
+    if config.habits:
+        joins += habit_joins(passages, list(joins))
+    for group in by_question.values():
+        joins += restatement_joins(group, config.cosine_limit) + origin_joins(group)
+    parted = {frozenset(pair) for pair in split}
+    kept = tuple(join for join in joins if frozenset((join.one, join.other)) not in parted)
+    sets = UnionFind([passage.passage_id for passage in passages])
+    for join in kept:
+        sets.join(join.one, join.other)
+    return Families(sets.numbers(), kept)

@@ -1,0 +1,104 @@
+"""Beliefs about a source over time: older claims fade, and a source that turned raises an alarm."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reliability.arrays import BoolArray, FloatArray, group_sum
+from reliability.errors import InvalidReliability
+from reliability.special import beta_quantile
+from reliability.table import ClaimTable
+from reliability.types import BetaPosterior
+
+TURNED_BY = 0.15  # the fast belief must lie this much below the slow one ...
+TURNED_SURELY = 1.645  # ... with a chance of 95 % (one-sided normal quantile)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    half_life_days: float
+
+    def __post_init__(self) -> None:
+        if not self.half_life_days > 0:
+            raise InvalidReliability(f"a half-life must be positive, not {self.half_life_days}")
+
+
+SLOW = Timing(180.0)
+FAST = Timing(14.0)
+NEVER = Timing(float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class CredibleInterval:
+    mean: float
+    low: float
+    high: float
+
+
+def credible_interval(posterior: BetaPosterior, share: float = 0.8) -> CredibleInterval:
+    """Mean and the central interval that holds `share` of the belief."""
+    tail = (1 - share) / 2
+    a, b = np.array([posterior.alpha]), np.array([posterior.beta])
+    low, high = float(beta_quantile(tail, a, b)[0]), float(beta_quantile(1 - tail, a, b)[0])
+    return CredibleInterval(posterior.mean, low, high)
+
+
+def lower_quantile(posterior: BetaPosterior, share: float = 0.2) -> float:
+    """What the source's reliability exceeds with a chance of 1 - share."""
+    quantile = beta_quantile(share, np.array([posterior.alpha]), np.array([posterior.beta]))
+    return float(quantile[0])
+
+
+def decayed(
+    posterior: BetaPosterior, prior: BetaPosterior, days: float, timing: Timing = SLOW
+) -> BetaPosterior:
+    """The belief `days` later without news: what exceeds the prior halves every half-life."""
+    if not days >= 0:
+        raise InvalidReliability(f"time runs forward: {days} days")
+    keep = 2.0 ** (-days / timing.half_life_days)
+    return BetaPosterior(
+        prior.alpha + keep * (posterior.alpha - prior.alpha),
+        prior.beta + keep * (posterior.beta - prior.beta),
+    )
+
+
+def updated(posterior: BetaPosterior, chance_right: float, weight: float = 1.0) -> BetaPosterior:
+    """One more claim of the source, right with `chance_right`. The refit at night corrects it."""
+    if not 0 <= chance_right <= 1 or not 0 <= weight < float("inf"):
+        raise InvalidReliability(f"chance {chance_right} with weight {weight} cannot be counted")
+    return BetaPosterior(
+        posterior.alpha + weight * chance_right, posterior.beta + weight * (1 - chance_right)
+    )
+
+
+def claim_age_weights(table: ClaimTable, timing: Timing) -> FloatArray:
+    """[C] how much each claim still counts on the table's last day."""
+    if not len(table.claim_day):
+        return np.ones(0)
+    return np.asarray(2.0 ** (-(table.claim_day.max() - table.claim_day) / timing.half_life_days))
+
+
+def day_cap_weights(table: ClaimTable, per_day: float) -> FloatArray:
+    """[C] so that a source's claims of one day weigh `per_day` together at most."""
+    if not len(table.claim_day):
+        return np.ones(0)
+    day = np.floor(table.claim_day).astype(np.int64)
+    _, group = np.unique(np.stack([table.claim_source, day]), axis=1, return_inverse=True)
+    group = np.asarray(group, dtype=np.int64).reshape(-1)
+    count = group_sum(group, np.ones(len(group)), int(group.max()) + 1)
+    return np.minimum(1.0, per_day / count[group])
+
+
+def turned_sources(
+    slow_alpha: FloatArray, slow_beta: FloatArray, fast_alpha: FloatArray, fast_beta: FloatArray
+) -> BoolArray:
+    """True where P(fast < slow - 0.15) > 0.95, by the normal approximation of both beliefs."""
+    slow_mean, slow_variance = _moments(slow_alpha, slow_beta)
+    fast_mean, fast_variance = _moments(fast_alpha, fast_beta)
+    gap = slow_mean - TURNED_BY - fast_mean
+    return np.asarray(gap > TURNED_SURELY * np.sqrt(slow_variance + fast_variance))
+
+
+def _moments(alpha: FloatArray, beta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    total = alpha + beta
+    return alpha / total, alpha * beta / (total**2 * (total + 1))

@@ -1,0 +1,140 @@
+"""Beta functions against known values, decay, intervals, alarms, and one update at a time."""
+
+import math
+from time import perf_counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reliability.errors import InvalidObservation, InvalidReliability
+from reliability.estimators.larder import LarderEstimator
+from reliability.incremental import absorb
+from reliability.observations import Observation
+from reliability.posterior import (
+    Timing,
+    credible_interval,
+    decayed,
+    lower_quantile,
+    turned_sources,
+    updated,
+)
+from reliability.prior import CLASS_PRIORS, class_prior
+from reliability.special import beta_cdf, beta_quantile, digamma, log_gamma
+from reliability.table import build_table
+from reliability.topics import best_likeness
+from reliability.types import BetaPosterior
+
+
+def test_special_functions_at_known_points() -> None:
+    assert digamma(np.array([1.0, 0.5])) == pytest.approx([-0.5772156649, -1.9635100260])
+    assert log_gamma(np.array([0.5, 10.0])) == pytest.approx([math.log(math.pi) / 2, 12.8018274801])
+    assert float(beta_cdf(np.array(0.3), np.array(1.0), np.array(1.0))) == pytest.approx(0.3)
+    assert float(beta_cdf(np.array(0.5), np.array(2.0), np.array(3.0))) == pytest.approx(0.6875)
+
+
+@given(st.floats(0.3, 500), st.floats(0.3, 500), st.floats(0.01, 0.99))
+@settings(deadline=None)
+def test_the_quantile_inverts_the_distribution(a: float, b: float, share: float) -> None:
+    x = beta_quantile(share, np.array([a]), np.array([b]))
+    if 1e-9 < x[0] < 1 - 1e-9:
+        assert float(beta_cdf(x, np.array([a]), np.array([b]))[0]) == pytest.approx(share, abs=1e-6)
+
+
+def test_intervals_hold_and_narrow() -> None:
+    few, many = credible_interval(BetaPosterior(4, 2)), credible_interval(BetaPosterior(400, 200))
+    assert few.low < many.low < 2 / 3 < many.high < few.high
+    assert lower_quantile(BetaPosterior(4, 2)) < lower_quantile(BetaPosterior(400, 200))
+
+
+def test_beliefs_fade_towards_the_prior() -> None:
+    prior, belief = BetaPosterior(1, 1), BetaPosterior(9, 1)
+    half = decayed(belief, prior, 180.0)
+    assert (half.alpha, half.beta) == (5.0, 1.0)
+    assert decayed(belief, prior, 0.0) == belief
+    assert decayed(decayed(belief, prior, 40), prior, 50).alpha == pytest.approx(
+        decayed(belief, prior, 90).alpha
+    )
+    with pytest.raises(InvalidReliability, match="forward"):
+        decayed(belief, prior, -1.0)
+    with pytest.raises(InvalidReliability, match="half-life"):
+        Timing(0.0)
+
+
+@pytest.mark.parametrize(("chance", "weight"), [(1.5, 1.0), (math.nan, 1.0), (0.5, math.inf)])
+def test_updates_are_checked(chance: float, weight: float) -> None:
+    with pytest.raises(InvalidReliability):
+        updated(BetaPosterior(1, 1), chance, weight)
+    assert updated(BetaPosterior(1, 1), 0.75).alpha == 1.75
+
+
+def test_only_a_sure_and_large_drop_is_an_alarm() -> None:
+    slow = np.array([90.0, 90.0, 90.0]), np.array([10.0, 10.0, 10.0])
+    fast = np.array([2.0, 16.0, 2.0]), np.array([18.0, 4.0, 2.0])
+    assert turned_sources(*slow, *fast).tolist() == [True, False, False]
+
+
+def test_topics_that_do_not_differ_are_pooled() -> None:
+    random = np.random.default_rng(0)
+    p = random.beta(5, 3, 40)
+    same = random.binomial(30, np.repeat(p[:, None], 4, axis=1)).astype(float)
+    mixed = random.binomial(30, random.beta(1, 1, (40, 4))).astype(float)
+    ones = np.ones(40)
+    assert best_likeness(same, 30 - same, ones, ones) > best_likeness(mixed, 30 - mixed, ones, ones)
+
+
+def test_class_priors() -> None:
+    assert class_prior("curated").mean > class_prior("web").mean > class_prior("unknown").mean
+    assert set(CLASS_PRIORS) >= {"curated", "official", "internal", "user_upload", "web"}
+    with pytest.raises(InvalidReliability, match="unknown class"):
+        class_prior("rumour")
+
+
+def rows_of(sources: int, observations: int) -> list[Observation]:
+    random = np.random.default_rng(0)
+    return [
+        Observation(
+            n, "probe", f"q{n // 5}", "right" if random.random() < 0.8 else f"lie {n % 7}",
+            int(random.integers(sources)), day=float(n // 100),
+        )
+        for n in range(observations)
+    ]  # fmt: skip
+
+
+def test_an_update_moves_as_a_refit_would() -> None:
+    rows = rows_of(20, 1000)
+    news = [Observation(5000 + s, "probe", "new", "right" if s < 4 else "x", s) for s in range(5)]
+    estimator = LarderEstimator()
+    estimate = estimator.fit(build_table(rows))
+    after = absorb(estimator, estimate, news)
+    assert after.posterior(0).mean > estimate.posterior(0).mean
+    assert after.posterior(4).mean < estimate.posterior(4).mean
+    assert after.posterior(10) == estimate.posterior(10)
+    refit = estimator.fit(build_table([*rows, *news]))
+    assert after.posterior(0).mean == pytest.approx(refit.posterior(0).mean, abs=0.05)
+
+
+def test_unknown_sources_wait_for_the_refit() -> None:
+    estimator = LarderEstimator()
+    estimate = estimator.fit(build_table(rows_of(3, 30)))
+    assert absorb(estimator, estimate, [Observation(1, "probe", "q", "a", 99)]) is estimate
+    two = [Observation(1, "probe", "q", "a", 0), Observation(2, "probe", "r", "a", 0)]
+    with pytest.raises(InvalidObservation, match="one question"):
+        absorb(estimator, estimate, two)
+
+
+def test_an_update_costs_a_small_part_of_a_refit() -> None:
+    """The aims are 2 s and 5 ms; the command prints the times, this holds their ratio loosely."""
+    rows = rows_of(1000, 10_000)
+    estimator = LarderEstimator()
+    start = perf_counter()
+    estimate = estimator.fit(build_table(rows))
+    refit = perf_counter() - start
+    times = []
+    for number in range(10):
+        start = perf_counter()
+        absorb(estimator, estimate, rows[5 * number : 5 * number + 5])
+        times.append(perf_counter() - start)
+    assert refit < 20
+    assert min(times) < refit / 20

@@ -1,0 +1,245 @@
+"""Every estimator keeps one contract; and what each is known to do on small worlds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reliability.errors import InvalidReliability, UnknownEstimator
+from reliability.estimators.larder import LarderConfig, LarderEstimator
+from reliability.estimators.protocol import Estimate
+from reliability.estimators.registry import ESTIMATORS, make_estimator
+from reliability.observations import Observation
+from reliability.table import ClaimTable, build_table
+from reliability.types import BetaPosterior
+from reliability.voting import winners
+
+ALL = list(ESTIMATORS)
+
+
+def claims(*rows: tuple[str, str | None, int], family: int | None = None) -> list[Observation]:
+    return [
+        Observation(place, "probe", question, answer, source, family=family)
+        for place, (question, answer, source) in enumerate(rows)
+    ]
+
+
+def draw(
+    p: Sequence[float], questions: int, wrong: int, seed: int, coverage: float = 0.6
+) -> tuple[list[Observation], dict[str, str]]:
+    """Independent sources with these reliabilities."""
+    random = np.random.default_rng(seed)
+    rows: list[Observation] = []
+    truths = {}
+    for number in range(questions):
+        question = f"q{number}"
+        truths[question] = f"{question} {random.integers(1000)}"
+        for source in np.flatnonzero(random.random(len(p)) < coverage).tolist():
+            is_right = random.random() < p[source]
+            lie = f"{question} lie {random.integers(wrong)}"
+            answer = truths[question] if is_right else lie
+            rows.append(
+                Observation(len(rows), "probe", question, answer, source, day=float(number // 10))
+            )
+    return rows, truths
+
+
+def accuracy(name: str, rows: list[Observation], truths: dict[str, str]) -> float:
+    table = build_table(rows)
+    estimator = make_estimator(name)
+    best = winners(table, estimator.predict(table, estimator.fit(table)))
+    right = [
+        table.values[best[place]] == truths[question]
+        for place, question in enumerate(table.questions)
+        if best[place] >= 0
+    ]
+    return float(np.mean(right))
+
+
+def check(table: ClaimTable, name: str) -> Estimate:
+    estimator = make_estimator(name)
+    estimate = estimator.fit(table)
+    chance = estimator.predict(table, estimate)
+    assert chance.shape == (len(table.values),)
+    assert np.all(np.isfinite(chance))
+    assert np.all((chance >= 0) & (chance <= 1 + 1e-6))
+    assert np.all(estimate.alpha > 0)
+    assert np.all(estimate.beta > 0)
+    return estimate
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        claims(("q", None, 1), ("q", None, 2)),
+        claims(("q", "a", 1)),
+        claims(("q", "a", 1), ("q", None, 2), ("r", "b", 1), ("r", None, 2)),
+        claims(("q", "a", 1), ("q", "b", 1)),
+    ],
+    ids=["nothing", "nobody knows", "one source", "one silent source", "one source, two answers"],
+)
+def test_poor_input_is_no_crash(name: str, rows: list[Observation]) -> None:
+    check(build_table(rows), name)
+
+
+row = st.tuples(
+    st.sampled_from(["q0", "q1", "q2", "q3"]),
+    st.sampled_from([None, "a", "b", "10", "10.05", "3 May 1900", "1900"]),
+    st.integers(0, 4),
+)
+
+
+@pytest.mark.parametrize("name", ALL)
+@given(rows=st.lists(row, max_size=25))
+@settings(max_examples=25, deadline=None)
+def test_any_claims_give_proper_beliefs(name: str, rows: list[tuple[str, str | None, int]]) -> None:
+    check(build_table(claims(*rows)), name)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_good_sources_are_told_from_bad_ones(name: str) -> None:
+    p = [0.9, 0.9, 0.9, 0.9, 0.9, 0.2, 0.2]
+    rows, truths = draw(p, 200, 8, seed=3)
+    estimate = check(build_table(rows), name)
+    means = [estimate.posterior(source).mean for source in range(7)]
+    assert min(means[:5]) > max(means[5:])
+    assert accuracy(name, rows, truths) > 0.85
+
+
+@pytest.mark.parametrize("name", ["ra_rag", "beta_em", "truthfinder", "dawid_skene", "larder"])
+def test_learning_beats_the_majority(name: str) -> None:
+    rows, truths = draw([0.9] * 3 + [0.2] * 5, 300, 3, seed=5)
+    assert accuracy(name, rows, truths) > accuracy("majority", rows, truths) + 0.03
+
+
+def test_an_estimate_answers_questions_with_sources_it_never_saw() -> None:
+    rows, _ = draw([0.9] * 4, 50, 3, seed=1)
+    other = build_table(claims(("new", "a", 99), ("new", "b", 0), ("new", "b", 1)))
+    for name in ALL:
+        estimator = make_estimator(name)
+        chance = estimator.predict(other, estimator.fit(build_table(rows)))
+        assert chance[other.values.index("b")] > chance[other.values.index("a")], name
+
+
+def test_labels_turn_a_lying_majority_around() -> None:
+    rows, truths = draw([0.9, 0.9] + [0.1] * 7, 300, 2, seed=2)
+    assert accuracy("larder", rows, truths) < 0.3
+    labels = [
+        Observation(10_000 + n, "label", q, truths[q], verdict=1.0, author="anna")
+        for n, q in enumerate(list(truths)[:20])
+    ]
+    assert accuracy("larder", [*rows, *labels], truths) > 0.7
+
+
+def test_copies_count_once_and_the_copied_source_loses_nothing() -> None:
+    honest = claims(("q", "a", 1), ("q", "a", 2))
+    copies = [
+        Observation(10 + source, "probe", "q", "b", source, family=7) for source in (3, 4, 5, 6)
+    ]
+    table = build_table([*honest, *copies])
+    estimator = LarderEstimator()
+    chance = estimator.predict(table, estimator.fit(table))
+    assert chance[table.values.index("a")] > chance[table.values.index("b")]
+    majority = make_estimator("majority")
+    votes = majority.predict(table, majority.fit(table))
+    assert votes[table.values.index("b")] > votes[table.values.index("a")]
+
+
+def test_what_kind_of_source_it_is_decides_between_strangers() -> None:
+    table = build_table(claims(("q", "a", 1), ("q", "b", 2)))
+    priors = {1: BetaPosterior(1, 4), 2: BetaPosterior(5, 1)}
+    estimator = LarderEstimator(LarderConfig(class_priors=priors))
+    chance = estimator.predict(table, estimator.fit(table))
+    assert chance[table.values.index("b")] > 0.7
+
+
+def test_topics_are_told_apart_where_they_differ() -> None:
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(400):
+        topic = f"t{number % 2}"
+        for source in range(6):
+            good = source >= 2 or topic == "t0"
+            right = random.random() < (0.9 if good else 0.1)
+            answer = "right" if right else f"lie {random.integers(5)}"
+            question = f"q{number}"
+            rows.append(
+                Observation(
+                    len(rows), "probe", question, answer, source, topic=topic, day=number / 10
+                )
+            )
+    estimate = LarderEstimator().fit(build_table(rows))
+    assert estimate.posterior(0, "t0").mean > 0.8
+    assert estimate.posterior(0, "t1").mean < 0.3
+    assert 0.4 < estimate.posterior(0).mean < 0.7
+
+
+def test_a_source_that_turned_is_noticed() -> None:
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(300):
+        for source in range(6):
+            turned = source == 0 and number >= 240
+            right = random.random() < (0.05 if turned else 0.9)
+            answer = "right" if right else f"lie {random.integers(5)}"
+            rows.append(
+                Observation(len(rows), "probe", f"q{number}", answer, source, day=float(number))
+            )
+    estimate = LarderEstimator().fit(build_table(rows))
+    assert estimate.posterior(0).mean < 0.35
+    assert estimate.posterior(1).mean > 0.8
+
+
+def test_a_storm_of_probes_moves_a_source_by_a_days_worth() -> None:
+    spread = [Observation(n, "probe", f"q{n // 3}", "a", n % 3) for n in range(600)]
+    capped = LarderEstimator().fit(build_table(spread)).posterior(0)
+    free = LarderEstimator(LarderConfig(probes_per_day=1e9)).fit(build_table(spread)).posterior(0)
+    assert capped.alpha + capped.beta < 24
+    assert free.alpha + free.beta > 150
+
+
+def test_a_source_that_talks_alone_does_not_promote_itself() -> None:
+    rows = [Observation(n, "probe", f"q{n}", "a", 1, day=float(n)) for n in range(200)]
+    alone = LarderEstimator().fit(build_table(rows)).posterior(1)
+    assert alone.mean < 0.75
+
+
+def test_several_truths_survive_sources_that_name_one_each() -> None:
+    rows = []
+    for number in range(60):
+        for source in range(6):
+            answer = f"sense {source % 2}" if source < 4 else f"lie {number} {source}"
+            rows.append(Observation(len(rows), "probe", f"q{number}", answer, source))
+    table = build_table(rows)
+    estimator = make_estimator("larder", takes_several=True)
+    chance = estimator.predict(table, estimator.fit(table))
+    accepted = {table.values[v].split()[0] for v in np.flatnonzero(chance > 0.5)}
+    assert accepted == {"sense"}
+    assert (chance > 0.5).sum() == 120
+
+
+def test_omissions_are_no_denials_of_a_list() -> None:
+    rows = []
+    for number in range(50):
+        for source in range(8):
+            named = ["first", "second"] if source < 3 else ["first"]
+            if source == 7:
+                named = ["first", f"invented {number}"]
+            rows += [(f"book{number}", name, source) for name in named]
+    table = build_table(claims(*rows))
+    estimator = make_estimator("two_sided")
+    chance = estimator.predict(table, estimator.fit(table))
+    accepted = {table.values[v].split()[0] for v in np.flatnonzero(chance > 0.5)}
+    assert accepted == {"first", "second"}
+
+
+def test_names_and_shapes_are_checked() -> None:
+    with pytest.raises(UnknownEstimator, match="majority"):
+        make_estimator("oracle")
+    good = LarderEstimator().fit(build_table(claims(("q", "a", 1))))
+    with pytest.raises(InvalidReliability, match="shape"):
+        Estimate("x", (1, 2), good.topics, *[good.alpha] * 4, default_weight=0.0, rounds=1)
