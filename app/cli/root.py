@@ -14,6 +14,7 @@ from app.cli.output import print_error
 from app.errors import LarderError
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
+from reliability.errors import ReliabilityError
 from retrieval.errors import RetrievalError
 
 
@@ -137,6 +138,6 @@ def main() -> None:
     """A traceback is for what nobody expected; the rest is one line."""
     try:
         app()
-    except (LarderError, RetrievalError, KVStoreError) as error:
+    except (LarderError, RetrievalError, KVStoreError, ReliabilityError) as error:
         print_error(str(error))
         sys.exit(2)
