@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="a number of threads, 0 for all cores")
     kv_disk_bytes: Size = Field(10 * 10**9, description='a size such as "10GB" or "512MiB"')
     kv_ram_bytes: Size = Field(256 * 2**20, description='a size such as "1GB" or "256MiB"')
+    kv_codec: Literal["raw", "bf16", "int8", "kivi_int4", "zstd_int8"] = Field(
+        "raw", description="raw, bf16, int8, kivi_int4 or zstd_int8"
+    )
     max_document_bytes: Size = Field(25 * 2**20, gt=0, description='a size such as "25MiB"')
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
     max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, read_entry, write_entry
+from kvstore.codecs import RAW
+from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, from_bytes, to_bytes, write_file
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
-from kvstore.protocols import EntryIndex
+from kvstore.protocols import Codec, EntryIndex
 from kvstore.types import ChunkKV, EntryKey, TierStats
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,10 @@ class DiskTier:
 
     name = "disk"
 
-    def __init__(self, directory: Path, budget_bytes: int, index: EntryIndex) -> None:
+    def __init__(
+        self, directory: Path, budget_bytes: int, index: EntryIndex, codec: Codec = RAW
+    ) -> None:
+        self.codec = codec
         self._directory = directory
         self._quarantine = directory / "quarantine"
         self._budget = budget_bytes
@@ -55,10 +59,12 @@ class DiskTier:
             if known is None:
                 return None
             try:
-                entry = read_entry(self._path(key.digest), key)
+                entry = from_bytes(self._path(key.digest).read_bytes(), key)
             except FileNotFoundError:
                 self._forget([key.digest])
                 return None
+            except OSError as error:
+                raise TierUnavailable(f"cannot read {key.digest[:12]}: {error}") from error
             except CorruptEntry:
                 self._put_aside(self._path(key.digest))
                 raise
@@ -67,19 +73,22 @@ class DiskTier:
 
     def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
         key = entry.key
+        if self.contains(key):
+            return
+        data = to_bytes(entry, self.codec)
         with self._lock:
             if key.digest in self._files:
                 return
-            self._reserve(entry.num_bytes + 1024, evict)  # 1 KB of header, measured 0.9
+            self._reserve(len(data), evict)
             path = self._path(key.digest)
             try:
                 path.parent.mkdir(exist_ok=True)
-                num_bytes = write_entry(path, entry)
+                write_file(path, data)
             except OSError as error:
                 raise TierUnavailable(f"cannot write {path.name}: {error}") from error
             now = time.time()
-            self._add(key.digest, _File(num_bytes, now, pinned=False))
-            self._record(key, len(entry.token_ids), num_bytes, now)
+            self._add(key.digest, _File(len(data), now, pinned=False))
+            self._record(key, len(entry.token_ids), len(data), now)
 
     def contains(self, key: EntryKey) -> bool:
         with self._lock:

@@ -1,6 +1,6 @@
 """What kvstore needs from outside, and what its own parts promise one another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,27 @@ class Tier(Protocol):
     def pin(self, digest: str, pinned: bool) -> None: ...
 
     def stats(self) -> TierStats: ...
+
+
+class Codec(Protocol):
+    """Between rows in memory and the tensors of a file; keys and values [L, G, n, D]."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def lossless(self) -> bool:
+        """Whether decoded rows may serve as exact ones, to compute others behind them."""
+        ...
+
+    def encode(self, keys: torch.Tensor, values: torch.Tensor) -> dict[str, torch.Tensor]: ...
+
+    def decode(
+        self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values in the compute dtype. Raises KeyError or RuntimeError when the tensors
+        are not what `encode` wrote."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,11 @@ class KVStore:
         self._counters: Counter[str] = Counter()
         self._lock = threading.Lock()
 
+    @property
+    def lossless(self) -> bool:
+        """Whether entries come back as they were put in."""
+        return self._disk.codec.lossless
+
     def key_of(self, token_ids: Sequence[int], context: Sequence[str]) -> EntryKey:
         """Key of a segment behind the segments whose content ids are `context`."""
         return entry_key(self._namespace, self._identity, content_id(token_ids), context)

@@ -24,6 +24,7 @@ from app.errors import ModelMissing
 from app.settings import Settings
 from kvstore import reasons
 from kvstore.attention import register
+from kvstore.codecs import find_codec
 from kvstore.config import ReuseConfig, StoreConfig
 from kvstore.disk_tier import DiskTier
 from kvstore.errors import UnsupportedModel
@@ -163,7 +164,9 @@ async def _reusing_service(
     progress: Callable[[str], None],
 ) -> DecoderService:
     digests = FileDigests(settings.data_dir / "digests.json")
-    identity = identify(parts.model, parts.directory, parts.template, digests.sha256).digest
+    identity = identify(
+        parts.model, parts.directory, parts.template, digests.sha256, settings.kv_codec
+    ).digest
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
     record = await pass_gate(runner, identity, records)
@@ -182,7 +185,7 @@ def build_store(settings: Settings, entries: EntryIndex, secret: bytes, identity
     config = StoreConfig(settings.data_dir / "kv", settings.kv_disk_bytes, settings.kv_ram_bytes)
     return KVStore(
         RamTier(config.ram_bytes),
-        DiskTier(config.directory, config.disk_bytes, entries),
+        DiskTier(config.directory, config.disk_bytes, entries, find_codec(settings.kv_codec)),
         derive_namespace(secret, TENANT, ACL_CLASS),
         identity,
     )
