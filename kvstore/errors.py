@@ -7,6 +7,7 @@ KVStoreError
 ├── TierUnavailable     the tier cannot be written or read right now (disk full, permissions)
 ├── NotFinite           rows hold NaN or infinity; nothing is stored
 ├── UnknownCodec        no codec of that name, or its package is not installed
+├── InvalidTier         the address of a shared tier is not one, or its client is not installed
 └── InvalidReuse        a request names an unknown policy or a ratio outside 0 to 1
 """
 
@@ -36,6 +37,10 @@ class NotFinite(KVStoreError):
 
 
 class UnknownCodec(KVStoreError):
+    pass
+
+
+class InvalidTier(KVStoreError):
     pass
 
 
