@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     kv_codec: Literal["raw", "bf16", "int8", "kivi_int4", "zstd_int8"] = Field(
         "raw", description="raw, bf16, int8, kivi_int4 or zstd_int8"
     )
+    kv_shared_url: str | None = Field(
+        None, description="valkey://HOST:PORT/DB or s3://BUCKET/PREFIX?endpoint=URL&region=NAME"
+    )
+    kv_shared_bytes: Size = Field(100 * 10**9, description='a size such as "100GB"')
     max_document_bytes: Size = Field(25 * 2**20, gt=0, description='a size such as "25MiB"')
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
     max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")

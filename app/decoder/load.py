@@ -30,6 +30,7 @@ from kvstore.disk_tier import DiskTier
 from kvstore.errors import UnsupportedModel
 from kvstore.families import check_supported
 from kvstore.keys import derive_namespace
+from kvstore.open_shared import open_shared
 from kvstore.plain import PlainEngine
 from kvstore.policies import find_policy
 from kvstore.protocols import EntryIndex
@@ -183,11 +184,15 @@ async def _reusing_service(
 def build_store(settings: Settings, entries: EntryIndex, secret: bytes, identity: str) -> KVStore:
     """The store under the data directory, as the model of this identity sees it."""
     config = StoreConfig(settings.data_dir / "kv", settings.kv_disk_bytes, settings.kv_ram_bytes)
+    codec = find_codec(settings.kv_codec)
+    url = settings.kv_shared_url
+    shared = open_shared(url, settings.kv_shared_bytes, codec) if url else None
     return KVStore(
         RamTier(config.ram_bytes),
-        DiskTier(config.directory, config.disk_bytes, entries, find_codec(settings.kv_codec)),
+        DiskTier(config.directory, config.disk_bytes, entries, codec),
         derive_namespace(secret, TENANT, ACL_CLASS),
         identity,
+        shared,
     )
 
 

@@ -2,9 +2,8 @@
 
 import logging
 import socket
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,8 +11,9 @@ from kvstore.codecs import RAW
 from kvstore.errors import InvalidTier, TierFull, TierUnavailable
 from kvstore.keys import content_id, entry_key
 from kvstore.open_shared import open_shared
-from kvstore.shared_tier import Blob, SharedLimits, SharedTier
+from kvstore.shared_tier import SharedLimits, SharedTier
 from kvstore.types import ChunkKV
+from tests.fakes.blobs import FakeBlobs
 from tests.integration.kvstore_tiers.conftest import Place, free_port
 from tests.integration.kvstore_tiers.test_tier_contract import PLENTY, make_entry
 
@@ -73,45 +73,6 @@ def test_a_server_that_is_down(
     which: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     check_is_away(urls(free_port())[which], monkeypatch, caplog)
-
-
-class FakeBlobs:
-    """A dict that can be told to hang or to fail."""
-
-    name = "fake"
-
-    def __init__(self) -> None:
-        self.held: dict[str, bytes] = {}
-        self.pinned: set[str] = set()
-        self.hangs = threading.Event()
-        self.fails = False
-        self.released = threading.Event()
-
-    def read(self, name: str) -> bytes | None:
-        if self.hangs.is_set():
-            self.released.wait(10)
-        if self.fails:
-            raise ConnectionError
-        return self.held.get(name)
-
-    def write(self, name: str, data: bytes) -> None:
-        self.held[name] = data
-
-    def exists(self, name: str) -> bool:
-        return name in self.held
-
-    def delete(self, names: Sequence[str]) -> None:
-        for name in names:
-            self.held.pop(name, None)
-
-    def listing(self) -> dict[str, Blob]:
-        return {name: Blob(len(data), 0.0) for name, data in self.held.items()}
-
-    def pins(self) -> set[str]:
-        return set(self.pinned)
-
-    def pin(self, digest: str, pinned: bool) -> None:
-        (self.pinned.add if pinned else self.pinned.discard)(digest)
 
 
 def test_a_call_that_ignores_its_own_limits_is_left_behind() -> None:

@@ -117,7 +117,7 @@ def test_rows_that_saw_a_purged_passage_go_with_it(engine: ReuseEngine) -> None:
     """A chunk that another document holds too stays, but not what it learned from this one."""
     chunks = document(TEXTS)
     list(engine.precompute(chunks))
-    purged, _ = engine.store.purge([TEXTS[1]])
+    purged = engine.store.purge([TEXTS[1]]).entries
     # both of its own, and primed ones of the chunks that stood behind it
     behind = [chunk for chunk in chunks if TEXTS[1] in chunk.primers]
     assert purged == 2 + len(behind)

@@ -256,9 +256,10 @@ def test_purge_reaches_every_context_and_tier(disk: DiskTier) -> None:
     for item in (entry, twin, other):
         store.put(item)
     store.lookup(entry.token_ids, CONTEXT)
-    entries, freed = store.purge([entry.token_ids])
-    assert entries == 2
-    assert freed > 2 * (entry.num_bytes - 200)
+    purged = store.purge([entry.token_ids])
+    assert purged.entries == 2
+    assert purged.complete
+    assert purged.num_bytes > 2 * (entry.num_bytes - 200)
     assert store.lookup(entry.token_ids, CONTEXT).entry is None
     assert store.lookup(entry.token_ids, ()).entry is None
     assert store.lookup(other.token_ids, CONTEXT).entry is not None
