@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     kv_codec: Literal["raw", "bf16", "int8", "kivi_int4", "zstd_int8"] = Field(
         "raw", description="raw, bf16, int8, kivi_int4 or zstd_int8"
     )
+    kv_eviction: Literal["gdsf", "lru"] = Field("gdsf", description="gdsf or lru")
+    kv_ttl_days: float = Field(0, ge=0, description="a number of days, 0 for no limit")
     kv_shared_url: str | None = Field(
         None, description="valkey://HOST:PORT/DB or s3://BUCKET/PREFIX?endpoint=URL&region=NAME"
     )

@@ -63,6 +63,7 @@ class IndexedEntry:
     digest: str
     content: str
     preceding: str
+    num_tokens: int
     num_bytes: int
     last_used_at: float
     uses: int

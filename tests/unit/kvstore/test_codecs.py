@@ -11,7 +11,7 @@ from kvstore.codecs import CODECS, find_codec
 from kvstore.codecs.affine import CHANNELS, TOKENS, dequantise, quantise
 from kvstore.codecs.kivi_int4 import GROUP
 from kvstore.codecs.measure import measure_codec
-from kvstore.disk_tier import DiskTier
+from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.entry_file import from_bytes, to_bytes
 from kvstore.errors import CorruptEntry, NotFinite, UnknownCodec
 from kvstore.keys import content_id, entry_key
@@ -146,7 +146,7 @@ def test_nan_and_infinity_are_refused_and_nothing_is_kept(
 ) -> None:
     entry = make_entry(1)
     entry.values[1, 2, 3, 4] = bad
-    tier = DiskTier(tmp_path, 10**6, MemoryIndex(), find_codec(name))
+    tier = DiskTier(tmp_path, 10**6, MemoryIndex(), DiskRules(find_codec(name)))
     with pytest.raises(NotFinite, match=name):
         tier.put(entry)
     assert tier.stats().entries == 0
@@ -181,7 +181,7 @@ def test_every_cut_and_flip_is_noticed(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(CODECS))
 def test_a_damaged_file_is_quarantined(name: str, tmp_path: Path) -> None:
-    disk = DiskTier(tmp_path, 10**6, MemoryIndex(), find_codec(name))
+    disk = DiskTier(tmp_path, 10**6, MemoryIndex(), DiskRules(find_codec(name)))
     store = KVStore(RamTier(0), disk, "namespace", "identity")
     entry = make_entry(1)
     store.put(entry)
