@@ -18,13 +18,13 @@ from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, from_bytes, to_bytes, wr
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
 from kvstore.eviction import Held, new_eviction
 from kvstore.protocols import Codec, EntryIndex, IndexedEntry
+from kvstore.quarantine import Quarantine
 from kvstore.types import ChunkKV, EntryKey, TierStats
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".safetensors"
 SWEEP_EVERY_S = 60.0
-QUARANTINE_FILES = 8  # for a person to look at; they do not count towards the budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class DiskTier:
         self._rules = rules
         self._eviction = new_eviction(rules.eviction)
         self._directory = directory
-        self._quarantine = directory / "quarantine"
+        self._quarantine = Quarantine(directory / "quarantine")
         self._budget = budget_bytes
         self._index = index
         self._files: dict[str, Held] = {}
@@ -68,7 +68,6 @@ class DiskTier:
         self._lock = threading.RLock()
         self.evicted = 0
         self.expired = 0
-        self._quarantine.mkdir(parents=True, exist_ok=True)
         self._recover()
         self._sweep()
 
@@ -179,8 +178,7 @@ class DiskTier:
         self.expired += len(old)
 
     def _tick(self) -> float:
-        """The time, never going back: a clock that was put back must not reverse the order of
-        use."""
+        """The time, never going back: a clock put back must not reverse the order of use."""
         self._now = max(time.time(), self._now + 1e-6)
         return self._now
 
@@ -216,11 +214,7 @@ class DiskTier:
             logger.warning("the entry index still lists %d lost entries: %s", len(digests), error)
 
     def _put_aside(self, path: Path) -> None:
-        logger.warning("KV entry %s is damaged and was moved to quarantine", path.name[:12])
-        path.replace(self._quarantine / path.name)
-        kept = sorted(self._quarantine.iterdir(), key=lambda p: p.stat().st_mtime)
-        for old in kept[:-QUARANTINE_FILES]:
-            old.unlink()
+        self._quarantine.take(path)
         self._forget([path.name.removesuffix(SUFFIX)])
 
     def _recover(self) -> None:
@@ -240,7 +234,7 @@ class DiskTier:
 
     def _entry_paths(self) -> Iterator[Path]:
         for folder in self._directory.iterdir():
-            if folder == self._quarantine or not folder.is_dir():
+            if folder == self._quarantine.folder or not folder.is_dir():
                 continue
             for leftover in folder.glob("*" + TEMP_SUFFIX):
                 leftover.unlink()

@@ -1,5 +1,5 @@
-"""Named bytes in a bucket of any S3-compatible store. The client `obstore` is an extra,
-`larder[s3]`; it takes credentials from the usual AWS variables or the machine's role.
+"""Named bytes in a bucket of any S3-compatible store. The client `obstore` is an extra
+(`s3`); it takes credentials from the usual AWS variables or the machine's role.
 
 Objects `PREFIX/blobs/NAME` and, empty, `PREFIX/pins/DIGEST`. A bucket does not record reads, so an
 entry's age counts from its writing and from the uses this process saw.

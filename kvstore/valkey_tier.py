@@ -1,4 +1,4 @@
-"""Named bytes on a Valkey or Redis server. The client `valkey` is an extra, `larder[valkey]`.
+"""Named bytes on a Valkey or Redis server. The client `valkey` is an extra.
 
 Keys under one prefix: `blob:NAME` the bytes; hashes `sizes` and `used` by name; the set `pins`.
 """

@@ -1,7 +1,7 @@
 """`zstd_int8`: what int8 writes, entropy-coded by zstd. A cold codec: fewer bytes, slower.
 
-Keys are laid out token after token within a channel, which makes neighbours alike. The package
-`zstandard` is an extra (`larder[cold]`) and loaded at first use.
+Keys are laid out token after token within a channel, as they share a distribution there. The
+package `zstandard` is an extra (`cold`) and loaded at first use.
 """
 
 from collections.abc import Mapping

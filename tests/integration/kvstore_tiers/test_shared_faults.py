@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 import time
 from collections.abc import Iterator
 
@@ -139,4 +140,20 @@ def test_an_entry_behind_too_many_others_is_refused() -> None:
 @pytest.mark.parametrize("url", ["http://host", "s3:///prefix", "s3://bucket?password=x", "disk"])
 def test_addresses_that_are_none(url: str) -> None:
     with pytest.raises(InvalidTier):
+        open_shared(url, 1, RAW)
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "package"),
+    [
+        ("valkey://host", "kvstore.valkey_tier", "valkey"),
+        ("s3://bucket", "kvstore.s3_tier", "obstore"),
+    ],
+)
+def test_a_client_that_is_not_installed_is_named(
+    url: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InvalidTier, match=f"needs the package {package}"):
         open_shared(url, 1, RAW)

@@ -1,5 +1,6 @@
 """Codecs: shapes kept, errors within what the stored scales allow, damage and NaN refused."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -227,3 +228,9 @@ def test_bytes_a_token_shrink_from_codec_to_codec() -> None:
 def test_an_unknown_codec_is_refused_by_name() -> None:
     with pytest.raises(UnknownCodec, match="known: raw, bf16"):
         find_codec("gzip")
+
+
+def test_a_codec_whose_package_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(UnknownCodec, match="needs the package zstandard"):
+        to_bytes(make_entry(1), find_codec("zstd_int8"))
