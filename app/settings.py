@@ -76,6 +76,15 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="a number of threads, 0 for all cores")
     kv_disk_bytes: Size = Field(10 * 10**9, description='a size such as "10GB" or "512MiB"')
     kv_ram_bytes: Size = Field(256 * 2**20, description='a size such as "1GB" or "256MiB"')
+    kv_codec: Literal["raw", "bf16", "int8", "kivi_int4", "zstd_int8"] = Field(
+        "raw", description="raw, bf16, int8, kivi_int4 or zstd_int8"
+    )
+    kv_eviction: Literal["gdsf", "lru"] = Field("gdsf", description="gdsf or lru")
+    kv_ttl_days: float = Field(0, ge=0, description="a number of days, 0 for no limit")
+    kv_shared_url: str | None = Field(
+        None, description="valkey://HOST:PORT/DB or s3://BUCKET/PREFIX?endpoint=URL&region=NAME"
+    )
+    kv_shared_bytes: Size = Field(100 * 10**9, description='a size such as "100GB"')
     max_document_bytes: Size = Field(25 * 2**20, gt=0, description='a size such as "25MiB"')
     parse_seconds: float = Field(120, ge=1, le=86400, description="a number of seconds, 1 or more")
     parse_memory_bytes: Size = Field(

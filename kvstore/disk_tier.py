@@ -7,47 +7,69 @@ temporary files are removed, and a file the index does not know is taken in agai
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, read_entry, write_entry
+from kvstore.codecs import RAW
+from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, from_bytes, to_bytes, write_file
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
-from kvstore.protocols import EntryIndex
+from kvstore.eviction import Held, new_eviction
+from kvstore.protocols import Codec, EntryIndex, IndexedEntry
+from kvstore.quarantine import Quarantine
 from kvstore.types import ChunkKV, EntryKey, TierStats
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".safetensors"
-QUARANTINE_FILES = 8  # for a person to look at; they do not count towards the budget
+SWEEP_EVERY_S = 60.0
 
 
-@dataclass(slots=True)
-class _File:
-    num_bytes: int
-    last_used_at: float
-    pinned: bool
+@dataclass(frozen=True, slots=True)
+class DiskRules:
+    """How entries are written and which go. `seconds_of` tokens: what computing them costs;
+    ttl_s: entries unused for longer are removed, None for never."""
+
+    codec: Codec = RAW
+    eviction: str = "lru"
+    seconds_of: Callable[[int], float] = float
+    ttl_s: float | None = None
+
+
+DEFAULT_RULES = DiskRules()
 
 
 class DiskTier:
-    """Byte-capped by real file sizes; least recently used files go first."""
+    """Byte-capped by real file sizes; what goes first is up to the eviction rule."""
 
     name = "disk"
 
-    def __init__(self, directory: Path, budget_bytes: int, index: EntryIndex) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        budget_bytes: int,
+        index: EntryIndex,
+        rules: DiskRules = DEFAULT_RULES,
+    ) -> None:
+        self.codec = rules.codec
+        self._rules = rules
+        self._eviction = new_eviction(rules.eviction)
         self._directory = directory
-        self._quarantine = directory / "quarantine"
+        self._quarantine = Quarantine(directory / "quarantine")
         self._budget = budget_bytes
         self._index = index
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, Held] = {}
         self._num_bytes = 0  # sum over _files
         self._touched: dict[str, float] = {}
+        self._now = 0.0
+        self._swept_at = 0.0
         self._lock = threading.RLock()
         self.evicted = 0
-        self._quarantine.mkdir(parents=True, exist_ok=True)
+        self.expired = 0
         self._recover()
+        self._sweep()
 
     def get(self, key: EntryKey) -> ChunkKV | None:
         with self._lock:
@@ -55,31 +77,40 @@ class DiskTier:
             if known is None:
                 return None
             try:
-                entry = read_entry(self._path(key.digest), key)
+                entry = from_bytes(self._path(key.digest).read_bytes(), key)
             except FileNotFoundError:
                 self._forget([key.digest])
                 return None
+            except OSError as error:
+                raise TierUnavailable(f"cannot read {key.digest[:12]}: {error}") from error
             except CorruptEntry:
                 self._put_aside(self._path(key.digest))
                 raise
-            known.last_used_at = self._touched[key.digest] = time.time()
+            known.uses += 1
+            known.last_used_at = self._touched[key.digest] = self._tick()
+            known.rank = self._eviction.rank(known)
             return entry
 
     def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
         key = entry.key
+        if self.contains(key):
+            return
+        data = to_bytes(entry, self.codec)
         with self._lock:
             if key.digest in self._files:
                 return
-            self._reserve(entry.num_bytes + 1024, evict)  # 1 KB of header, measured 0.9
+            self._sweep()
+            self._reserve(len(data), evict)
             path = self._path(key.digest)
             try:
                 path.parent.mkdir(exist_ok=True)
-                num_bytes = write_entry(path, entry)
+                write_file(path, data)
             except OSError as error:
                 raise TierUnavailable(f"cannot write {path.name}: {error}") from error
-            now = time.time()
-            self._add(key.digest, _File(num_bytes, now, pinned=False))
-            self._record(key, len(entry.token_ids), num_bytes, now)
+            now = self._tick()
+            num_tokens = len(entry.token_ids)
+            self._add(key.digest, Held(len(data), self._rules.seconds_of(num_tokens), now))
+            self._record(key, num_tokens, len(data), now)
 
     def contains(self, key: EntryKey) -> bool:
         with self._lock:
@@ -126,17 +157,36 @@ class DiskTier:
         if self._num_bytes + num_bytes <= self._budget:
             return
         if evict and num_bytes <= self._budget:
-            by_age = sorted(self._files, key=lambda d: self._files[d].last_used_at)
-            for digest in [d for d in by_age if not self._files[d].pinned]:
+            by_rank = sorted(self._files, key=lambda d: self._files[d].rank)
+            for digest in [d for d in by_rank if not self._files[d].pinned]:
+                self._eviction.went(self._files[digest])
                 self.remove([digest])
                 self.evicted += 1
                 if self._num_bytes + num_bytes <= self._budget:
                     return
         raise TierFull(f"{num_bytes} bytes do not fit the disk budget of {self._budget} bytes")
 
-    def _add(self, digest: str, file: _File) -> None:
+    def _sweep(self) -> None:
+        """Remove what was not used for the time to live; looked at once a minute."""
+        now = self._tick()
+        if self._rules.ttl_s is None or now - self._swept_at < SWEEP_EVERY_S:
+            return
+        self._swept_at = now
+        oldest = now - self._rules.ttl_s
+        old = [d for d, f in self._files.items() if f.last_used_at < oldest and not f.pinned]
+        self.remove(old)
+        self.expired += len(old)
+
+    def _tick(self) -> float:
+        """The time, never going back: a clock put back must not reverse the order of use."""
+        self._now = max(time.time(), self._now + 1e-6)
+        return self._now
+
+    def _add(self, digest: str, file: Held) -> None:
+        file.rank = self._eviction.rank(file)
         self._files[digest] = file
         self._num_bytes += file.num_bytes
+        self._now = max(self._now, file.last_used_at)
 
     def _path(self, digest: str) -> Path:
         return self._directory / digest[:2] / (digest + SUFFIX)
@@ -164,11 +214,7 @@ class DiskTier:
             logger.warning("the entry index still lists %d lost entries: %s", len(digests), error)
 
     def _put_aside(self, path: Path) -> None:
-        logger.warning("KV entry %s is damaged and was moved to quarantine", path.name[:12])
-        path.replace(self._quarantine / path.name)
-        kept = sorted(self._quarantine.iterdir(), key=lambda p: p.stat().st_mtime)
-        for old in kept[:-QUARANTINE_FILES]:
-            old.unlink()
+        self._quarantine.take(path)
         self._forget([path.name.removesuffix(SUFFIX)])
 
     def _recover(self) -> None:
@@ -176,16 +222,19 @@ class DiskTier:
         for path in self._entry_paths():
             row = rows.pop(path.name.removesuffix(SUFFIX), None)
             if row is not None:
-                size = path.stat().st_size
-                self._add(row.digest, _File(size, row.last_used_at, row.pinned))
+                self._add(row.digest, self._held(path, row))
             else:
                 self._adopt(path)
         if rows:
             self._index.forget(list(rows))
 
+    def _held(self, path: Path, row: IndexedEntry) -> Held:
+        seconds = self._rules.seconds_of(row.num_tokens)
+        return Held(path.stat().st_size, seconds, row.last_used_at, row.pinned, row.uses)
+
     def _entry_paths(self) -> Iterator[Path]:
         for folder in self._directory.iterdir():
-            if folder == self._quarantine or not folder.is_dir():
+            if folder == self._quarantine.folder or not folder.is_dir():
                 continue
             for leftover in folder.glob("*" + TEMP_SUFFIX):
                 leftover.unlink()
@@ -203,5 +252,5 @@ class DiskTier:
             self._put_aside(path)
             return
         stat = path.stat()
-        self._add(digest, _File(stat.st_size, stat.st_mtime, pinned=False))
+        self._add(digest, Held(stat.st_size, self._rules.seconds_of(num_tokens), stat.st_mtime))
         self._record(key, num_tokens, stat.st_size, stat.st_mtime)

@@ -1,81 +1,112 @@
 """One entry, one safetensors file: written whole or not at all, checked when read.
 
-Layout: tensors `keys`, `values` [L, G, n, D] and `token_ids` [n] int32; metadata strings hold the
-parts of the key and a SHA-256 over the tensors' bytes. No pickle anywhere.
+Layout: a codec's tensors (`raw`: `keys` and `values` [L, G, n, D]) and `token_ids` [n] int32;
+metadata strings hold the parts of the key, the codec, the compute dtype and a SHA-256 over the
+tensors' bytes. Every tier keeps these same bytes. No pickle anywhere.
 """
 
 import hashlib
+import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 
-from kvstore.errors import CorruptEntry
+from kvstore.codecs import CODECS, RAW
+from kvstore.errors import CorruptEntry, NotFinite
 from kvstore.keys import SCHEMA, content_id
+from kvstore.protocols import Codec
 from kvstore.types import ChunkKV, EntryKey
 
 TEMP_SUFFIX = ".tmp"
 KEY_FIELDS = ("namespace", "identity", "content", "context", "digest", "preceding")
+DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float16, torch.bfloat16)}
 
 
-def write_entry(path: Path, entry: ChunkKV) -> int:
-    """Write to a temporary name, fsync, rename, fsync the folder; returns the file's bytes.
+def to_bytes(entry: ChunkKV, codec: Codec = RAW) -> bytes:
+    """The file of an entry. Raises NotFinite when its rows, or what is kept of them, hold NaN or
+    infinity."""
+    _check_finite(entry, (entry.keys, entry.values), codec)
+    coded = codec.encode(entry.keys.cpu(), entry.values.cpu())
+    if not codec.lossless:
+        _check_finite(entry, coded.values(), codec)
+    tensors = {name: tensor.contiguous() for name, tensor in coded.items()}
+    tensors["token_ids"] = torch.tensor(entry.token_ids, dtype=torch.int32)
+    metadata = {name: str(getattr(entry.key, name)) for name in KEY_FIELDS}
+    metadata |= {"schema": SCHEMA, "codec": codec.name, "dtype": str(entry.keys.dtype)}
+    metadata["sha256"] = entry_digest(tensors, metadata)
+    return safetensors.torch.save(tensors, metadata=metadata)
+
+
+def from_bytes(data: bytes, key: EntryKey) -> ChunkKV:
+    """Check and decode what `to_bytes` wrote. Raises CorruptEntry with the reason."""
+    name = key.digest[:12]
+    try:
+        tensors = safetensors.torch.load(data)
+        metadata = _metadata(data)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CorruptEntry(f"{name}: {error}") from error
+    stored = tuple(metadata.get(field, "") for field in KEY_FIELDS)
+    if metadata.get("schema") != SCHEMA or stored != tuple(getattr(key, f) for f in KEY_FIELDS):
+        raise CorruptEntry(f"{name}: the header names another key")
+    if metadata.get("sha256") != entry_digest(tensors, metadata):
+        raise CorruptEntry(f"{name}: checksum differs")
+    try:
+        token_ids = tuple(tensors.pop("token_ids").tolist())
+        codec = CODECS[metadata.get("codec", RAW.name)]
+        dtype = DTYPES[metadata["dtype"]] if "dtype" in metadata else tensors["keys"].dtype
+        keys, values = codec.decode(tensors, dtype)
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise CorruptEntry(f"{name}: {error}") from error
+    if content_id(token_ids) != key.content:
+        raise CorruptEntry(f"{name}: token ids differ from the key")
+    return ChunkKV(key, token_ids, keys, values)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write to a temporary name, fsync, rename, fsync the folder.
 
     Raises OSError when the disk refuses; a leftover temporary file is removed at the next start.
     """
-    tensors = {
-        "keys": entry.keys.contiguous(),
-        "values": entry.values.contiguous(),
-        "token_ids": torch.tensor(entry.token_ids, dtype=torch.int32),
-    }
-    metadata = {name: str(getattr(entry.key, name)) for name in KEY_FIELDS}
-    metadata |= {"schema": SCHEMA, "sha256": tensor_digest(tensors)}
     temporary = path.with_name(path.name + TEMP_SUFFIX)
     try:
-        save_file(tensors, temporary, metadata=metadata)
+        temporary.write_bytes(data)
         _sync(temporary)
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, SafetensorError):  # safetensors wraps ENOSPC in its own class
-            raise OSError(str(error)) from error
         raise
     _sync(path.parent)
-    return path.stat().st_size
 
 
-def read_entry(path: Path, key: EntryKey) -> ChunkKV:
-    """Read and check an entry. Raises FileNotFoundError, or CorruptEntry with the reason."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in ("keys", "values", "token_ids")}
-    except FileNotFoundError:
-        raise
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise CorruptEntry(f"{path.name}: {error}") from error
-    stored = tuple(metadata.get(name, "") for name in KEY_FIELDS)
-    if metadata.get("schema") != SCHEMA or stored != tuple(getattr(key, n) for n in KEY_FIELDS):
-        raise CorruptEntry(f"{path.name}: the header names another key")
-    if metadata.get("sha256") != tensor_digest(tensors):
-        raise CorruptEntry(f"{path.name}: checksum differs")
-    token_ids = tuple(tensors["token_ids"].tolist())
-    if content_id(token_ids) != key.content:
-        raise CorruptEntry(f"{path.name}: token ids differ from the key")
-    # copied out of the memory map: a file cut short later must not end the process by SIGBUS
-    return ChunkKV(key, token_ids, tensors["keys"].clone(), tensors["values"].clone())
-
-
-def tensor_digest(tensors: dict[str, torch.Tensor]) -> str:
-    """SHA-256 over name, dtype, shape and bytes of each tensor, in name order."""
+def entry_digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over codec, compute dtype, and name, dtype, shape and bytes of each tensor, in name
+    order. Files of before there were codecs name none."""
     digest = hashlib.sha256()
+    for field in ("codec", "dtype"):
+        if field in metadata:
+            digest.update(f"{field}={metadata[field]};".encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _check_finite(entry: ChunkKV, parts: Iterable[torch.Tensor], codec: Codec) -> None:
+    for part in parts:
+        if part.is_floating_point() and not part.isfinite().all():
+            raise NotFinite(f"rows of {entry.key.digest[:12]} are not finite as {codec.name}")
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The header's strings; safetensors reads them only from a file."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    return {str(name): str(text) for name, text in header["__metadata__"].items()}
 
 
 def _sync(path: Path) -> None:

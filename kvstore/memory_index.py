@@ -18,12 +18,12 @@ class MemoryIndex:
         content: str,
         context: str,  # noqa: ARG002
         preceding: str,
-        num_tokens: int,  # noqa: ARG002
+        num_tokens: int,
         num_bytes: int,
         now: float,
     ) -> None:
         self._rows[digest] = IndexedEntry(
-            digest, content, preceding, num_bytes, now, uses=0, pinned=False
+            digest, content, preceding, num_tokens, num_bytes, now, uses=0, pinned=False
         )
 
     def touch(self, digests: Sequence[str], now: float) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from kvstore.encode import Encoder, Rows, pack
-from kvstore.errors import TierFull, TierUnavailable
+from kvstore.errors import NotFinite, TierFull, TierUnavailable
 from kvstore.frame import Frame, TokenIds
 from kvstore.keys import content_id
 from kvstore.store import KVStore
@@ -94,7 +94,8 @@ class Precomputer:
 
 
 class _Contexts:
-    """Rows of what chunks are encoded behind: remembered, else from the store, else computed."""
+    """Rows of what chunks are encoded behind: remembered, else from a lossless store, else
+    computed."""
 
     def __init__(self, encoder: Encoder, store: KVStore, frame: Frame) -> None:
         self._encoder = encoder
@@ -124,6 +125,8 @@ class _Contexts:
         return rows
 
     def _load(self, segments: tuple[TokenIds, ...]) -> Rows | None:
+        if not self._store.lossless:
+            return None  # what is kept behind these rows has to be exact
         context = [content_id(ids) for ids in segments[:-1]]
         if not self._store.contains(segments[-1], context):
             return None
@@ -151,6 +154,9 @@ def keep(
     except TierUnavailable as error:
         logger.warning("chunk KV not stored: %s", error)
         return "disk_unavailable"
+    except NotFinite as error:
+        logger.warning("chunk KV not stored: %s", error)
+        return "not_finite"
     return None
 
 

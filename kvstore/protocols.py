@@ -1,6 +1,6 @@
 """What kvstore needs from outside, and what its own parts promise one another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,27 @@ class Tier(Protocol):
     def stats(self) -> TierStats: ...
 
 
+class Codec(Protocol):
+    """Between rows in memory and the tensors of a file; keys and values [L, G, n, D]."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def lossless(self) -> bool:
+        """Whether decoded rows may serve as exact ones, to compute others behind them."""
+        ...
+
+    def encode(self, keys: torch.Tensor, values: torch.Tensor) -> dict[str, torch.Tensor]: ...
+
+    def decode(
+        self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values in the compute dtype. Raises KeyError or RuntimeError when the tensors
+        are not what `encode` wrote."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class IndexedEntry:
     """One row of the entry index; times are seconds since the epoch."""
@@ -42,6 +63,7 @@ class IndexedEntry:
     digest: str
     content: str
     preceding: str
+    num_tokens: int
     num_bytes: int
     last_used_at: float
     uses: int

@@ -1,4 +1,7 @@
-"""KVStore: find, keep and forget entries over the tiers. Knows keys and bytes, not prompts."""
+"""KVStore: find, keep and forget entries over the tiers. Knows keys and bytes, not prompts.
+
+What goes wrong with a shared tier never reaches the caller: it is a miss, or kept here only.
+"""
 
 import logging
 import threading
@@ -10,6 +13,7 @@ from kvstore.disk_tier import DiskTier
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
 from kvstore.keys import content_id, entry_key
 from kvstore.protocols import Tier
+from kvstore.shared_tier import SharedTier
 from kvstore.types import ChunkKV, EntryKey, StoreStats
 
 logger = logging.getLogger(__name__)
@@ -27,16 +31,38 @@ class Lookup:
 MISS = Lookup(None)
 
 
-class KVStore:
-    """Entries of one namespace and one model identity, RAM in front of disk."""
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge removed; not `complete` where a shared tier could not be asked."""
 
-    def __init__(self, ram: Tier, disk: DiskTier, namespace: str, identity: str) -> None:
+    entries: int
+    num_bytes: int
+    complete: bool = True
+
+
+class KVStore:
+    """Entries of one namespace and one model identity, RAM in front of disk in front of shared."""
+
+    def __init__(
+        self,
+        ram: Tier,
+        disk: DiskTier,
+        namespace: str,
+        identity: str,
+        shared: SharedTier | None = None,
+    ) -> None:
         self._ram = ram
         self._disk = disk
+        self._shared = shared
         self._namespace = namespace
         self._identity = identity
         self._counters: Counter[str] = Counter()
         self._lock = threading.Lock()
+
+    @property
+    def lossless(self) -> bool:
+        """Whether entries come back as they were put in."""
+        return self._disk.codec.lossless
 
     def key_of(self, token_ids: Sequence[int], context: Sequence[str]) -> EntryKey:
         """Key of a segment behind the segments whose content ids are `context`."""
@@ -58,22 +84,45 @@ class KVStore:
 
     def contains(self, token_ids: Sequence[int], context: Sequence[str]) -> bool:
         key = self.key_of(token_ids, context)
-        return self._ram.contains(key) or self._disk.contains(key)
+        is_here = self._ram.contains(key) or self._disk.contains(key)
+        return is_here or (self._shared is not None and self._shared.contains(key))
 
     def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
-        """Keep an exactly computed entry on disk. Raises TierFull or TierUnavailable."""
+        """Keep an exactly computed entry on disk. Raises TierFull, TierUnavailable or NotFinite."""
         self._disk.put(entry, evict=evict)
+        if self._shared is not None:
+            try:
+                self._shared.put(entry, evict=evict)
+            except (TierFull, TierUnavailable) as error:
+                logger.debug("kept on disk only: %s", error)
+                self._count("not_shared")
 
     def pin(self, key: EntryKey, pinned: bool) -> None:
         self._ram.pin(key.digest, pinned)
         self._disk.pin(key.digest, pinned)
+        if self._shared is not None:
+            try:
+                self._shared.pin(key.digest, pinned)
+            except TierUnavailable as error:
+                logger.warning("pinned here only: %s", error)
 
-    def purge(self, token_ids: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+    def purge(self, token_ids: Sequence[tuple[int, ...]]) -> Purged:
         """Remove every entry of these contents, and every one computed behind one of them, from
-        every tier; returns (entries, bytes)."""
-        digests = self._disk.digests_of([content_id(ids) for ids in token_ids])
-        self._ram.remove(digests)
-        return len(digests), self._disk.remove(digests)
+        every tier."""
+        contents = [content_id(ids) for ids in token_ids]
+        digests = set(self._disk.digests_of(contents))
+        num_bytes = self._disk.remove(list(digests))
+        complete = True
+        if self._shared is not None:
+            try:
+                shared = self._shared.digests_of(contents)
+                num_bytes += self._shared.remove(shared)
+                digests |= set(shared)
+            except TierUnavailable as error:
+                logger.warning("purged here only: %s", error)
+                complete = False
+        self._ram.remove(list(digests))
+        return Purged(len(digests), num_bytes, complete)
 
     def flush(self) -> None:
         self._disk.flush()
@@ -84,21 +133,42 @@ class KVStore:
         for name in ("hits_ram", "hits_disk", "misses", "corrupt"):
             counters.setdefault(name, 0)
         counters["evicted"] = self._disk.evicted
-        return StoreStats((self._ram.stats(), self._disk.stats()), counters)
+        tiers = [self._ram.stats(), self._disk.stats()]
+        if self._shared is not None:  # may ask the server
+            counters.setdefault(f"hits_{self._shared.name}", 0)
+            counters["evicted"] += self._shared.evicted
+            tiers.append(self._shared.stats())
+        return StoreStats(tuple(tiers), counters)
 
     def _find(self, key: EntryKey) -> Lookup:
         entry = self._ram.get(key)
         if entry is not None:
             return Lookup(entry, self._ram.name)
+        entry = self._read_disk(key)
+        if entry is not None:
+            self._promote(entry)
+            return Lookup(entry, self._disk.name)
+        if self._shared is not None:
+            entry = self._shared.get(key)
+            if entry is not None:
+                self._copy_to_disk(entry)
+                self._promote(entry)
+                return Lookup(entry, self._shared.name)
+        return MISS
+
+    def _read_disk(self, key: EntryKey) -> ChunkKV | None:
         try:
-            entry = self._disk.get(key)
+            return self._disk.get(key)
         except TierUnavailable as error:
             logger.warning("disk tier not readable: %s", error)
-            return MISS
-        if entry is None:
-            return MISS
-        self._promote(entry)
-        return Lookup(entry, self._disk.name)
+            return None
+
+    def _copy_to_disk(self, entry: ChunkKV) -> None:
+        """So that the next start finds it here; nothing has to go for it."""
+        try:
+            self._disk.put(entry, evict=False)
+        except (TierFull, TierUnavailable) as error:
+            logger.debug("not copied to disk: %s", error)
 
     def _promote(self, entry: ChunkKV) -> None:
         try:

@@ -84,6 +84,7 @@ class EntryRows:
             entry.digest,
             entry.content,
             entry.preceding,
+            entry.num_tokens,
             entry.num_bytes,
             entry.last_used_at,
             entry.uses,

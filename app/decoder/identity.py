@@ -23,6 +23,7 @@ def identify(
     model_dir: Path,
     template: PromptTemplate,
     sha256: Callable[[Path], str] = sha256_of,
+    codec: str = "raw",
 ) -> ModelIdentity:
     """Digests of the files as they are now; a path or a time stamp says nothing about content."""
     layout = layout_of(model)
@@ -39,7 +40,7 @@ def identify(
         template=template.version,
         adapter=None,
         kv_dtype=str(model.dtype),
-        codec="raw",
+        codec=codec,
         layout=(layout.num_layers, layout.num_kv_heads, layout.head_dim),
         rope_state="unrotated",
         compute=f"{model.device.type}:{model.dtype}:{ATTENTION_NAME}:torch{versions[0]}:tf{versions[1]}",

@@ -24,11 +24,13 @@ from app.errors import ModelMissing
 from app.settings import Settings
 from kvstore import reasons
 from kvstore.attention import register
+from kvstore.codecs import find_codec
 from kvstore.config import ReuseConfig, StoreConfig
-from kvstore.disk_tier import DiskTier
+from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.errors import UnsupportedModel
 from kvstore.families import check_supported
 from kvstore.keys import derive_namespace
+from kvstore.open_shared import open_shared
 from kvstore.plain import PlainEngine
 from kvstore.policies import find_policy
 from kvstore.protocols import EntryIndex
@@ -40,6 +42,7 @@ from kvstore.store import KVStore
 logger = logging.getLogger(__name__)
 
 UNKNOWN = PrefillCost(0.0, 0.0)  # nothing is saved, so nothing is compared
+SECONDS_A_DAY = 86_400
 TENANT, ACL_CLASS = "default", "default"  # one of each until accounts exist
 
 
@@ -67,7 +70,7 @@ async def load_decoder(
     try:
         check_supported(parts.model)
     except UnsupportedModel as error:
-        store = build_store(settings, entries, secret, identity="none")
+        store = build_store(settings, entries, secret, "none", UNKNOWN)
         return _plain_service(parts, store, str(error))
     return await _reusing_service(parts, settings, entries, records, secret, progress)
 
@@ -163,11 +166,13 @@ async def _reusing_service(
     progress: Callable[[str], None],
 ) -> DecoderService:
     digests = FileDigests(settings.data_dir / "digests.json")
-    identity = identify(parts.model, parts.directory, parts.template, digests.sha256).digest
+    identity = identify(
+        parts.model, parts.directory, parts.template, digests.sha256, settings.kv_codec
+    ).digest
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
     record = await pass_gate(runner, identity, records)
-    store = build_store(settings, entries, secret, identity)
+    store = build_store(settings, entries, secret, identity, record.cost)
     config = ReuseConfig(policy=settings.reuse_policy, ratio=settings.reuse_ratio)
     engine = ReuseEngine(runner, store, parts.template.frame, config)
     if record.proven:
@@ -177,14 +182,25 @@ async def _reusing_service(
     return DecoderService(_loaded(parts, identity), engine, store, _status(record), record.cost)
 
 
-def build_store(settings: Settings, entries: EntryIndex, secret: bytes, identity: str) -> KVStore:
+def build_store(
+    settings: Settings, entries: EntryIndex, secret: bytes, identity: str, cost: PrefillCost
+) -> KVStore:
     """The store under the data directory, as the model of this identity sees it."""
     config = StoreConfig(settings.data_dir / "kv", settings.kv_disk_bytes, settings.kv_ram_bytes)
+    rules = DiskRules(
+        codec=find_codec(settings.kv_codec),
+        eviction=settings.kv_eviction,
+        seconds_of=cost.estimate_ms,
+        ttl_s=settings.kv_ttl_days * SECONDS_A_DAY or None,
+    )
+    url = settings.kv_shared_url
+    shared = open_shared(url, settings.kv_shared_bytes, rules.codec) if url else None
     return KVStore(
         RamTier(config.ram_bytes),
-        DiskTier(config.directory, config.disk_bytes, entries),
+        DiskTier(config.directory, config.disk_bytes, entries, rules),
         derive_namespace(secret, TENANT, ACL_CLASS),
         identity,
+        shared,
     )
 
 

@@ -150,12 +150,11 @@ class DecoderService:
     async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
         """Remove every stored entry of these chunks from every tier, other models' too."""
         loop = asyncio.get_running_loop()
-        entries, num_bytes = await loop.run_in_executor(
-            self._worker, self._store.purge, list(token_ids)
-        )
-        return PurgeReport(entries, num_bytes)
+        purged = await loop.run_in_executor(self._worker, self._store.purge, list(token_ids))
+        return PurgeReport(purged.entries, purged.num_bytes, purged.complete)
 
     def store_stats(self) -> StoreStats:
+        """May ask a shared tier: not for the event loop."""
         return self._store.stats()
 
     async def close(self) -> None:

@@ -78,8 +78,11 @@ class PrecomputeReport:
 
 @dataclass(frozen=True, slots=True)
 class PurgeReport:
+    """`complete` is false where a tier could not be asked; purging again finishes it."""
+
     entries: int
     bytes: int
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

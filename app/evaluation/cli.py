@@ -173,6 +173,23 @@ def bench_memory_command(
     show({"prompt_tokens": prompt_tokens}, rows, as_json=as_json)
 
 
+@bench_app.command("codecs")
+def bench_codecs_command(
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens of the entry.")] = 256,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    repeats: Annotated[int, typer.Option(min=1)] = 5,
+    as_json: Json = False,
+) -> None:
+    """Bytes a token, rates and largest error of every KV codec, on made-up rows."""
+    from app.decoder.load import choose_dtype
+    from app.evaluation.codecs import bench_codecs
+
+    if dtype not in {"float32", "bfloat16", "float16"}:
+        raise InvalidValue(f"expected float32, bfloat16 or float16, got {dtype!r}")
+    rows = bench_codecs(tokens, choose_dtype(dtype), repeats)
+    show({"tokens": tokens, "dtype": dtype, "repeats": repeats}, rows, as_json=as_json)
+
+
 def show(
     settings: Mapping[str, object], rows: Sequence[Mapping[str, object]], *, as_json: bool
 ) -> None:

@@ -59,7 +59,17 @@ def print_figures(settings: Row, rows: Sequence[Row], *, as_json: bool) -> None:
     console.print({"machine": machine(), "settings": dict(settings)})
 
 
-TEXT_COLUMNS = {"mode", "policy", "encoding", "dtype", "engine", "state", "world", "estimator"}
+TEXT_COLUMNS = {
+    "mode",
+    "policy",
+    "encoding",
+    "dtype",
+    "engine",
+    "state",
+    "world",
+    "estimator",
+    "codec",
+}
 
 
 def _format(value: object) -> str:

@@ -33,7 +33,8 @@ class Remover:
         if not purges:
             return PurgeReport(0, 0)
         report = await self._decoder.purge([purge.token_ids for purge in purges])
-        await self._removal.mark_purged([purge.id for purge in purges])
+        if report.complete:  # else the next delete or start tries again
+            await self._removal.mark_purged([purge.id for purge in purges])
         return report
 
     async def finish_deletes(self) -> PurgeReport:

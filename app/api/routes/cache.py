@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from anyio import to_thread
 from fastapi import APIRouter, Query
 
 from app.answer.wire import JsonObject
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["cache"])
 @router.get("/cache")
 async def get_cache(container: ContainerDep) -> CacheView:
     decoder = container.decoder
-    stats = decoder.store_stats()
+    stats = await to_thread.run_sync(decoder.store_stats)
     return CacheView(
         model=decoder.name,
         dtype=decoder.dtype,
@@ -33,7 +34,7 @@ async def get_overview(
     container: ContainerDep, hours: int = Query(24, ge=1, le=MAX_HOURS)
 ) -> JsonObject:
     row = await container.runs.overview(hours)
-    tiers = _tiers(container.decoder.store_stats())
+    tiers = _tiers(await to_thread.run_sync(container.decoder.store_stats))
     return _overview(row) | {"tiers": [tier.model_dump() for tier in tiers]}
 
 

@@ -48,6 +48,24 @@ async def test_a_purge_that_failed_is_made_up_for_at_the_next_start(kitchen) -> 
     assert await kitchen.remover.purge_pending() == PurgeReport(0, 0)
 
 
+async def test_a_purge_that_missed_a_tier_is_done_again_with_the_next(kitchen) -> None:
+    row = await ready(kitchen, b"one\ntwo", "a.txt")
+
+    class Half(PassageStore):
+        asked = 0
+
+        async def purge(self, token_ids) -> PurgeReport:
+            self.asked += 1
+            return PurgeReport(1, 10, complete=self.asked > 1)
+
+    remover = kitchen.remover
+    remover._decoder = Half()
+    assert (await remover.delete(row.id)).kv_entries == 1
+    assert (await remover.purge_pending()).complete
+    assert await remover.purge_pending() == PurgeReport(0, 0)
+    assert remover._decoder.asked == 2
+
+
 async def test_a_caller_that_goes_away_does_not_leave_half_a_document(kitchen) -> None:
     row = await ready(kitchen, b"one\ntwo", "a.txt")
     await kitchen.parts.gate.acquire()

@@ -1,5 +1,7 @@
 """Primed rows: behind a chunk's neighbours, exactly, and forgotten with them."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,11 +9,18 @@ from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
 from kvstore.capture import captured_keys
+from kvstore.codecs import find_codec
+from kvstore.config import ReuseConfig
+from kvstore.disk_tier import DiskRules, DiskTier
+from kvstore.entry_file import from_bytes, to_bytes
 from kvstore.keys import content_id
+from kvstore.memory_index import MemoryIndex
 from kvstore.primers import primer_places
+from kvstore.ram_tier import RamTier
 from kvstore.reuse import ReuseEngine
 from kvstore.runner import ModelRunner
-from kvstore.types import Encoding, ReuseOptions, Segment
+from kvstore.store import KVStore
+from kvstore.types import ChunkKV, Encoding, ReuseOptions, Segment
 from tests.support.tiny_models import FRAME, chunk_segments, draw_ids, ids_of, prompt_of
 
 TEXTS = [draw_ids(9 + n, 40 + n) for n in range(5)]
@@ -117,7 +126,7 @@ def test_rows_that_saw_a_purged_passage_go_with_it(engine: ReuseEngine) -> None:
     """A chunk that another document holds too stays, but not what it learned from this one."""
     chunks = document(TEXTS)
     list(engine.precompute(chunks))
-    purged, _ = engine.store.purge([TEXTS[1]])
+    purged = engine.store.purge([TEXTS[1]]).entries
     # both of its own, and primed ones of the chunks that stood behind it
     behind = [chunk for chunk in chunks if TEXTS[1] in chunk.primers]
     assert purged == 2 + len(behind)
@@ -126,3 +135,24 @@ def test_rows_that_saw_a_purged_passage_go_with_it(engine: ReuseEngine) -> None:
         assert engine.store.contains(chunk.token_ids, context) == (
             chunk not in behind and chunk.token_ids != TEXTS[1]
         )
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_behind_a_lossy_store_rows_are_computed_from_exact_ones(
+    runner: ModelRunner, tmp_path: Path
+) -> None:
+    """A context that was read back from int8 would hand its error on to what is kept behind it."""
+    disk = DiskTier(tmp_path, 10**9, MemoryIndex(), DiskRules(find_codec("int8")))
+    store = KVStore(RamTier(10**8), disk, "namespace", "identity")
+    chunk = document(TEXTS[:3])[2]
+    for _ in range(2):  # the second engine finds P and the primers stored, with their error
+        engine = ReuseEngine(runner, store, FRAME, ReuseConfig())
+        engine.prepare()
+    list(engine.precompute([chunk]))
+    found = store.lookup(chunk.token_ids, FRAME.context(chunk, "primed")).entry
+    assert found is not None
+    keys, values = plain_rows(runner, [*FRAME.before(chunk, "primed"), chunk.token_ids])
+    exact = ChunkKV(found.key, found.token_ids, keys, values)
+    once = from_bytes(to_bytes(exact, find_codec("int8")), found.key)
+    assert (found.keys - once.keys).abs().max() < 0.3 * (once.keys - keys).abs().max()
+    assert not torch.equal(found.keys, keys)

@@ -12,14 +12,14 @@ import torch
 
 import kvstore.entry_file
 from kvstore.disk_tier import DiskTier
-from kvstore.entry_file import read_entry, write_entry
+from kvstore.entry_file import from_bytes, to_bytes, write_file
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
 from kvstore.keys import content_id, entry_key
 from kvstore.memory_index import MemoryIndex
 from kvstore.null_tier import NullTier
 from kvstore.ram_tier import RamTier
 from kvstore.store import KVStore
-from kvstore.types import ChunkKV
+from kvstore.types import ChunkKV, EntryKey
 
 CONTEXT = (content_id((9,)),)
 
@@ -29,6 +29,14 @@ def make_entry(seed: int, tokens: int = 20, identity: str = "identity") -> Chunk
     ids = tuple(range(seed, seed + tokens))
     key = entry_key("namespace", identity, content_id(ids), CONTEXT)
     return ChunkKV(key, ids, torch.randn(2, 3, tokens, 8), torch.randn(2, 3, tokens, 8))
+
+
+def write_entry(path: Path, entry: ChunkKV) -> None:
+    write_file(path, to_bytes(entry))
+
+
+def read_entry(path: Path, key: EntryKey) -> ChunkKV:
+    return from_bytes(path.read_bytes(), key)
 
 
 def file_of(directory: Path, entry: ChunkKV) -> Path:
@@ -53,9 +61,8 @@ def test_what_was_written_is_read_bit_for_bit(tmp_path: Path) -> None:
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         entry = make_entry(1)
         entry = ChunkKV(entry.key, entry.token_ids, entry.keys.to(dtype), entry.values.to(dtype))
-        size = write_entry(tmp_path / "e.safetensors", entry)
+        write_entry(tmp_path / "e.safetensors", entry)
         found = read_entry(tmp_path / "e.safetensors", entry.key)
-        assert size == (tmp_path / "e.safetensors").stat().st_size
         assert found.token_ids == entry.token_ids
         assert torch.equal(found.keys, entry.keys)
         assert torch.equal(found.values, entry.values)
@@ -249,9 +256,10 @@ def test_purge_reaches_every_context_and_tier(disk: DiskTier) -> None:
     for item in (entry, twin, other):
         store.put(item)
     store.lookup(entry.token_ids, CONTEXT)
-    entries, freed = store.purge([entry.token_ids])
-    assert entries == 2
-    assert freed > 2 * (entry.num_bytes - 200)
+    purged = store.purge([entry.token_ids])
+    assert purged.entries == 2
+    assert purged.complete
+    assert purged.num_bytes > 2 * (entry.num_bytes - 200)
     assert store.lookup(entry.token_ids, CONTEXT).entry is None
     assert store.lookup(entry.token_ids, ()).entry is None
     assert store.lookup(other.token_ids, CONTEXT).entry is not None

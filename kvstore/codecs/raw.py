@@ -1,0 +1,20 @@
+"""`raw`: the rows as they were computed, in the compute dtype."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class RawCodec:
+    name: str = "raw"
+    lossless: bool = True
+
+    def encode(self, keys: torch.Tensor, values: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"keys": keys, "values": values}
+
+    def decode(
+        self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return tensors["keys"].to(dtype), tensors["values"].to(dtype)

@@ -1,0 +1,77 @@
+"""Which entry goes first when a tier is full: one rule a class, one line in the table.
+
+A rule gives each entry a rank when it is put or used; the lowest rank that is not pinned goes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kvstore.errors import InvalidReuse
+
+
+@dataclass(slots=True)
+class Held:
+    """What a tier knows about one of its entries. `seconds`: what computing it again costs, in any
+    unit that is the same for all."""
+
+    num_bytes: int
+    seconds: float
+    last_used_at: float
+    pinned: bool = False
+    uses: int = 0
+    rank: float = 0.0
+
+
+class Eviction(Protocol):
+    """One instance a tier; not safe to share between threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def rank(self, held: Held) -> float:
+        """The rank of an entry that was just put or used."""
+        ...
+
+    def went(self, held: Held) -> None:
+        """Told of each entry that had to go."""
+        ...
+
+
+class Lru:
+    name = "lru"
+
+    def rank(self, held: Held) -> float:
+        return held.last_used_at
+
+    def went(self, held: Held) -> None:
+        """Nothing to learn."""
+
+
+class Gdsf:
+    """Greedy-Dual-Size-Frequency: seconds saved a byte times uses, on top of a clock.
+
+    The clock is the rank of what went last, so an entry that was popular long ago is overtaken by
+    what is used now. It starts at zero with the process: after a restart only uses count.
+    """
+
+    name = "gdsf"
+
+    def __init__(self) -> None:
+        self._clock = 0.0
+
+    def rank(self, held: Held) -> float:
+        return self._clock + (held.uses + 1) * held.seconds / max(1, held.num_bytes)
+
+    def went(self, held: Held) -> None:
+        self._clock = max(self._clock, held.rank)
+
+
+EVICTIONS: dict[str, Callable[[], Eviction]] = {rule.name: rule for rule in (Lru, Gdsf)}
+
+
+def new_eviction(name: str) -> Eviction:
+    """A rule for one tier; raises InvalidReuse with the known names."""
+    if name not in EVICTIONS:
+        raise InvalidReuse(f"unknown eviction {name!r}; known: {', '.join(EVICTIONS)}")
+    return EVICTIONS[name]()

@@ -1,0 +1,242 @@
+"""Entries on a server that several stores share, by any service that keeps named bytes.
+
+The same bytes as on disk. A server that fails, hangs or is away costs one call its time limit; then
+the tier is a miss for a while, so that answers never wait for it twice in a row. Budgets hold
+within what the stores have told the server: two of them may overshoot by one entry each.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from kvstore.codecs import RAW
+from kvstore.entry_file import from_bytes, to_bytes
+from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
+from kvstore.protocols import Codec
+from kvstore.types import ChunkKV, EntryKey, TierStats
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+WORKERS = 4  # calls at once; one that hangs holds a worker until its client gives up
+LABEL = 16  # hex digits of a content id in a blob's name: a purge that hits too much is harmless
+NAME_LENGTH = 900  # S3 takes 1,024 bytes, prefix included
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    num_bytes: int
+    last_used_at: float  # seconds since the epoch, by the server's or a store's clock
+
+
+class Blobs(Protocol):
+    """Named bytes on a server. Any method may raise anything, and may hang."""
+
+    name: str
+
+    def read(self, name: str) -> bytes | None: ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Whole or not at all."""
+        ...
+
+    def exists(self, name: str) -> bool: ...
+
+    def delete(self, names: Sequence[str]) -> None: ...
+
+    def listing(self) -> dict[str, Blob]: ...
+
+    def pins(self) -> set[str]: ...
+
+    def pin(self, digest: str, pinned: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLimits:
+    """limit_s: most that one call may take; cool_down_s: how long a failed server is left alone;
+    listing_s: how old the list of entries may be that budgets are checked against."""
+
+    limit_s: float = 2.0
+    cool_down_s: float = 30.0
+    listing_s: float = 10.0
+
+
+DEFAULT_LIMITS = SharedLimits()
+
+
+@dataclass(slots=True)
+class _Known:
+    """The list of entries as of `at` (monotonic)."""
+
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    pins: set[str] = field(default_factory=set)
+    at: float = float("-inf")
+
+
+class SharedTier:
+    """Byte-capped; least recently used entries go first. While the server is away `get` finds
+    nothing, and `put`, `remove` and `pin` raise TierUnavailable."""
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        budget_bytes: int,
+        codec: Codec = RAW,
+        limits: SharedLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.name = blobs.name
+        self.evicted = 0
+        self._blobs = blobs
+        self._budget = budget_bytes
+        self._codec = codec
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"kv-{blobs.name}")
+        self._known = _Known()
+        self._touched: dict[str, float] = {}  # uses seen since the last look at `_known`
+        self._away_until = float("-inf")
+        self._lock = threading.RLock()  # held while writing; `get` does not wait for it
+
+    def get(self, key: EntryKey) -> ChunkKV | None:
+        name = blob_name(key)
+        try:
+            data = self._call(lambda: self._blobs.read(name))
+        except TierUnavailable:
+            return None
+        if data is None:
+            return None
+        self._touched[name] = time.time()
+        try:
+            return from_bytes(data, key)
+        except CorruptEntry:
+            logger.warning("KV entry %s in %s is damaged: removed", key.digest[:12], self.name)
+            self._drop([name])
+            raise
+
+    def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
+        name = blob_name(entry.key)
+        if len(name) > NAME_LENGTH:
+            raise TierFull(f"{self.name}: the entry follows too many others to be named")
+        if self.contains(entry.key):
+            return
+        data = to_bytes(entry, self._codec)
+        with self._lock:
+            self._reserve(len(data), evict)
+            self._call(lambda: self._blobs.write(name, data))
+            self._known.blobs[name] = Blob(len(data), time.time())
+
+    def contains(self, key: EntryKey) -> bool:
+        name = blob_name(key)
+        try:
+            return self._call(lambda: self._blobs.exists(name))
+        except TierUnavailable:
+            return False
+
+    def remove(self, digests: Sequence[str]) -> int:
+        wanted = set(digests)
+        with self._lock:
+            known = self._list()
+            gone = [name for name in known.blobs if _digest_of(name) in wanted]
+            freed = sum(known.blobs[name].num_bytes for name in gone)
+            self._delete(gone)
+            for digest in wanted & known.pins:
+                self.pin(digest, pinned=False)
+            return freed
+
+    def digests_of(self, contents: Sequence[str]) -> list[str]:
+        """Digests of all entries whose content id, or one they were computed behind, is among
+        `contents`. Raises TierUnavailable."""
+        wanted = {content[:LABEL] for content in contents}
+        with self._lock:
+            names = list(self._list().blobs)
+        return [_digest_of(n) for n in names if not wanted.isdisjoint(n.split(".")[1:])]
+
+    def pin(self, digest: str, pinned: bool) -> None:
+        with self._lock:
+            self._call(lambda: self._blobs.pin(digest, pinned))
+            (self._known.pins.add if pinned else self._known.pins.discard)(digest)
+
+    def stats(self) -> TierStats:
+        """As of the last list of entries while the server is away."""
+        with self._lock:
+            try:
+                known = self._list(self._limits.listing_s)
+            except TierUnavailable:
+                known = self._known
+            held = sum(blob.num_bytes for blob in known.blobs.values())
+            pinned = sum(_digest_of(name) in known.pins for name in known.blobs)
+            return TierStats(self.name, held, self._budget, len(known.blobs), pinned)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _reserve(self, num_bytes: int, evict: bool) -> None:
+        known = self._list(self._limits.listing_s)
+        held = sum(blob.num_bytes for blob in known.blobs.values())
+        if held + num_bytes <= self._budget:
+            return
+        if evict and num_bytes <= self._budget:
+            free = [name for name in known.blobs if _digest_of(name) not in known.pins]
+            going: list[str] = []
+            for name in sorted(free, key=lambda n: known.blobs[n].last_used_at):
+                going.append(name)
+                held -= known.blobs[name].num_bytes
+                if held + num_bytes <= self._budget:
+                    self._delete(going)
+                    self.evicted += len(going)
+                    return
+        raise TierFull(f"{num_bytes} bytes do not fit the {self.name} budget of {self._budget}")
+
+    def _list(self, max_age: float = 0.0) -> _Known:
+        """The entries on the server; uses seen here that the server does not record are kept."""
+        uses = {name: blob.last_used_at for name, blob in self._known.blobs.items()}
+        if time.monotonic() - self._known.at > max_age:
+            found, pins = self._call(lambda: (self._blobs.listing(), self._blobs.pins()))
+            self._known = _Known(found, pins, time.monotonic())
+        touched, self._touched = self._touched, {}
+        blobs = self._known.blobs
+        for name, used_at in (uses | touched).items():
+            if name in blobs and used_at > blobs[name].last_used_at:
+                blobs[name] = replace(blobs[name], last_used_at=used_at)
+        return self._known
+
+    def _drop(self, names: Sequence[str]) -> None:
+        try:
+            self._delete(names)
+        except TierUnavailable as error:
+            logger.warning("%s keeps %d damaged entries: %s", self.name, len(names), error)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        if names:
+            self._call(lambda: self._blobs.delete(names))
+        with self._lock:
+            for name in names:
+                self._known.blobs.pop(name, None)
+
+    def _call(self, run: Callable[[], Result]) -> Result:
+        """`run` within the time limit. Raises TierUnavailable, at once during a cool-down."""
+        if time.monotonic() < self._away_until:
+            raise TierUnavailable(f"{self.name} failed a moment ago and is left alone")
+        future = self._pool.submit(run)
+        try:
+            return future.result(self._limits.limit_s)
+        except Exception as error:  # whatever a client library raises, its tier is away
+            future.cancel()
+            self._away_until = time.monotonic() + self._limits.cool_down_s
+            seconds = self._limits.cool_down_s
+            kind = type(error).__name__
+            logger.warning("KV tier %s: %s; left alone for %g s", self.name, kind, seconds)
+            raise TierUnavailable(f"{self.name}: {kind}") from error
+
+
+def blob_name(key: EntryKey) -> str:
+    """The digest, then what purging looks for: the content and what it was computed behind."""
+    behind = [content for content in key.preceding.split(",") if content]
+    return ".".join([key.digest, *(content[:LABEL] for content in (key.content, *behind))])
+
+
+def _digest_of(name: str) -> str:
+    return name.split(".", 1)[0]
