@@ -48,7 +48,7 @@ check: install-dev
 
 test: install-dev browser
 	@$(MAKE) --no-print-directory check
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n 2 --dist loadgroup --durations=15 --cov --cov-report=term
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n 2 --dist loadfile --durations=15 --cov --cov-report=term
 	@$(MAKE) --no-print-directory test-web
 
 test-web:

@@ -1,10 +1,7 @@
 """Fixtures every test can use, and which tests share a worker."""
 
-from pathlib import Path
-
 import pytest
-
-TESTS = Path(__file__).parent
+from xdist.scheduler import LoadFileScheduling
 
 
 @pytest.fixture
@@ -12,10 +9,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class _Scheduling(LoadFileScheduling):
     """A file stays on one worker; the end-to-end tests, which share a server, all do."""
-    for item in items:
-        place = item.path.relative_to(TESTS)
-        group = place.parts[0] if place.parts[0] == "e2e" else str(place)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Scheduling:
+    return _Scheduling(config, log)

@@ -1,6 +1,7 @@
 """Uploads of other formats than text, read by the child process of a whole application."""
 
 import asyncio
+import contextlib
 import os
 
 import httpx2
@@ -28,8 +29,12 @@ FILES = {
 
 def children() -> set[int]:
     """Processes of this one that read files."""
-    below = psutil.Process(os.getpid()).children(recursive=True)
-    return {child.pid for child in below if "retrieval.parsing.child" in child.cmdline()}
+    found = set()
+    for child in psutil.Process(os.getpid()).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile; others' tests have some
+            if "retrieval.parsing.child" in child.cmdline():
+                found.add(child.pid)
+    return found
 
 
 async def test_formats(client: httpx2.AsyncClient, container: Container) -> None:
