@@ -124,8 +124,11 @@ class KVStore:
         self._ram.remove(list(digests))
         return Purged(len(digests), num_bytes, complete)
 
-    def flush(self) -> None:
+    def close(self) -> None:
+        """Write what is only in memory, and let go of a shared tier."""
         self._disk.flush()
+        if self._shared is not None:
+            self._shared.close()
 
     def stats(self) -> StoreStats:
         with self._lock:

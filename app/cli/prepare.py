@@ -18,6 +18,7 @@ from app.cli.ingest import print_report
 from app.cli.output import print_error, print_note
 from app.cli.remote import Client, JsonObject, items
 from app.cli.upload import UploadReport, find_or_create_collection, number, upload_files
+from app.decoder.file_digests import sha256_of
 from app.decoder.packaged import is_converted
 from app.settings import Settings, load_settings
 
@@ -39,7 +40,7 @@ class Demo:
 
     def digest(self) -> str:
         """Over the files' contents."""
-        contents = sorted(hashlib.sha256(f.path.read_bytes()).hexdigest() for f in self.files)
+        contents = sorted(sha256_of(file.path) for file in self.files)
         return hashlib.sha256("".join(contents).encode()).hexdigest()
 
 
@@ -72,6 +73,7 @@ def _markdown(folder: Path) -> tuple[InputFile, ...]:
 async def _prepare(demos: list[Demo]) -> list[UploadReport]:
     settings = load_settings()
     if await _is_up_to_date(settings, demos):
+        print_note("The model and the demo collections are ready.")
         return []
     reports = []
     async with connect(settings, print_note) as client:

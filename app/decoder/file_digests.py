@@ -7,9 +7,12 @@ change is the system's own and cannot be set back by a copy.
 
 import hashlib
 import json
+import logging
 import os
 import time
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 # A file written this shortly before it was hashed could change again within one tick of the clock.
 SETTLED_NS = 2 * 10**9
@@ -36,10 +39,14 @@ class FileDigests:
         return digest
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self._known), encoding="utf-8")
-        temporary.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(self._known), encoding="utf-8")
+            temporary.replace(self._path)
+        except OSError as error:  # a full disk, say: the next start hashes again
+            logger.warning("%s was not written: %s", self._path.name, error)
+            temporary.unlink(missing_ok=True)
 
 
 def sha256_of(file: Path) -> str:
@@ -52,4 +59,6 @@ def _read(path: Path) -> dict[str, list[int | str]]:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    if not isinstance(known, dict):
+        return {}
+    return {file: entry for file, entry in known.items() if isinstance(entry, list)}

@@ -25,7 +25,7 @@ def identify(
     sha256: Callable[[Path], str] = sha256_of,
     codec: str = "raw",
 ) -> ModelIdentity:
-    """Digests of the files as they are now; a path or a time stamp says nothing about content."""
+    """Digests of what the files hold, wherever they lie; `sha256` tells a file's."""
     layout = layout_of(model)
     config = json.dumps(_meaning(model.config.to_dict()), sort_keys=True, default=str)
     tokenizer_files = [model_dir / "tokenizer.json", model_dir / "tokenizer_config.json"]

@@ -4,7 +4,6 @@ Reading GGUF takes 15 to 35 s and twice the memory, so the result is kept in the
 package itself is never imported: only its file is found, and its hash is pinned.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -12,6 +11,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.decoder.file_digests import sha256_of
 from app.errors import ModelMissing
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,7 @@ def find_packaged_file() -> Path:
     path = Path(spec.origin).parent / FILE
     if not path.exists():
         raise ModelMissing(f"{FILE} is missing from the package {PACKAGE}; install it again")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest != SHA256:
         raise ModelMissing(f"{FILE} has SHA-256 {digest[:12]}..., expected {SHA256[:12]}...")
     return path

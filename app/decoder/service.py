@@ -130,7 +130,7 @@ class DecoderService:
         if isinstance(engine, PlainEngine):
             return PrecomputeReport(0, 0, len(passages), 0, self._status.reason)
         loop = asyncio.get_running_loop()
-        chunks = list(dict.fromkeys(_to_segment(passage) for passage in passages))
+        chunks = [_to_segment(passage) for passage in passages]
         batches = engine.precompute(chunks)
         reports: list[Precomputed] = []
         while (report := await loop.run_in_executor(self._worker, next, batches, None)) is not None:
@@ -142,7 +142,7 @@ class DecoderService:
         return PrecomputeReport(
             stored=stored,
             already=already,
-            left=len(chunks) - stored - already,
+            left=len(set(chunks)) - stored - already,
             num_tokens=sum(r.num_tokens for r in reports),
             reason=reports[-1].reason if reports else None,
         )
@@ -160,7 +160,7 @@ class DecoderService:
     async def close(self) -> None:
         """Wait for the running job, then let go of the worker."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._worker, self._store.flush)
+        await loop.run_in_executor(self._worker, self._store.close)
         self._worker.shutdown(wait=True)
 
     def _room_for_passages(self, request: DecodeRequest) -> int:

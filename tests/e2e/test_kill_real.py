@@ -22,10 +22,11 @@ from tests.support.processes import command, environment, run_larder
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NUM_DOCUMENTS = 3
-# Killed once this many rows are there, and a little later: while documents are embedded, and in
-# the middle of writing KV.
+# Killed once this many rows are there, and a little later: while documents are embedded, when
+# the first KV is written, and in the middle of it.
 MOMENTS = (
     ("SELECT count(*) FROM embeddings", 1),
+    ("SELECT count(*) FROM kv_entries", 4),
     ("SELECT count(*) FROM chunks WHERE is_cached", 2),
 )
 WAIT_S = 600
@@ -79,7 +80,7 @@ def start_and_kill(data_dir: Path, folder: Path, moment: tuple[str, int], delay:
             process.wait()
 
 
-def test_ingestion_killed_twice_ends_whole(tmp_path: Path, new_data_dir: NewDataDir) -> None:
+def test_ingestion_killed_three_times_ends_whole(tmp_path: Path, new_data_dir: NewDataDir) -> None:
     chance = random.Random(20261122)
     data_dir, folder = new_data_dir(tmp_path / "data"), tmp_path / "books"
     write_documents(folder)

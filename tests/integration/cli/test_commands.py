@@ -165,6 +165,7 @@ def test_prepare_is_idempotent_and_follows_edits(
     capsys.readouterr()
     assert larder("prepare") == 0
     shown = capsys.readouterr().err
+    assert "are ready" in shown
     assert "loading" not in shown  # told from the tables: a second start loads no model here
     larder("collections", "ls", "--json")
     found = json.loads(capsys.readouterr().out)

@@ -43,8 +43,15 @@ def test_a_file_just_written_is_not_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "digests.json").exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_disk_that_refuses_costs_the_next_start_only(weights: Path) -> None:
+    folder = weights.with_name("digests.json")
+    folder.mkdir()  # cannot be replaced by a file, not even by root
+    assert FileDigests(folder).sha256(weights) == hashlib.sha256(b"one").hexdigest()
+    assert sorted(path.name for path in weights.parent.iterdir()) == ["digests.json", "weights"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"WEIGHTS": 5}', '{"WEIGHTS": []}'])
 def test_a_damaged_list_is_started_again(weights: Path, content: str) -> None:
     kept = weights.with_name("digests.json")
-    kept.write_text(content, encoding="utf-8")
+    kept.write_text(content.replace("WEIGHTS", str(weights.resolve())), encoding="utf-8")
     assert FileDigests(kept).sha256(weights) == hashlib.sha256(b"one").hexdigest()
