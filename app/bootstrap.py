@@ -167,6 +167,7 @@ async def open_container(
     data_dir = DataDir.create(settings.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(DataDirLock(data_dir, url))
+        # After the lock: a client of a running server is told at once, without these imports.
         from app.ingest.startup import prepare
 
         storage = await stack.enter_async_context(open_storage(settings))

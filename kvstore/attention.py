@@ -37,9 +37,16 @@ class Places:
 
     rows: torch.Tensor  # [q] int64
     keys: torch.Tensor  # [N] int64
+    _masks: dict[int, torch.Tensor] = field(default_factory=dict)  # by window
 
-    def mask(self, base: torch.Tensor | None, window: int) -> torch.Tensor:
-        """Additive mask [1, 1, q, N]: `base`, or causal where it is None, within `window`."""
+    def mask(self, base: torch.Tensor | None, window: int, dtype: torch.dtype) -> torch.Tensor:
+        """Additive mask [1, 1, q, N]: `base`, or causal where it is None, within `window`. Made
+        once: every layer of a forward has the same base."""
+        if window not in self._masks:
+            self._masks[window] = self._within(base, window).to(dtype)
+        return self._masks[window]
+
+    def _within(self, base: torch.Tensor | None, window: int) -> torch.Tensor:
         distance = self.rows[:, None] - self.keys[None, :]
         hidden = distance >= window
         if base is None:
@@ -78,7 +85,7 @@ def larder_attention(
     if sliding_window is not None and num_keys > sliding_window:
         if places is None:
             raise ValueError(f"a window of {sliding_window} tokens needs the places of rows")
-        mask = places.mask(attention_mask, sliding_window).to(query.dtype)
+        mask = places.mask(attention_mask, sliding_window, query.dtype)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     if attention_recorder is not None:
         layer = int(module.layer_idx)  # type: ignore[arg-type]

@@ -33,9 +33,7 @@ class ReuseConfig:
     encodings: tuple[Encoding, ...] = ("primed", "head")  # in order of preference
     floor_tokens: int = 2  # every reused chunk gets at least this many recomputed, if any are
     min_reusable_tokens: int = 64  # below it a partial forward saves less than it costs
-    pack_tokens: int = (
-        512  # in one forward; more does not speed two cores up, and questions wait for it
-    )
+    pack_tokens: int = 512  # in one forward; more speeds nothing up, and questions wait for it
 
     def __post_init__(self) -> None:
         check_ratio(self.ratio)

@@ -67,7 +67,7 @@ class Precomputer:
         num_tokens = 0
         reason = None
         for chunk, before, rows in self._encode(missing, encoding, contexts):
-            reason = keep(self._store, chunk.token_ids, before, rows, evict=evict)
+            reason = _keep(self._store, chunk.token_ids, before, rows, evict=evict)
             if reason is not None:
                 break
             stored += 1
@@ -136,13 +136,13 @@ class _Contexts:
     def _compute(self, segments: tuple[TokenIds, ...], before: Sequence[Rows]) -> Rows:
         rows = next(iter(self._encoder.encode(before, [segments[-1]])))
         if self._frame.is_fixed(segments):
-            keep(self._store, segments[-1], segments[:-1], rows, evict=True)
+            _keep(self._store, segments[-1], segments[:-1], rows, evict=True)
             context = [content_id(ids) for ids in segments[:-1]]
             self._store.pin(self._store.key_of(segments[-1], context), pinned=True)
         return rows
 
 
-def keep(
+def _keep(
     store: KVStore, ids: TokenIds, before: tuple[TokenIds, ...], rows: Rows, *, evict: bool
 ) -> str | None:
     """Store rows computed behind `before`; returns why it was not possible, or None."""

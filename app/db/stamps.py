@@ -26,10 +26,7 @@ class Stamps:
 
     async def get(self, name: str) -> str | None:
         async with self._database.session() as session:
-            found: str | None = await session.scalar(
-                select(models.Stamp.value).where(models.Stamp.name == name)
-            )
-            return found
+            return await _known(session, name)
 
     async def set(self, name: str, value: str) -> None:
         async with self._database.transaction() as session:
@@ -73,8 +70,16 @@ class Stamps:
             return True
 
 
+async def _known(session: AsyncSession, name: str) -> str | None:
+    found: str | None = await session.scalar(
+        select(models.Stamp.value).where(models.Stamp.name == name)
+    )
+    return found
+
+
 async def _changed(session: AsyncSession, name: str, value: str) -> bool:
-    known = await session.scalar(select(models.Stamp.value).where(models.Stamp.name == name))
+    """Whether there was another value; the new one is set."""
+    known = await _known(session, name)
     if known == value:
         return False
     statement = insert(models.Stamp).values(name=name, value=value)

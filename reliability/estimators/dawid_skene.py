@@ -4,15 +4,16 @@ Open questions share no classes, so each source's confusion matrix is folded to 
 a value that is right, and naming one that is wrong. One value of a question excludes the others.
 """
 
+from functools import partial
+
 import numpy as np
 
 from reliability.arrays import FloatArray, group_sum
 from reliability.estimators.protocol import Estimate
 from reliability.estimators.two_rates import (
     Cells,
-    cell_scores,
-    count_rates,
     estimated_scores,
+    learn_rates,
     plain_cells,
     rated_estimate,
 )
@@ -22,8 +23,6 @@ from reliability.voting import chances, shares
 
 HIT = BetaPosterior(2, 1)
 FALSE = BetaPosterior(1, 2)
-MAX_ROUNDS = 100
-CHANGE = 1e-6
 DEFAULT_WEIGHT = float(np.log(2))  # of a source never seen: the priors' mean rates
 
 
@@ -36,17 +35,8 @@ class DawidSkene:
         z = shares(
             table, group_sum(table.claim_value, np.ones(len(table.claim_value)), len(table.values))
         )
-        rates = count_rates(cells, z, len(table.sources), HIT, FALSE)
-        rounds = 0
-        while rounds < MAX_ROUNDS:
-            rounds += 1
-            says, silence = rates.says()[cells.source], rates.silence()[cells.source]
-            moved = self._chances(table, cell_scores(cells, says, silence, len(table.values)))
-            change = float(np.abs(moved - z).max(initial=0.0))
-            z = moved
-            rates = count_rates(cells, z, len(table.sources), HIT, FALSE)
-            if change < CHANGE:
-                break
+        believe = partial(self._chances, table)
+        rates, z, rounds = learn_rates(cells, z, believe, len(table.sources), HIT, FALSE)
         return rated_estimate(self.name, table, rates, z, DEFAULT_WEIGHT, rounds)
 
     def predict(self, table: ClaimTable, estimate: Estimate) -> FloatArray:

@@ -4,6 +4,7 @@ What `dawid_skene` and `two_sided` share: the cells (source, value of a question
 rates counted from beliefs, and the score of a value from who names it and who leaves it out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,11 @@ from reliability.estimators.protocol import Estimate
 from reliability.table import ClaimTable
 from reliability.types import BetaPosterior
 from reliability.voting import family_discount
+
+MAX_ROUNDS = 100
+CHANGE = 1e-6
+
+Beliefs = Callable[[FloatArray], FloatArray]  # scores [V] -> chances [V]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,28 @@ def count_rates(
         false=false.alpha + count(says * (1 - right)),
         reject=false.beta + count((1 - says) * (1 - right)),
     )
+
+
+def learn_rates(
+    cells: Cells,
+    start: FloatArray,
+    believe: Beliefs,
+    sources: int,
+    hit: BetaPosterior,
+    false: BetaPosterior,
+) -> tuple[Rates, FloatArray, int]:
+    """EM from the beliefs `start` [V] until they stay: rates, beliefs [V] and rounds."""
+    z, rates = start, count_rates(cells, start, sources, hit, false)
+    rounds = 0
+    while rounds < MAX_ROUNDS:
+        rounds += 1
+        says, silence = rates.says()[cells.source], rates.silence()[cells.source]
+        moved = believe(cell_scores(cells, says, silence, len(start)))
+        change = float(np.abs(moved - z).max(initial=0.0))
+        z, rates = moved, count_rates(cells, moved, sources, hit, false)
+        if change < CHANGE:
+            break
+    return rates, z, rounds
 
 
 def cell_scores(cells: Cells, says: FloatArray, silence: FloatArray, values: int) -> FloatArray:

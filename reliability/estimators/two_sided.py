@@ -6,15 +6,15 @@ prior Beta(2, 8), the rate of false claims psi Beta(1, 99).
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from reliability.arrays import FloatArray
 from reliability.estimators.protocol import Estimate
 from reliability.estimators.two_rates import (
-    cell_scores,
-    count_rates,
     estimated_scores,
+    learn_rates,
     plain_cells,
     rated_estimate,
 )
@@ -28,8 +28,6 @@ FALSE_RATE = BetaPosterior(1, 99)
 PRIOR_TRUE = 0.5
 LABEL_NATS = 4.0  # a person errs about twice in a hundred
 LISTS_FROM = 0.1  # share of claims beyond a source's first on a question
-MAX_ROUNDS = 100
-CHANGE = 1e-6
 DEFAULT_WEIGHT = float(np.log(0.2 / 0.01))
 
 
@@ -42,19 +40,10 @@ class TwoSided:
 
     def fit(self, table: ClaimTable) -> Estimate:
         cells = plain_cells(table, count_copies_once=self._once)
-        sources, values = len(table.sources), len(table.values)
-        z = self._start(table)
-        rates = count_rates(cells, z, sources, SENSITIVITY, FALSE_RATE)
-        rounds = 0
-        while rounds < MAX_ROUNDS:
-            rounds += 1
-            says, silence = rates.says()[cells.source], rates.silence()[cells.source]
-            moved = self._chances(table, cell_scores(cells, says, silence, values))
-            change = float(np.abs(moved - z).max(initial=0.0))
-            z = moved
-            rates = count_rates(cells, z, sources, SENSITIVITY, FALSE_RATE)
-            if change < CHANGE:
-                break
+        believe = partial(self._chances, table)
+        rates, z, rounds = learn_rates(
+            cells, self._start(table), believe, len(table.sources), SENSITIVITY, FALSE_RATE
+        )
         estimate = rated_estimate(self.name, table, rates, z, DEFAULT_WEIGHT, rounds)
         return estimate if names_lists(table) else _without_silence(estimate)
 

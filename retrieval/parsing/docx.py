@@ -13,8 +13,7 @@ from lxml import etree
 from retrieval.parsing.builder import DocumentBuilder
 from retrieval.parsing.docx_styles import Numbering, Styles
 from retrieval.parsing.docx_text import W, flat_text, leading_page_breaks, text_of
-from retrieval.parsing.packages import DOCX, check_package
-from retrieval.parsing.refusals import damage_shows_as_any_error
+from retrieval.parsing.packages import DOCX, read_package
 from retrieval.types import Document
 
 if TYPE_CHECKING:
@@ -29,11 +28,7 @@ _NOTES = ("/footnotes", "/endnotes")
 
 class DocxParser:
     def parse(self, data: bytes, name: str) -> Document:
-        check_package(data, name, DOCX)
-        builder = DocumentBuilder(name)
-        with damage_shows_as_any_error(name, "a DOCX document"):
-            title = _read(data, builder)
-        return builder.build(title, DOCX)
+        return read_package(data, name, DOCX, "a DOCX document", _read)
 
 
 def _read(data: bytes, builder: DocumentBuilder) -> str:

@@ -6,9 +6,11 @@ only look like a package. Knows no content.
 
 import re
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 
 from retrieval.errors import EncryptedDocument, ParseError, UnsupportedMedia
+from retrieval.parsing.builder import DocumentBuilder
 from retrieval.parsing.limits import (
     MAX_PACKAGE_PARTS,
     MAX_UNPACKED_BYTES,
@@ -16,11 +18,14 @@ from retrieval.parsing.limits import (
     UNPACKED_ANYWAY_BYTES,
 )
 from retrieval.parsing.refusals import damage_shows_as_any_error, damaged, unreadable
+from retrieval.types import Document
 
 _OPEN_XML = "application/vnd.openxmlformats-officedocument."
 DOCX = f"{_OPEN_XML}wordprocessingml.document"
 XLSX = f"{_OPEN_XML}spreadsheetml.sheet"
 PPTX = f"{_OPEN_XML}presentationml.presentation"
+
+Read = Callable[[bytes, DocumentBuilder], str]  # fills the builder, returns the title
 
 _TYPES_PART = "[Content_Types].xml"
 _ROOT_LINKS = "_rels/.rels"
@@ -59,7 +64,17 @@ def package_type(data: bytes, name: str) -> str:
         return _declared_type(archive.read(_TYPES_PART), name)
 
 
-def check_package(data: bytes, name: str, media_type: str) -> None:
+def read_package(data: bytes, name: str, media_type: str, kind: str, read: Read) -> Document:
+    """The document that `read` fills from a package of that type; whatever breaks on the way says
+    that this is a damaged `kind`."""
+    _check_type(data, name, media_type)
+    builder = DocumentBuilder(name)
+    with damage_shows_as_any_error(name, kind):
+        title = read(data, builder)
+    return builder.build(title, media_type)
+
+
+def _check_type(data: bytes, name: str, media_type: str) -> None:
     """Raises unless `data` is a package of that type which is safe to open."""
     if not is_package(data) or package_type(data, name) != media_type:
         raise damaged(name, f"an Office document ({media_type.rsplit('.', 1)[-1]})")

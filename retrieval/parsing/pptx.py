@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrieval.parsing.builder import DocumentBuilder
 from retrieval.parsing.normalise import one_line
-from retrieval.parsing.packages import PPTX, check_package
-from retrieval.parsing.refusals import damage_shows_as_any_error
+from retrieval.parsing.packages import PPTX, read_package
 from retrieval.types import BlockKind, Document
 
 if TYPE_CHECKING:
@@ -22,11 +21,7 @@ _NO_TITLE = "powerpoint presentation"  # what the program fills in by itself
 
 class PptxParser:
     def parse(self, data: bytes, name: str) -> Document:
-        check_package(data, name, PPTX)
-        builder = DocumentBuilder(name)
-        with damage_shows_as_any_error(name, "a PPTX presentation"):
-            title = _read(data, builder)
-        return builder.build(title, PPTX)
+        return read_package(data, name, PPTX, "a PPTX presentation", _read)
 
 
 def _read(data: bytes, builder: DocumentBuilder) -> str:

@@ -9,24 +9,24 @@ from io import BytesIO
 from typing import Any
 
 from retrieval.parsing.builder import DocumentBuilder
-from retrieval.parsing.packages import XLSX, check_package
-from retrieval.parsing.refusals import damage_shows_as_any_error
+from retrieval.parsing.packages import XLSX, read_package
 from retrieval.parsing.rows import add_rows
 from retrieval.types import Document
 
 
 class XlsxParser:
     def parse(self, data: bytes, name: str) -> Document:
-        check_package(data, name, XLSX)
-        builder = DocumentBuilder(name)
-        # It warns of every decoration that it does not know, none of which is text.
-        with warnings.catch_warnings(), damage_shows_as_any_error(name, "an XLSX sheet"):
-            warnings.simplefilter("ignore")
-            title = _read(data, builder)
-        return builder.build(title, XLSX)
+        return read_package(data, name, XLSX, "an XLSX sheet", _read)
 
 
 def _read(data: bytes, builder: DocumentBuilder) -> str:
+    # It warns of every decoration that it does not know, none of which is text.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _read_book(data, builder)
+
+
+def _read_book(data: bytes, builder: DocumentBuilder) -> str:
     import openpyxl
 
     book = openpyxl.load_workbook(
