@@ -4,117 +4,32 @@ Nine honest sources (right with chance 0.85, coverage 0.6), 200 probes, 100 ques
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from app.evaluation.reliability_quality import Row
+from app.evaluation.reliability_scene import DAYS, PROBES, TARGETS, Scene, day_of, honest_scene
 from app.evaluation.statistics import bootstrap
-from reliability.arrays import FloatArray
 from reliability.estimators.larder import LarderConfig, LarderEstimator
 from reliability.estimators.majority import Majority
 from reliability.estimators.protocol import Estimator
 from reliability.families.find import FamilyConfig, find_families
 from reliability.families.restatement import cosine_limit
-from reliability.families.types import Passage
-from reliability.observations import FEEDBACK_PER_AUTHOR_AND_DAY, Kind, Observation
+from reliability.observations import FEEDBACK_PER_AUTHOR_AND_DAY, Observation
 from reliability.prior import CLASS_PRIORS
 from reliability.table import build_table
 from reliability.voting import winners
 
-HONEST, HONEST_P, COVERAGE, WRONG = 9, 0.85, 0.6, 8
-PROBES, TARGETS = 200, 100
 LABELLED = 20
 ATTACKER = 100  # first id of the attacker's accounts
-WORDS, VOCABULARY, DIMENSIONS = 20, 3000, 32
-NEARNESS = 0.15  # noise of a meaning vector around its answer, per dimension
-DAYS = 20.0
-
-Random = np.random.Generator
-
-
-@dataclass(slots=True)
-class Scene:
-    """What is being put together: rows, passages, true answers and the attacker's."""
-
-    random: Random
-    rows: list[Observation]
-    passages: list[Passage]
-    truths: dict[str, str]
-    false: dict[str, str]
-    topics: dict[str, str]
-    meanings: dict[tuple[str, str], FloatArray]
-
-    def claim(
-        self,
-        question: str,
-        source: int,
-        answer: str,
-        *,
-        text: str | None = None,
-        topic: str = "",
-        day: float = 0.0,
-        first_day: float | None = None,
-    ) -> None:
-        place = len(self.rows)
-        self.rows.append(
-            Observation(place, "probe", question, answer, source, topic=topic, day=day)
-        )
-        born = first_day if first_day is not None else -50.0 * (source + 1)
-        passage = Passage(
-            place,
-            source,
-            self.words() if text is None else text,
-            question,
-            answer,
-            embedding=self._meaning(question, answer),
-            source_first_day=born,
-        )
-        self.passages.append(passage)
-
-    def say(self, kind: Kind, question: str, answer: str, author: str, day: float) -> None:
-        self.rows.append(
-            Observation(
-                len(self.rows),
-                kind,
-                question,
-                answer,
-                topic=self.topics[question],
-                verdict=1.0,
-                author=author,
-                day=day,
-            )
-        )
-
-    def words(self) -> str:
-        return " ".join(f"w{word}" for word in self.random.integers(0, VOCABULARY, WORDS))
-
-    def _meaning(self, question: str, answer: str) -> FloatArray:
-        centre = self.meanings.setdefault(
-            (question, answer), self.random.normal(0, 1, DIMENSIONS) / DIMENSIONS**0.5
-        )
-        vector = centre + self.random.normal(0, NEARNESS / DIMENSIONS**0.5, DIMENSIONS)
-        return np.asarray(vector / np.linalg.norm(vector))
-
 
 Attack = Callable[[Scene, int], None]
 
 
-def honest_scene(random: Random, topics: int = 1) -> Scene:
-    """Everything before the attack; the targets come last and have an answer the attacker wants."""
-    scene = Scene(random, [], [], {}, {}, {}, {})
-    for number in range(PROBES + TARGETS):
-        question, topic = f"q{number}", f"t{number % topics}"
-        scene.topics[question] = topic
-        scene.truths[question] = f"{question}:{random.integers(1000)}"
-        day = min(number, PROBES) * DAYS / PROBES
-        for source in np.flatnonzero(random.random(HONEST) < COVERAGE).tolist():
-            wrong = f"{question}:wrong {random.integers(WRONG)}"
-            answer = scene.truths[question] if random.random() < HONEST_P else wrong
-            scene.claim(question, source, answer, topic=topic, day=day)
-        if number >= PROBES:
-            scene.false[question] = f"{question}:false"
-    return scene
+def born_apart(account: int) -> float:
+    """First day of an account made months apart from the attacker's others, long before."""
+    return -30.0 * (account + 40)
 
 
 def poison(scene: Scene, strength: int) -> None:
@@ -144,10 +59,9 @@ def many_files(scene: Scene, strength: int) -> None:
 
 def sybils(scene: Scene, strength: int) -> None:
     """Accounts made together that lie everywhere, probes included, always alike, restated."""
-    lies = {q: scene.false.get(q, f"{q}:lie") for q in scene.truths}
-    for number, (question, lie) in enumerate(lies.items()):
+    for number, question in enumerate(scene.truths):
+        lie, day = scene.lie(question), day_of(number)
         for account in range(strength):
-            day = min(number, PROBES) * DAYS / PROBES
             scene.claim(question, ATTACKER + account, lie, day=day, first_day=0.0)
 
 
@@ -163,11 +77,10 @@ def sybils_copied(scene: Scene, strength: int) -> None:
 
 def _sybils_apart(scene: Scene, strength: int, *, copied: float) -> None:
     for number, question in enumerate(scene.truths):
-        lie, text = scene.false.get(question, f"{question}:lie"), scene.words()
+        lie, text, day = scene.lie(question), scene.words(), day_of(number)
         for account in range(strength):
             shown = text if scene.random.random() < copied else None
-            day = min(number, PROBES) * DAYS / PROBES
-            born = -30.0 * (account + 40)
+            born = born_apart(account)
             scene.claim(question, ATTACKER + account, lie, text=shown, day=day, first_day=born)
 
 
@@ -175,17 +88,15 @@ def camouflage(scene: Scene, strength: int) -> None:
     """Right on three topics, wrong together on the fourth; twenty labels are in that topic."""
     for number, (question, truth) in enumerate(scene.truths.items()):
         is_target = scene.topics[question] == "t3"
-        answer = scene.false.get(question, f"{question}:lie") if is_target else truth
+        answer = scene.lie(question) if is_target else truth
         for account in range(strength):
-            day = min(number, PROBES) * DAYS / PROBES
-            born = -30.0 * (account + 40)
             scene.claim(
                 question,
                 ATTACKER + account,
                 answer,
                 topic=scene.topics[question],
-                day=day,
-                first_day=born,
+                day=day_of(number),
+                first_day=born_apart(account),
             )
     scene.false = {q: a for q, a in scene.false.items() if scene.topics[q] == "t3"}
     for number in range(3, 4 * LABELLED, 4):
@@ -196,10 +107,9 @@ def on_off(scene: Scene, strength: int) -> None:
     """Right for three quarters of the probes, then lying together; accounts made months apart."""
     for number, (question, truth) in enumerate(scene.truths.items()):
         lies = number >= PROBES * 3 // 4
-        answer = scene.false.get(question, f"{question}:lie") if lies else truth
+        answer, day = scene.lie(question) if lies else truth, day_of(number)
         for account in range(strength):
-            day = min(number, PROBES) * DAYS / PROBES
-            born = -30.0 * (account + 40)
+            born = born_apart(account)
             scene.claim(question, ATTACKER + account, answer, day=day, first_day=born)
 
 
@@ -227,9 +137,13 @@ def framing(scene: Scene, strength: int) -> None:
         for passage in copied:
             row = scene.rows[passage.passage_id]
             scene.claim(
-                row.question, ATTACKER + account, str(row.answer), text=passage.text, day=row.day,
-                first_day=-30.0 * (account + 40),
-            )  # fmt: skip
+                row.question,
+                ATTACKER + account,
+                str(row.answer),
+                text=passage.text,
+                day=row.day,
+                first_day=born_apart(account),
+            )
 
 
 ATTACKS: dict[str, tuple[Attack, Sequence[int], int]] = {
@@ -301,13 +215,7 @@ def _answers(scene: Scene) -> dict[str, dict[str, str]]:
         for place, r in enumerate(scene.rows)
         if r.kind == "probe"
     ]
-    with_families = [
-        Observation(
-            r.observation_id, r.kind, r.question, r.answer, r.source, topic=r.topic,
-            verdict=r.verdict, author=r.author, day=r.day, family=families.get(r.observation_id),
-        )
-        for r in scene.rows
-    ]  # fmt: skip
+    with_families = [replace(r, family=families.get(r.observation_id)) for r in scene.rows]
     return {
         "plain": _vote(Majority(), as_passages, scene),
         "majority": _vote(Majority(), scene.rows, scene),
