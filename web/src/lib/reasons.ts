@@ -3,7 +3,7 @@
 const REASONS: Record<string, string> = {
   exact_prefix: "Instructions come first in every prompt, so their stored copy is exact.",
   first_chunk: "Stands directly behind the instructions, where its stored copy is exact.",
-  reused_primed: "Stored as a passage behind its neighbours, then moved to its place.",
+  reused_primed: "Stored as a passage behind other passages, then moved to its place.",
   reused_head: "Stored on its own behind the instructions, then moved to its place.",
   not_stored: "Not in the store yet, so it was computed.",
   corrupt: "The stored copy was damaged and set aside, so it was computed.",
