@@ -16,11 +16,15 @@ from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
+from app.db.estimates import Estimates
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
+from app.db.observations import Observations
+from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.runs import Runs
 from app.db.session import Database
+from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.settings import SQLITE, Settings
@@ -56,6 +60,10 @@ class Storage:
     stamps: Stamps
     words: LexicalSearch
     model_records: ModelRecords
+    source_changes: SourceChanges
+    observations: Observations
+    versions: ReliabilityVersions
+    estimates: Estimates
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,10 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             stamps=Stamps(database),
             words=LexicalSearch(database),
             model_records=ModelRecords(database),
+            source_changes=SourceChanges(database),
+            observations=Observations(database),
+            versions=ReliabilityVersions(database),
+            estimates=Estimates(database),
         )
     finally:
         await database.close()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
 from app.db.neighbours import find_primers
@@ -106,14 +107,18 @@ class Chunks:
             return await session.scalar(select(func.count()).select_from(models.Chunk)) or 0
 
     async def _passages(self, condition: ColumnElement[bool]) -> list[PassageRow]:
-        chunk, document, source = models.Chunk, models.Document, models.Source
+        chunk, document = models.Chunk, models.Document
+        named, source = (
+            aliased(models.Source),
+            models.Source,
+        )  # as sent, and what it was merged into
         statement = (
             select(
                 chunk.id.label("chunk_id"),
                 chunk.document_id,
                 chunk.ordinal,
                 document.collection_id,
-                document.source_id,
+                source.id.label("source_id"),
                 source.name.label("source"),
                 (source.alpha / (source.alpha + source.beta)).label("reliability"),
                 document.title,
@@ -125,7 +130,8 @@ class Chunks:
                 chunk.token_ids,
             )
             .join(document, document.id == chunk.document_id)
-            .join(source, source.id == document.source_id)
+            .join(named, named.id == document.source_id)
+            .join(source, source.id == func.coalesce(named.merged_into, named.id))
             .where(condition)
         )
         async with self._database.session() as session:
