@@ -59,6 +59,12 @@ class Observations:
             found = (await session.execute(statement)).mappings()
             return [ObservationRow(**row) for row in found]
 
+    async def undone_count(self, source_ids: Sequence[int]) -> int:
+        """How much of what these sources said was taken back."""
+        mine = Observation.source_id.in_(source_ids) & Observation.undone_by.is_not(None)
+        async with self._database.session() as session:
+            return await session.scalar(select(func.count(Observation.id)).where(mine)) or 0
+
     async def last_id(self) -> int:
         """0 where nothing was ever observed."""
         async with self._database.session() as session:
