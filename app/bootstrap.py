@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from app.ingest.remove import Remover
     from app.ingest.startup import StartupParts
     from app.ingest.worker import IngestWorker
+    from app.sources.tools import EstimationTools, SourceTools
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
@@ -102,6 +103,8 @@ class Container:
     ingest: "IngestPipeline"
     worker: "IngestWorker"
     remover: "Remover"
+    source_tools: "SourceTools"
+    estimation: "EstimationTools"
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -161,6 +164,13 @@ async def open_models(
         entries.close()
 
 
+def build_source_tools(storage: Storage) -> "SourceTools":
+    """What a curator works with; needs no model and no lock."""
+    from app.sources.tools import make_tools
+
+    return make_tools(storage)
+
+
 ModelLoader = Callable[[Settings, Storage, DataDir, Progress], AbstractAsyncContextManager[Models]]
 
 
@@ -187,12 +197,16 @@ async def open_container(
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
         search = _build_search(storage, models, parsers.parse)
-        remover = _build_remover(storage, models, search)
+        tools = build_source_tools(storage)
+        remover = _build_remover(storage, models, search, tools)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
-        container = _build_container(settings, storage, models, search, remover)
+        await tools.beliefs.start()
+        container = _build_container(settings, storage, models, search, remover, tools)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
+        await container.estimation.worker.start()
+        stack.push_async_callback(container.estimation.worker.stop)
         yield container
 
 
@@ -220,10 +234,12 @@ def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
     )
 
 
-def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
+def _build_remover(
+    storage: Storage, models: Models, search: Search, tools: "SourceTools"
+) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.indexes, models.decoder, search.gate)
+    return Remover(storage.removal, search.indexes, models.decoder, search.gate, tools.beliefs)
 
 
 def _startup_parts(
@@ -243,10 +259,18 @@ def _startup_parts(
 
 
 def _build_container(
-    settings: Settings, storage: Storage, models: Models, search: Search, remover: "Remover"
+    settings: Settings,
+    storage: Storage,
+    models: Models,
+    search: Search,
+    remover: "Remover",
+    tools: "SourceTools",
 ) -> Container:
     from app.ingest.worker import IngestWorker
+    from app.sources.reader import DecoderReader
+    from app.sources.tools import make_estimation
 
+    reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = _build_ingest(settings, storage, models, search)
     return Container(
         settings=settings,
@@ -261,6 +285,8 @@ def _build_container(
         ingest=ingest,
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
+        source_tools=tools,
+        estimation=make_estimation(storage, tools, reader),
     )
 
 

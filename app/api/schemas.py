@@ -34,10 +34,6 @@ class NewCollection(Body):
     name: Name
 
 
-class NewReliability(Body):
-    reliability: float = Field(gt=0, lt=1)
-
-
 class HistoryMessage(Body):
     role: Literal["user", "assistant"]
     content: str
@@ -62,13 +58,6 @@ class CollectionView(View):
     chunks: int
     tokens: int
     documents_ready: int
-
-
-class SourceView(View):
-    id: int
-    name: str
-    reliability: float
-    documents: int
 
 
 class DocumentView(View):
@@ -106,6 +95,7 @@ class DeletedView(BaseModel):
     chunks: int
     kv_entries: int
     kv_bytes: int
+    observations: int
 
 
 class ChunkView(BaseModel):
@@ -123,10 +113,6 @@ class ChunkView(BaseModel):
 
 class CollectionList(BaseModel):
     items: list[CollectionView]
-
-
-class SourceList(BaseModel):
-    items: list[SourceView]
 
 
 class DocumentPage(BaseModel):

@@ -32,6 +32,22 @@ class Chunks:
             raise ChunkNotFound(f"there is no chunk {chunk_id}")
         return rows[0]
 
+    async def first_of_documents(self, collection_id: int, limit: int) -> list[PassageRow]:
+        """The first chunks of documents that can be found and whose sources may be asked."""
+        chunk, document, source = models.Chunk, models.Document, models.Source
+        statement = (
+            select(chunk.id)
+            .join(document, document.id == chunk.document_id)
+            .join(source, source.id == document.source_id)
+            .where(document.collection_id == collection_id, source.state == "active")
+            .where(document.state.in_(("indexed", "ready")), chunk.ordinal < 3)
+            .order_by(document.id, chunk.ordinal)
+            .limit(limit)
+        )
+        async with self._database.session() as session:
+            chunk_ids = list(await session.scalars(statement))
+        return await self.passages(chunk_ids)
+
     async def unembedded(self, document_id: int, limit: int | None = None) -> list[tuple[int, str]]:
         """(chunk id, label and passage for the index) of the first chunks without a vector."""
         chunk = models.Chunk

@@ -51,6 +51,8 @@ def fold(rows: Sequence[ObservationRow], circumstances: Circumstances) -> Observ
     kept = [row for row in rows if not _is_left_out(row, circumstances)]
     kept = cap_feedback(kept, circumstances)
     names = _clusters(kept)
+    # A question has one topic: the last that was named for it.
+    topics = {row.question: row.topic for row in kept if row.topic}
     thumbs: set[Thumb] = set()
     log = []
     for row in kept:
@@ -59,7 +61,8 @@ def fold(rows: Sequence[ObservationRow], circumstances: Circumstances) -> Observ
             # One thumb about an answer that rests on three sources is one word and three claims.
             kind = "probe" if _thumb(row) in thumbs else "feedback"
             thumbs.add(_thumb(row))
-        log.append(_observation(row, kind, names, circumstances))
+        topic = topics.get(row.question, "")
+        log.append(_observation(row, kind, topic, names, circumstances))
     return ObservationLog(tuple(log))
 
 
@@ -79,6 +82,7 @@ def _is_left_out(row: ObservationRow, circumstances: Circumstances) -> bool:
 def _observation(
     row: ObservationRow,
     kind: Kind,
+    topic: str,
     names: Mapping[tuple[str, str], str | None],
     circumstances: Circumstances,
 ) -> Observation:
@@ -91,7 +95,7 @@ def _observation(
         # Words of people are about what they are about, even where it reads like "unknown".
         answer=(answer or row.answer) if is_word else answer,
         source=None if row.source_id is None else circumstances.owner(row.source_id),
-        topic=row.topic,
+        topic=topic,
         verdict=row.verdict if is_word else None,
         author=row.author,
         day=row.observed_at / DAY_S,

@@ -1,9 +1,12 @@
 """Values of the part that turns observations into beliefs about sources."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from app.db.reliability_rows import PosteriorRow, SourceEventRow, VersionRow
+from app.db.reliability_rows import NewProbe, PosteriorRow, SourceEventRow, VersionRow
 from app.db.rows import SourceRow
+
+ProbeOrigin = Literal["questions", "runs", "documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,18 @@ class Label:
     source_id: int | None = None
     topic: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What an estimate asks of the sources of a collection (name or id)."""
+
+    collection: str
+    take_from: ProbeOrigin
+    questions: tuple[NewProbe, ...] = ()
+    limit: int = 50
+    estimator: str = "larder"
+    author: str = "curator"
 
 
 @dataclass(frozen=True, slots=True)
