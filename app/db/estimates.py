@@ -121,12 +121,14 @@ class Estimates:
             await append_rows(session, rows)
         return True
 
-    async def give_back(self, probe_id: int, error: str) -> None:
+    async def give_back(self, probe_id: int, error: str, *, is_tried: bool = True) -> None:
         """The probe could not be asked: it is tried again, `MAX_ATTEMPTS` times in all."""
-        state = case((Probe.attempts >= MAX_ATTEMPTS, "failed"), else_="pending")
+        attempts = Probe.attempts if is_tried else Probe.attempts - 1
+        state = case((attempts >= MAX_ATTEMPTS, "failed"), else_="pending")
+        values = {"state": state, "attempts": attempts, "leased_at": None, "error": error}
         mine = update(Probe).where(Probe.id == probe_id, Probe.state == "leased")
         async with self._database.transaction() as session:
-            await session.execute(mine.values(state=state, leased_at=None, error=error))
+            await session.execute(mine.values(**values))
 
     async def release_leases(self) -> None:
         """At start, when nobody else works on the data: what a killed process had in hand."""

@@ -11,16 +11,17 @@ from app.db.estimates import Estimates
 from app.db.reliability_rows import EstimateRow, NewObservation, NewProbe, ProbeRow
 from app.db.runs import Runs
 from app.db.sources import Sources
-from app.errors import InvalidValue, LarderError
+from app.errors import InvalidValue, ServerBusy
 from app.sources.beliefs import Beliefs
+from app.sources.checks import MAX_TEXT_LEN
 from app.sources.estimate import build_estimator
 from app.sources.fold import Circumstances
 from app.sources.protocols import SourceReader
 from app.sources.questions import from_given, from_passages, from_runs
 from app.sources.types import ProbePlan, SourceAnswer
+from reliability.alignment import align
 from reliability.families.find import find_families
 from reliability.families.types import Passage
-from retrieval.errors import RetrievalError
 
 FILE_AUTHOR = "question file"  # who says what the answer to a probe is, where a file does
 RUNS_READ = 1000
@@ -64,16 +65,22 @@ class Estimation:
         return await self._estimates.start(collection.id, plan.estimator, probes, plan.author)
 
     async def step(self, estimate: EstimateRow) -> bool:
-        """Ask one probe; False where none was left, and the estimate is done."""
+        """Ask one probe; False where none was left, and the estimate is done.
+
+        Raises `ServerBusy`: later is better than a second time at once.
+        """
         probe = await self._estimates.lease(estimate.id)
         if probe is None:
             await self._end(estimate)
             return False
         try:
             rows = await self.ask(probe)
-        except (LarderError, RetrievalError) as error:
-            log.warning("probe %d could not be asked: %s", probe.id, error)
-            await self._estimates.give_back(probe.id, str(error))
+        except ServerBusy:
+            await self._estimates.give_back(probe.id, "the decoder was busy", is_tried=False)
+            raise
+        except Exception as error:  # whatever one question does to a reader, the others are asked
+            log.warning("probe %d could not be asked", probe.id, exc_info=error)
+            await self._estimates.give_back(probe.id, type(error).__name__)
             return True
         await self._estimates.finish(probe.id, rows)
         return True
@@ -85,18 +92,7 @@ class Estimation:
             said[source] = await self._reader.answer(probe.question, source, probe.collection_id)
         families = _families(probe.question, said)
         rows = [
-            NewObservation(
-                "probe",
-                source,
-                probe.question,
-                None if answer is None else answer.text,
-                topic=probe.topic,
-                weight=1.0 if answer is None else answer.alignment,
-                family=families.get(source),
-                document_id=None if answer is None else answer.document_id,
-                question_document_id=probe.document_id,
-                estimate_id=probe.estimate_id,
-            )
+            _observation(probe, source, answer, families.get(source))
             for source, answer in said.items()
         ]
         if probe.known_answer is not None:
@@ -144,6 +140,28 @@ def _families(question: str, said: dict[int, SourceAnswer | None]) -> dict[int, 
         if len(group) > 1
         for source in group
     }
+
+
+def _observation(
+    probe: ProbeRow, source: int, answer: SourceAnswer | None, family: int | None
+) -> NewObservation:
+    text = None if answer is None else answer.text
+    known = probe.known_answer
+    # "It opens at 7:00" states the known answer "7:00", which no rule without a model would join.
+    states_it = text and known and align(probe.question, known, text).score == 1.0
+    return NewObservation(
+        "probe",
+        source,
+        probe.question,
+        known if states_it else text,
+        topic=probe.topic,
+        weight=1.0 if answer is None else answer.alignment,
+        family=family,
+        note=text[:MAX_TEXT_LEN] if states_it and text else "",
+        document_id=None if answer is None else answer.document_id,
+        question_document_id=probe.document_id,
+        estimate_id=probe.estimate_id,
+    )
 
 
 def _known(probe: ProbeRow, answer: str) -> NewObservation:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from app.db.reliability_rows import NewProbe
 from app.db.rows import PassageRow
 from app.sources.checks import MAX_ANSWER_LEN, MAX_QUESTION_LEN
+from reliability.alignment import SENTENCE_END
 from reliability.numbers import NUMBER
 
 BLANK = "____"
 ASKED = "Complete this sentence with the missing words: "
-SENTENCE = re.compile(r"[^.!?\n]+[.!?]")
 NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w'-]+(?: [A-Z][\w'-]+)*")
 FEWEST_WORDS, MOST_WORDS = 6, 40  # of a sentence: a shorter one asks nothing, a longer one is two
 
@@ -42,8 +42,10 @@ def from_passages(passages: Sequence[PassageRow], limit: int) -> list[NewProbe]:
 
 def blanked(text: str) -> str | None:
     """The first sentence that states a number or a name, with that left out."""
-    for match in SENTENCE.finditer(text):
-        sentence = " ".join(match[0].split())
+    for part in SENTENCE_END.split(text):
+        sentence = " ".join(part.split())
+        if not sentence.endswith((".", "!", "?")):
+            continue  # a heading, or half a sentence at the end of a chunk
         if not FEWEST_WORDS <= len(sentence.split()) <= MOST_WORDS:
             continue
         found = NUMBER.search(sentence) or NAME.search(sentence)

@@ -25,7 +25,7 @@ PASSAGES = 2  # of the source, best first
 MAX_TOKENS = 32
 LEAST_ALIGNMENT = 0.5  # an answer that its passage does not state is the model's own
 SHORT = "Answer with a few words only."
-NOT_THERE = ("do not know", "don t know", "not mention", "no information", "not provide", "not say")
+NOT_THERE = ("do not know", "dont know", "not mention", "no information", "not provide", "not say")
 
 
 class Decoder(Protocol):

@@ -1,4 +1,4 @@
-"""The parts of this package put together; `SourceRepositories` is what they need of the database."""
+"""The parts of this package put together over what they need of the database."""
 
 from dataclasses import dataclass
 from typing import Protocol

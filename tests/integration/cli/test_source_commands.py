@@ -9,8 +9,12 @@ import httpx2
 import pytest
 
 from app.bootstrap import open_storage
+from app.cli.estimate import read_questions
+from app.db.reliability_rows import NewProbe
+from app.errors import InvalidValue
 from app.settings import load_settings
 from tests.fakes.app import live_server
+from tests.fakes.decoder import FakeDecoder
 from tests.integration.cli.conftest import Larder
 
 Captured = pytest.CaptureFixture[str]
@@ -130,3 +134,61 @@ def test_beside_a_running_server(larder: Larder, council: str, capsys: Captured)
         label = {"question": "Where?", "answer": "Kiln Lane", "verdict": 1}
         httpx2.post(f"{url}/api/v1/sources/1/labels", json=label).raise_for_status()
         assert shown(larder, capsys, council)["counts"]["labels"] == 2
+
+
+def test_estimate_asks_and_shows_what_it_changed(
+    larder: Larder, council: str, decoder: FakeDecoder, tmp_path: Path, capsys: Captured
+) -> None:
+    decoder.script = "At 7:00 on weekdays."
+    file = tmp_path / "probes.jsonl"
+    lines = ['{"question": "When does the pool open?", "answer": "7:00", "more": 1}', ""]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert larder("sources", "estimate", "-c", "town", "--questions", str(file), "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["state"], report["done"], report["answers"]) == ("done", 1, 1)
+    assert report["sources"][0]["before"] == 0.5 < report["sources"][0]["after"]
+    assert larder("sources", "estimate", "-c", "town", "--limit", "1") == 0
+    assert re.search(r"council\s+0\.\d\d\s+0\.\d\d", capsys.readouterr().out)
+
+
+def test_an_estimate_that_was_cut_off_is_gone_on_with(
+    larder: Larder, council: str, decoder: FakeDecoder, capsys: Captured
+) -> None:
+    start_estimate()
+    assert larder("sources", "estimate", "-c", "town", "--json") == 0
+    captured = capsys.readouterr()
+    assert "going on with estimate 1" in captured.err
+    assert json.loads(captured.out)["id"] == 1
+
+
+def start_estimate() -> None:
+    async def start() -> None:
+        async with open_storage(load_settings()) as storage:
+            await storage.estimates.start(1, "larder", [NewProbe("When?")], "mara")
+            await storage.estimates.lease(1)
+
+    asyncio.run(start())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no questions"),
+        ("{", "line 1 of probes.jsonl is not JSON"),
+        ('\n["q"]', 'line 2 of probes.jsonl has no text "question"'),
+    ],
+)
+def test_question_files_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "probes.jsonl"
+    with pytest.raises(InvalidValue, match="no file"):
+        read_questions(file)
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidValue, match=re.escape(message)):
+        read_questions(file)
+
+
+def test_an_estimate_without_sources_is_refused(
+    larder: Larder, data_dir: Path, capsys: Captured
+) -> None:
+    assert larder("sources", "estimate", "-c", "nowhere") == 2
+    assert "there is no collection 'nowhere'" in capsys.readouterr().err

@@ -12,8 +12,10 @@ from app.db.reliability_rows import NewObservation
 from app.db.session import Database
 from app.sources.beliefs import Beliefs
 from app.sources.curator import Curator
+from app.sources.estimation import Estimation
 from app.sources.explain import Explainer
 from app.sources.feedback import Feedback
+from app.sources.protocols import SourceReader
 from tests.fakes.store import Store, make_store
 
 DAY = 86400.0
@@ -48,6 +50,24 @@ class Desk:
     def feedback(self) -> Feedback:
         store = self.store
         return Feedback(store.runs, store.chunks, store.observations, self.beliefs)
+
+    def estimation(self, reader: SourceReader) -> Estimation:
+        store = self.store
+        return Estimation(
+            collections=store.collections,
+            sources=store.sources,
+            chunks=store.chunks,
+            runs=store.runs,
+            estimates=store.estimates,
+            beliefs=self.beliefs,
+            reader=reader,
+        )
+
+    async def document(self, source: str, *passages: str) -> int:
+        """A document of `source` that can be found; the source's id."""
+        row = await self.store.add(f"{source}.txt", passages, source=source)
+        await self.store.documents.mark_indexed(row.id)
+        return row.source_id
 
     async def source(self, name: str) -> int:
         return (await self.store.sources.get_or_create(name)).id
