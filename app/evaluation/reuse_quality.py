@@ -196,7 +196,8 @@ class ReuseEvaluation:
         options: ReuseOptions,
         seed: int = 0,
     ) -> Prefilled:
-        capacity = sum(len(s.token_ids) for s in segments) + self._answer_tokens
+        capacity = sum(len(s.token_ids) for s in segments)
+        capacity += max(self._answer_tokens, F1_TOKENS)
         return engine.prefill(segments, options, capacity=capacity, seed=seed)
 
     def _greedy(self, prefilled: Prefilled) -> Iterator[tuple[int, torch.Tensor]]:
