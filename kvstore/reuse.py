@@ -51,7 +51,7 @@ class ReuseEngine:
         variants = VariantCatalog()
         self._capture = VariantCapture(runner, store, variants)
         self._planner = Planner(frame, config, variants)
-        self.links: LinkTokens | None = None
+        self._link_tokens: LinkTokens | None = None
         self._prefiller = Prefiller(runner, config.floor_tokens)
 
     def plan(self, segments: Sequence[Segment], options: ReuseOptions) -> PrefillPlan:
@@ -100,18 +100,23 @@ class ReuseEngine:
         questions go first in between. Without `evict` it stops at the disk budget."""
         return self._precomputer.run(chunks, evict=evict)
 
+    def use_links(self, links: LinkTokens) -> None:
+        """Let requests ask for the policy `link_tokens`."""
+        self._link_tokens = links
+        self.runner.links = links.embeddings.to(self.runner.device)
+
     def capture(self, segments: Sequence[Segment]) -> int:
         """Compute a prompt exactly and keep its chunks as variants (kvstore.variants); returns how
         many. As slow as a full prefill: for after an answer."""
         return self._capture.capture(segments)
 
     def _links(self) -> LinkTokens:
-        if self.links is None:
+        if self._link_tokens is None:
             raise InvalidReuse(
                 "the policy link_tokens needs trained link embeddings; name their file in "
                 "LARDER_LINK_TOKENS (benchmarks/train_link_tokens.py makes one)"
             )
-        return self.links
+        return self._link_tokens
 
     def repair(self, segments: Sequence[Segment], report: PrefillReport) -> int:
         """Encode again what was found damaged while `segments` were prefilled; returns how many.

@@ -57,7 +57,6 @@ def run_reuse(
             runner = bench.runner
             hidden = int(runner.model.get_input_embeddings().weight.shape[1])
             links = load_links(run.links, hidden, runner.vocabulary)
-            runner.links = links.embeddings.to(runner.device)
             bench = replace(bench, links=links)
         evaluation = ReuseEvaluation(bench, run.answer_tokens, encodings, run.keep_share)
         outcomes = evaluation.run(cases, arms, progress)
