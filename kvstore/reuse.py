@@ -20,6 +20,7 @@ from kvstore.prefill import Prefiller, Stopwatch
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 from kvstore.types import PrefillReport, ReuseOptions, Segment
+from kvstore.vote import Ballot, BranchReport, Voter
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class ReuseEngine:
         self._precomputer = Precomputer(encoder, store, frame, config.pack_tokens)
         self._planner = Planner(frame, config)
         self._prefiller = Prefiller(runner, config.floor_tokens)
+        self._voter = Voter(runner, store, frame)
 
     def plan(self, segments: Sequence[Segment], options: ReuseOptions) -> PrefillPlan:
         """Decide what is reused; no tensor is touched."""
@@ -78,6 +80,12 @@ class ReuseEngine:
         drop = partial(self.runner.drop, cache=result.cache)
         return Prefilled(result.logits, report, extend, drop)
 
+    def vote(
+        self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int
+    ) -> Ballot:
+        """Prefill prompts P, chunks, Q side by side, exactly, for `max_tokens` more each."""
+        return self._voter.open(prompts, max_tokens=max_tokens, reuse=options.mode != "off")
+
     def prepare(self) -> None:
         """Compute and pin what every prompt begins with: P, then the neutral primers behind it."""
         self._precomputer.prepare()
@@ -89,7 +97,7 @@ class ReuseEngine:
         questions go first in between. Without `evict` it stops at the disk budget."""
         return self._precomputer.run(chunks, evict=evict)
 
-    def repair(self, segments: Sequence[Segment], report: PrefillReport) -> int:
+    def repair(self, segments: Sequence[Segment], report: PrefillReport | BranchReport) -> int:
         """Encode again what was found damaged while `segments` were prefilled; returns how many.
 
         Only damage: an entry that is merely missing may belong to a document deleted meanwhile.

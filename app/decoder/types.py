@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kvstore.types import PrefillReport, ReuseOptions
+from kvstore.vote import BranchReport
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -63,6 +64,29 @@ class Finished:
 
 
 DecodeEvent = Prefilled | TokenText | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class VotePrefilled:
+    """All prompts of a vote are in one cache; `reports` come in the order of the requests."""
+
+    reports: tuple[BranchReport, ...]
+    prefill_ms: float
+    full_prefill_ms_estimate: float  # had each prompt been prefilled in full on this machine
+    queue_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """One request's whole answer; answers come as they are finished."""
+
+    place: int  # of the request
+    text: str
+    reason: FinishReason
+    num_generated: int
+
+
+VoteEvent = VotePrefilled | Voted
 
 
 @dataclass(frozen=True, slots=True)
