@@ -130,6 +130,9 @@ class ModelRunner:
         recorder: AttentionRecorder | None = None,
     ) -> torch.Tensor:
         extra: dict[str, object] = {} if recorder is None else {"attention_recorder": recorder}
+        if cache.bias is not None:
+            mask = causal_mask(cache.rows, cache.length, self.dtype) if mask is None else mask
+            mask = cache.bias.added(mask, cache.rows)
         if mask is not None and len(token_ids) > TILE:
             extra["tile_ends"] = tile_ends_of(cache.rows)
         if self._has_windows:
