@@ -275,6 +275,7 @@ def _build_ingest(
 def _build_answers(
     settings: Settings, storage: Storage, models: Models, search: Search
 ) -> "AnswerPipeline":
+    from app.answer.beliefs import StatedBeliefs
     from app.answer.pipeline import AnswerPipeline
 
     return AnswerPipeline(
@@ -284,5 +285,8 @@ def _build_answers(
         retriever=search.retriever,
         assessor=search.assessor,
         decoder=models.decoder,
+        beliefs=StatedBeliefs(),
         num_passages=settings.passages,
+        trust=settings.trust,
+        trust_bias=settings.trust_bias,
     )

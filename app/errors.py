@@ -10,6 +10,7 @@ LarderError
 │   ├── DocumentNotFound
 │   ├── SourceNotFound
 │   ├── RunNotFound
+│   ├── VerdictNotFound      a run without one: broken off, redacted, or older than verdicts
 │   └── ChunkNotFound
 ├── CollectionExists         the name is taken (409)
 ├── DocumentTooLarge         above max_document_bytes (413)
@@ -65,6 +66,10 @@ class SourceNotFound(NotFound):
 
 class RunNotFound(NotFound):
     code = "run_not_found"
+
+
+class VerdictNotFound(NotFound):
+    code = "verdict_not_found"
 
 
 class ChunkNotFound(NotFound):

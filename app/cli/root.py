@@ -24,6 +24,13 @@ class Reuse(StrEnum):
     off = "off"
 
 
+class Trust(StrEnum):
+    plain = "plain"
+    weighted = "weighted"
+    tagged = "tagged"
+    vote = "vote"
+
+
 app = typer.Typer(
     name="larder",
     help="Answers over your documents, without ever prefilling the same passage twice.",
@@ -82,6 +89,9 @@ def ask(
     reuse: Annotated[Reuse, typer.Option(help="How far stored KV may be used.")] = Reuse.auto,
     policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
+    trust: Annotated[
+        Trust | None, typer.Option(help="How the reliability of sources is used.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,6 +104,7 @@ def ask(
         "mode": reuse.value,
         "policy": policy,
         "ratio": ratio,
+        "trust": trust.value if trust else None,
         "max_tokens": max_tokens,
     }
     run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)

@@ -116,6 +116,7 @@ class Chunks:
                 document.source_id,
                 source.name.label("source"),
                 (source.alpha / (source.alpha + source.beta)).label("reliability"),
+                (source.alpha + source.beta).label("strength"),
                 document.title,
                 chunk.label,
                 chunk.text,

@@ -195,17 +195,20 @@ class DecoderService:
         self._worker.shutdown(wait=True)
 
     def _room_for_passages(self, request: DecodeRequest) -> int:
-        question = self._template.encode_question(request.question, request.history)
+        question = self._question(request)
         used = len(self._template.frame.prefix) + len(question) + request.params.max_tokens
         return self.context_len - used
 
     def _segments(self, request: DecodeRequest) -> list[Segment]:
-        question = self._template.encode_question(request.question, request.history)
         return [
             Segment("prefix", self._template.frame.prefix),
             *(_to_segment(passage) for passage in request.passages),
-            Segment("question", question),
+            Segment("question", self._question(request)),
         ]
+
+    def _question(self, request: DecodeRequest) -> tuple[int, ...]:
+        tags = [passage.tag for passage in request.passages if passage.tag]
+        return self._template.encode_question(request.question, request.history, tags)
 
     def _events(
         self, request: DecodeRequest, submitted: float, cancelled: threading.Event
@@ -271,4 +274,4 @@ def _send_all(events: Iterator[Event], send: Send[Event]) -> None:
 
 
 def _to_segment(passage: Passage) -> Segment:
-    return Segment("chunk", passage.token_ids, passage.primers)
+    return Segment("chunk", passage.token_ids, passage.primers, passage.bias)

@@ -22,6 +22,8 @@ class Passage:
     chunk_id: int
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # of its neighbours in the document
+    bias: float = 0.0  # kvstore.types.Segment.bias
+    tag: str = ""  # a line about it that stands with the question, never in the passage
 
 
 @dataclass(frozen=True, slots=True)
