@@ -12,6 +12,7 @@ import torch
 
 from kvstore import reasons
 from kvstore.branch_cache import BranchCache, Writes
+from kvstore.encodings import find_encoding
 from kvstore.frame import Frame
 from kvstore.planner import PlannedSegment
 from kvstore.position import Rotator
@@ -22,6 +23,7 @@ from kvstore.types import Segment, SegmentReport, TokenCounts
 # Branches of one forward are padded to the longest: one that is less than half as long as the
 # longest of its group waits for the next forward.
 LEAST_FILL = 0.5
+HEAD = find_encoding("head")
 
 Found = dict[tuple[int, ...], Lookup]
 
@@ -146,11 +148,11 @@ class Voter:
     def _find(self, planned: PlannedSegment, found: Found) -> PlannedSegment:
         segment = planned.segment
         is_prefix = segment.kind == "prefix"
-        context = () if is_prefix else self._frame.context(segment, "head")
+        context = () if is_prefix else HEAD.key_context(self._frame, segment)
         lookup = found.get(segment.token_ids)
         if lookup is None:
             lookup = found[segment.token_ids] = self._store.lookup(segment.token_ids, context)
-        if lookup.entry is None:
+        if lookup.entry is None or not lookup.entry.is_exact:
             reason = reasons.CORRUPT if lookup.corrupt else planned.reason
             return replace(planned, reason=reason)
         return replace(
@@ -174,7 +176,8 @@ class Voter:
                     for buffer in (cache.key_buffer, cache.value_buffer):
                         buffer[:, slot, :, rows] = buffer[:, prefix, :, rows]
                     continue
-                self._rotator.place(item.entry.keys, cache.key_buffer[:, slot], item.start)
+                keys = item.entry.keys.to(self._runner.device)
+                self._rotator.place(keys, cache.key_buffer[:, slot], item.start)
                 cache.value_buffer[:, slot, :, rows].copy_(item.entry.values)
                 prefix = slot if item.start == 0 else prefix
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from kvstore.encodings import find_encoding
 from kvstore.reuse import Prefilled, ReuseEngine
 from kvstore.types import ReuseOptions, Segment
 from tests.support.tiny_models import chunk_segments, ids_of
@@ -80,7 +81,7 @@ def test_a_bias_leaves_what_is_stored_alone(
     engine: ReuseEngine, segments: list[Segment], chunks: list[tuple[int, ...]]
 ) -> None:
     list(engine.precompute(chunk_segments(chunks)))
-    context = engine.frame.context(Segment("chunk", chunks[0]), "head")
+    context = find_encoding("head").key_context(engine.frame, Segment("chunk", chunks[0]))
     entry = engine.store.lookup(chunks[0], context).entry
     assert entry is not None
     before = (entry.keys.clone(), entry.values.clone())

@@ -1,14 +1,17 @@
 """Sources asked side by side against plain runs of transformers, prompt by prompt."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from kvstore import reasons
+from kvstore.encodings import find_encoding
 from kvstore.plain import PlainBallot, PlainEngine
 from kvstore.reuse import ReuseEngine
+from kvstore.store import Lookup
 from kvstore.types import ReuseOptions, Segment
 from kvstore.vote import Ballot
 from tests.support.tiny_models import FRAME, chunk_segments, draw_ids, ids_of
@@ -121,9 +124,34 @@ def test_without_reuse_everything_is_computed_and_says_the_same(
 
 
 @pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_rows_that_a_codec_rounded_are_computed_anew(
+    engine: ReuseEngine,
+    plain_model: PreTrainedModel,
+    chunks: list[TokenIds],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_all(engine, chunks[:1])
+    lookup = engine.store.lookup
+
+    def rounded(token_ids: TokenIds, context: Sequence[str]) -> Lookup:
+        found = lookup(token_ids, context)
+        if found.entry is None or not context:
+            return found
+        return replace(found, entry=replace(found.entry, lossless=False))
+
+    monkeypatch.setattr(engine.store, "lookup", rounded)
+    segments = prompt(chunks[:1])
+    ballot = engine.vote([segments], AUTO, max_tokens=2)
+    assert ballot.reports[0].tokens.exact_prefix == len(FRAME.prefix)
+    assert_equal(run(ballot, [2])[0], plain_run(plain_model, ids_of(segments), 2))
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
 def test_stored_rows_stay_as_they_are(engine: ReuseEngine, chunks: list[TokenIds]) -> None:
     store_all(engine, chunks[:1])
-    entry = engine.store.lookup(chunks[0], FRAME.context(Segment("chunk", chunks[0]), "head")).entry
+    entry = engine.store.lookup(
+        chunks[0], find_encoding("head").key_context(FRAME, Segment("chunk", chunks[0]))
+    ).entry
     assert entry is not None
     before = (entry.keys.clone(), entry.values.clone())
     run(engine.vote([prompt(chunks[:1])] * 2, AUTO, max_tokens=3), [3, 3])
