@@ -57,22 +57,19 @@ def heard_in_votes(
 
     A source that gives several answers divides its word among them.
     """
-    given = [(row, answer) for row, answer in said if answer is not None]
-    clusters = cluster_answers([answer.core for _, answer in given], question, judge)
-    names = [clusters.representative[answer.core] for _, answer in given]
+    given = [
+        (row, answer, aligned)
+        for row, answer in said
+        if answer is not None and (aligned := align(question, answer.core, row.text).score) > 0
+    ]
+    clusters = cluster_answers([answer.core for _, answer, _ in given], question, judge)
+    names = [clusters.representative[answer.core] or answer.core for _, answer, _ in given]
     per_source: dict[int, set[str]] = {}
-    for (row, _), name in zip(given, names, strict=True):
-        if name is not None:
-            per_source.setdefault(row.source_id, set()).add(name)
+    for (row, _, _), name in zip(given, names, strict=True):
+        per_source.setdefault(row.source_id, set()).add(name)
     return [
-        Heard(
-            row,
-            name,
-            answer.said,
-            align(question, answer.core, row.text).score / len(per_source[row.source_id]),
-        )
-        for (row, answer), name in zip(given, names, strict=True)
-        if name is not None
+        Heard(row, name, answer.said, aligned / len(per_source[row.source_id]))
+        for (row, answer, aligned), name in zip(given, names, strict=True)
     ]
 
 

@@ -168,7 +168,7 @@ def is_decided(
     kappa: int,
 ) -> bool:
     """Whether `select` would end among the families that were asked."""
-    said = {families[item.row.chunk_id]: item.answer for item in heard if item.alignment > 0}
+    said = {families[item.row.chunk_id]: item.answer for item in heard}
     weights = _weights(passages, families)
     votes = [FamilyVote(family, weight, said.get(family)) for family, weight in weights.items()]
     done = {families[row.chunk_id] for row in asked}

@@ -68,7 +68,7 @@ def bench_vote(
 ) -> list[dict[str, object]]:
     """One row an arm: `full` one source after the other, nothing reused; `full_batched` side by
     side, nothing reused; `vote` side by side over stored KV. They take turns on each question."""
-    engine = bench.engine(ReuseConfig())
+    engine = bench.engine(ReuseConfig(encodings=("head",)))  # all that a vote needs
     engine.prepare()
     arms = [_Arm("full"), _Arm("full_batched"), _Arm("vote")]
     sources = 0

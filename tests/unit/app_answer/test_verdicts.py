@@ -129,7 +129,8 @@ def test_nothing_said_is_an_abstention() -> None:
 
 
 def test_an_answer_that_its_passage_does_not_state_is_not_heard() -> None:
-    assert voted((row(1, "Bread was dear."), "1742")).kind == "abstain"
+    verdict = voted((row(1, "Bread was dear."), "1742"))
+    assert (verdict.kind, verdict.votes) == ("abstain", ())
 
 
 def generated(answer: str, *rows: PassageRow) -> Verdict:
