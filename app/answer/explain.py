@@ -12,7 +12,6 @@ from app.answer.verdict import judged, probability_of, to_posteriors, to_vote
 from app.answer.wire import JsonObject, rounded
 from app.db.rows import RunRow
 from app.errors import SourceNotFound, VerdictNotFound
-from reliability.calibration import Calibrator
 from reliability.decision import Decision, DecisionConfig
 from reliability.explanation import FamilyReason, WhatIf, explain
 from reliability.families.types import Families, Join
@@ -24,7 +23,6 @@ Value = TypeVar("Value")
 def explain_run(
     run: RunRow,
     log: ObservationLog,
-    calibrator: Calibrator | None,
     without: Collection[str] = (),
 ) -> JsonObject:
     """The explanation as docs/api.md promises it; `without` names sources (or ids) to leave out.
@@ -43,7 +41,7 @@ def explain_run(
         to_posteriors(sources),
         log,
         Families({vote.chunk_id: vote.family for vote in votes}, tuple(joins)),
-        DecisionConfig(takes_several=bool(verdict["takes_several"]), calibrator=calibrator),
+        DecisionConfig(takes_several=bool(verdict["takes_several"])),
     )
     names = {source.source_id: source.source for source in sources}
     by_chunk = {vote.chunk_id: vote for vote in votes}

@@ -99,8 +99,7 @@ class AnswerPipeline:
     async def explain(self, run_id: str, without: Sequence[str] = ()) -> JsonObject:
         """Why that run's answer was believed, and what it would be without some sources."""
         run = await self._runs.get(run_id)
-        log, calibrator = await self._beliefs.observations(), await self._beliefs.calibrator()
-        return explain_run(run, log, calibrator, without)
+        return explain_run(run, await self._beliefs.observations(), without)
 
     def _check(self, question: Question) -> None:
         self._decoder.check_fits(convert.to_request(question, ()))
@@ -138,12 +137,7 @@ class AnswerPipeline:
         assessment = self._assess(trust, scored, rows)
         kept = [rows[chunk_id] for chunk_id in assessment.kept]
         request = self._fill_prompt(question, trust, kept)
-        basis = Basis(
-            question.text,
-            trust,
-            await self._beliefs.version(),
-            await self._beliefs.calibrator(),
-        )
+        basis = Basis(question.text, trust, await self._beliefs.version())
         watch.lap("assess")
         yield convert.to_assessed(assessment, request, rows)
 

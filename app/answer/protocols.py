@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from app.decoder.types import DecodeEvent, DecodeRequest, VoteEvent
-from reliability.calibration import Calibrator
 from reliability.observations import ObservationLog
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
@@ -35,10 +34,6 @@ class Beliefs(Protocol):
 
     async def version(self) -> int:
         """Number of the state of reliability that passages are ranked by; 0 before the first."""
-        ...
-
-    async def calibrator(self) -> Calibrator | None:
-        """From a vote's score to a chance; None before enough questions were labelled."""
         ...
 
     async def observations(self) -> ObservationLog:

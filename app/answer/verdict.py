@@ -19,7 +19,6 @@ from app.answer.types import (
 )
 from app.db.rows import PassageRow
 from reliability.alignment import align
-from reliability.calibration import Calibrator
 from reliability.decision import AnswerBelief, Decision, DecisionConfig, Vote, decide
 from reliability.families.find import FamilyConfig, find_families
 from reliability.families.types import Families, Passage
@@ -47,7 +46,6 @@ class Basis:
     question: str
     trust: Trust
     version: int
-    calibrator: Calibrator | None
 
 
 def heard_in_votes(
@@ -103,7 +101,7 @@ def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
     rows = {item.row.source_id: item.row for item in heard}
     sources = tuple(_believed(rows[source_id]) for source_id in sorted(rows))
     takes_several = asks_for_several(basis.question)
-    config = DecisionConfig(takes_several=takes_several, calibrator=basis.calibrator)
+    config = DecisionConfig(takes_several=takes_several)
     decision = decide([to_vote(vote) for vote in votes], to_posteriors(sources), config)
     names = {source.source_id: source.source for source in sources}
     given = {(belief.answer, belief.sense) for belief in decision.answers}

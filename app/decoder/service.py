@@ -237,6 +237,7 @@ class DecoderService:
         )
         if isinstance(self._engine, ReuseEngine):
             self._engine.repair(segments, prefilled.report)
+            self._engine.learn(segments, prefilled.report)
 
     def _votes(
         self, requests: Sequence[DecodeRequest], submitted: float, cancelled: threading.Event

@@ -38,7 +38,7 @@ def row(
 
 
 def basis(trust: Trust = "vote", question: str = QUESTION) -> Basis:
-    return Basis(question, trust, 3, None)
+    return Basis(question, trust, 3)
 
 
 def voted(*pairs: tuple[PassageRow, str], question: str = QUESTION) -> Verdict:
@@ -186,7 +186,7 @@ def test_an_explanation_names_both_sides_and_what_beliefs_rest_on(contested: Ver
             Observation(4, "probe", "r", "b", source=3),
         )
     )
-    found = explain_run(run_of(contested), log, None)
+    found = explain_run(run_of(contested), log)
     assert found["kind"] == contested.kind
     assert found["probability"] == pytest.approx(contested.probability, abs=1e-4)
     assert found["reliability_version"] == 3
@@ -204,22 +204,22 @@ def test_an_explanation_names_both_sides_and_what_beliefs_rest_on(contested: Ver
 
 
 def test_what_if_a_source_had_been_silent(contested: Verdict) -> None:
-    whole = explain_run(run_of(contested), ObservationLog(), None)
+    whole = explain_run(run_of(contested), ObservationLog())
     what_if = whole["what_if"]
     assert isinstance(what_if, list)
     assert {item["without"] for item in what_if} == {"source 1", "source 2", "source 3"}
-    without = explain_run(run_of(contested), ObservationLog(), None, ["source 1", "2"])
+    without = explain_run(run_of(contested), ObservationLog(), ["source 1", "2"])
     assert without["without"] == ["source 1", "source 2"]
     answers = without["answers"]
     assert isinstance(answers, list)
     assert [answer["answer"] for answer in answers] == ["1812"]
-    nobody = explain_run(run_of(contested), ObservationLog(), None, ["1", "2", "3"])
+    nobody = explain_run(run_of(contested), ObservationLog(), ["1", "2", "3"])
     assert (nobody["kind"], nobody["probability"]) == ("abstain", None)
 
 
 def test_copies_are_explained_with_their_level() -> None:
     verdict = voted((row(1, BUILT, 0.8), "1742"), (row(2, BUILT, 0.8), "1742"))
-    supporting = explain_run(run_of(verdict), ObservationLog(), None)["supporting"]
+    supporting = explain_run(run_of(verdict), ObservationLog())["supporting"]
     assert isinstance(supporting, list)
     (family,) = supporting
     assert family["counted_once"] == [
@@ -229,9 +229,9 @@ def test_copies_are_explained_with_their_level() -> None:
 
 def test_what_cannot_be_explained_is_refused(contested: Verdict) -> None:
     with pytest.raises(VerdictNotFound, match="run_1"):
-        explain_run(run_of(None), ObservationLog(), None)
+        explain_run(run_of(None), ObservationLog())
     with pytest.raises(SourceNotFound, match="nobody"):
-        explain_run(run_of(contested), ObservationLog(), None, ["nobody"])
+        explain_run(run_of(contested), ObservationLog(), ["nobody"])
 
 
 def test_a_vote_ends_where_the_rest_cannot_change_it() -> None:
