@@ -281,7 +281,7 @@ def _build_container(
         chunks=storage.chunks,
         runs=storage.runs,
         decoder=models.decoder,
-        answers=_build_answers(settings, storage, models, search),
+        answers=_build_answers(settings, storage, models, search, tools),
         ingest=ingest,
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
@@ -311,7 +311,7 @@ def _build_ingest(
 
 
 def _build_answers(
-    settings: Settings, storage: Storage, models: Models, search: Search
+    settings: Settings, storage: Storage, models: Models, search: Search, tools: "SourceTools"
 ) -> "AnswerPipeline":
     from app.answer.pipeline import AnswerPipeline
 
@@ -322,5 +322,8 @@ def _build_answers(
         retriever=search.retriever,
         assessor=search.assessor,
         decoder=models.decoder,
+        beliefs=tools.beliefs,
         num_passages=settings.passages,
+        trust=settings.trust,
+        trust_bias=settings.trust_bias,
     )

@@ -10,6 +10,7 @@ LarderError
 │   ├── DocumentNotFound
 │   ├── SourceNotFound
 │   ├── RunNotFound
+│   ├── VerdictNotFound      a run without one: broken off, redacted, or older than verdicts
 │   ├── ChunkNotFound
 │   ├── VersionNotFound      of what is believed about sources
 │   └── EstimateNotFound
@@ -69,6 +70,10 @@ class SourceNotFound(NotFound):
 
 class RunNotFound(NotFound):
     code = "run_not_found"
+
+
+class VerdictNotFound(NotFound):
+    code = "verdict_not_found"
 
 
 class ChunkNotFound(NotFound):

@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     )
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
     max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")
+    trust: Literal["plain", "weighted", "tagged", "vote"] = Field(
+        "weighted", description="plain, weighted, tagged or vote"
+    )
+    trust_bias: float = Field(0.0, ge=0, le=4, description="a number from 0 (off) to 4")
     reuse_policy: str = Field("question", min_length=1, description="the name of a reuse policy")
     reuse_ratio: float = Field(0.05, ge=0, le=1, description="a number from 0 to 1")
     allowed_hosts: Hosts = Field(

@@ -10,6 +10,7 @@ from kvstore.planner import plan_nothing
 from kvstore.prefill import describe
 from kvstore.reuse import Prefilled
 from kvstore.types import PrefillReport, ReuseOptions, Segment
+from kvstore.vote import BranchReport
 
 
 class PlainEngine:
@@ -42,6 +43,14 @@ class PlainEngine:
             logits, report, lambda ids: self._extend(ids, cache), lambda count: cache.crop(-count)
         )
 
+    def vote(
+        self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int
+    ) -> "PlainBallot":
+        """Prefill prompts P, chunks, Q one after the other; nothing is shared."""
+        return PlainBallot(
+            [self.prefill(segments, options, capacity=max_tokens) for segments in prompts]
+        )
+
     @torch.inference_mode()
     def _extend(self, token_ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
         return self._call(token_ids, cache, len(token_ids))
@@ -60,3 +69,25 @@ class PlainEngine:
         )
         logits: torch.Tensor = output.logits[0]
         return logits
+
+
+class PlainBallot:
+    """What kvstore.vote.Ballot is, each prompt in a cache of its own."""
+
+    def __init__(self, prompts: Sequence[Prefilled]) -> None:
+        self._extend = {branch: prompt.extend for branch, prompt in enumerate(prompts)}
+        self.open = list(self._extend)
+        self.logits = torch.stack([prompt.logits for prompt in prompts])
+        self.reports = tuple(BranchReport(p.report.segments, p.report.tokens) for p in prompts)
+
+    def close(self, branch: int) -> None:
+        rows = [row for row, other in enumerate(self.open) if other != branch]
+        self.open.remove(branch)
+        self.logits = self.logits[rows]
+        del self._extend[branch]
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        """Append one token to each open branch, in the order of `open`."""
+        pairs = zip(self.open, tokens, strict=True)
+        rows = [self._extend[branch]([token])[-1] for branch, token in pairs]
+        self.logits = torch.stack(rows)

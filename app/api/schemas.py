@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.answer.types import Trust
 from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
@@ -46,6 +47,7 @@ class NewRun(Body):
     policy: str | None = None
     ratio: float | None = Field(None, ge=0, le=1)
     encoding: Encoding | None = None
+    trust: Trust | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float = Field(0.0, ge=0, le=2)
     history: list[HistoryMessage] = []
@@ -164,3 +166,4 @@ class ChatCompletionRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     collection: str | None = None
     cache: ReuseMode = "auto"
+    trust: Trust | None = None

@@ -25,6 +25,13 @@ class Reuse(StrEnum):
     off = "off"
 
 
+class Trust(StrEnum):
+    plain = "plain"
+    weighted = "weighted"
+    tagged = "tagged"
+    vote = "vote"
+
+
 app = typer.Typer(
     name="larder",
     help="Answers over your documents, without ever prefilling the same passage twice.",
@@ -83,6 +90,9 @@ def ask(
     policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
     encoding: Annotated[str | None, typer.Option(help="How chunks were encoded.")] = None,
+    trust: Annotated[
+        Trust | None, typer.Option(help="How the reliability of sources is used.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -96,6 +106,7 @@ def ask(
         "policy": policy,
         "ratio": ratio,
         "encoding": encoding,
+        "trust": trust.value if trust else None,
         "max_tokens": max_tokens,
     }
     run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)

@@ -167,6 +167,9 @@ class Run(Base):
     passages_json: Mapped[str] = mapped_column(CleanText)
     citations_json: Mapped[str] = mapped_column(CleanText)
     is_redacted: Mapped[bool]  # a document it quoted was deleted
+    trust: Mapped[str] = mapped_column(CleanText)  # plain, weighted, tagged, vote
+    verdict_json: Mapped[str | None] = mapped_column(CleanText)
+    reliability_version: Mapped[int]
 
 
 class RunDocument(Base):

@@ -110,6 +110,7 @@ class PassageRow:
     page: int | None
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
+    strength: float = 4.0  # observations that the reliability rests on (alpha + beta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ class NewRun:
     mode: str
     policy: str | None = None
     ratio: float | None = None
+    trust: str = "weighted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class RunResult:
     plan: Json | None = None
     passages: tuple[Json, ...] = ()
     citations: tuple[Json, ...] = ()
+    verdict: Json | None = None
+    reliability_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,9 @@ class RunRow:
     passages: tuple[dict[str, object], ...]
     citations: tuple[dict[str, object], ...]
     is_redacted: bool  # a document it saw was deleted: answer, passages and citations are gone
+    trust: str = "weighted"
+    verdict: dict[str, object] | None = None
+    reliability_version: int = 0  # of the beliefs about sources that it used; 0 before the first
 
 
 @dataclass(frozen=True, slots=True)

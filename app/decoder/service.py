@@ -10,8 +10,12 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
+from app.decoder.ballot import count_votes
 from app.decoder.cost import PrefillCost
 from app.decoder.loop import decode
 from app.decoder.template import PromptTemplate
@@ -23,6 +27,8 @@ from app.decoder.types import (
     PrecomputeReport,
     Prefilled,
     PurgeReport,
+    VoteEvent,
+    VotePrefilled,
 )
 from app.errors import QuestionTooLong, ServerBusy
 from kvstore.plain import PlainEngine
@@ -34,6 +40,10 @@ from kvstore.types import Segment, StoreStats
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 32  # questions in line; more are refused instead of timing out one by one
+MAX_BRANCHES = 16  # prompts of one vote: at 400 tokens each 300 MB of fp32 KV for the bundled model
+
+Event = TypeVar("Event")
+Send = Callable[[Event | BaseException | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +110,41 @@ class DecoderService:
     async def answer(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """Prefilled, then text, then Finished. Closing the generator stops the model."""
         self.check_fits(request)
+        async with aclosing(self._stream(partial(self._events, request))) as events:
+            async for event in events:
+                yield event
+
+    async def vote(self, requests: Sequence[DecodeRequest]) -> AsyncGenerator[VoteEvent, None]:
+        """Answer 1 to `MAX_BRANCHES` requests side by side, exactly, whatever their policies say:
+        VotePrefilled, then each answer as it is finished. Closing it stops the model."""
+        if not 0 < len(requests) <= MAX_BRANCHES:
+            raise ValueError(f"a vote has 1 to {MAX_BRANCHES} branches, not {len(requests)}")
+        for request in requests:
+            self.check_fits(request)
+        async with aclosing(self._stream(partial(self._votes, requests))) as events:
+            async for event in events:
+                yield event
+
+    async def _stream(
+        self, run: Callable[[float, threading.Event], Iterator[Event]]
+    ) -> AsyncGenerator[Event, None]:
+        """What `run` yields in the worker thread, given when it was submitted and whether to stop.
+
+        Closing the generator waits until the worker has stopped.
+        """
         if self._waiting >= MAX_WAITING:
             raise ServerBusy(f"{self._waiting} questions are waiting; try again in a moment")
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[DecodeEvent | BaseException | None] = asyncio.Queue()
+        queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
         cancelled = threading.Event()
 
-        def send(event: DecodeEvent | BaseException | None) -> None:
+        def send(event: Event | BaseException | None) -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(queue.put_nowait, event)
 
         self._waiting += 1
-        job = loop.run_in_executor(
-            self._worker, self._run, request, time.perf_counter(), cancelled, send
-        )
+        events = run(time.perf_counter(), cancelled)
+        job = loop.run_in_executor(self._worker, _send_all, events, send)
         try:
             while (event := await queue.get()) is not None:
                 if isinstance(event, BaseException):
@@ -164,33 +195,20 @@ class DecoderService:
         self._worker.shutdown(wait=True)
 
     def _room_for_passages(self, request: DecodeRequest) -> int:
-        question = self._template.encode_question(request.question, request.history)
+        question = self._question(request)
         used = len(self._template.frame.prefix) + len(question) + request.params.max_tokens
         return self.context_len - used
 
     def _segments(self, request: DecodeRequest) -> list[Segment]:
-        question = self._template.encode_question(request.question, request.history)
         return [
             Segment("prefix", self._template.frame.prefix),
             *(_to_segment(passage) for passage in request.passages),
-            Segment("question", question),
+            Segment("question", self._question(request)),
         ]
 
-    def _run(
-        self,
-        request: DecodeRequest,
-        submitted: float,
-        cancelled: threading.Event,
-        send: Callable[[DecodeEvent | BaseException | None], None],
-    ) -> None:
-        """In the worker thread: send every event, then None; an error goes the same way."""
-        try:
-            for event in self._events(request, submitted, cancelled):
-                send(event)
-        except Exception as error:
-            send(error)
-        finally:
-            send(None)
+    def _question(self, request: DecodeRequest) -> tuple[int, ...]:
+        tags = [passage.tag for passage in request.passages if passage.tag]
+        return self._template.encode_question(request.question, request.history, tags)
 
     def _events(
         self, request: DecodeRequest, submitted: float, cancelled: threading.Event
@@ -221,6 +239,40 @@ class DecoderService:
             self._engine.repair(segments, prefilled.report)
             self._engine.learn(segments, prefilled.report)
 
+    def _votes(
+        self, requests: Sequence[DecodeRequest], submitted: float, cancelled: threading.Event
+    ) -> Iterator[VoteEvent]:
+        if cancelled.is_set():
+            return
+        started = time.perf_counter()
+        most = max(request.params.max_tokens for request in requests)
+        prompts = [self._segments(request) for request in requests]
+        ballot = self._engine.vote(prompts, requests[0].reuse, max_tokens=most)
+        lengths = [report.tokens.prompt for report in ballot.reports]
+        yield VotePrefilled(
+            reports=ballot.reports,
+            prefill_ms=(time.perf_counter() - started) * 1000,
+            full_prefill_ms_estimate=sum(map(self._cost.estimate_ms, lengths)),
+            queue_ms=(started - submitted) * 1000,
+        )
+        params = [request.params for request in requests]
+        tokenizer, ends = self._template.tokenizer, self._loaded.end_ids
+        yield from count_votes(ballot, params, tokenizer, ends, cancelled.is_set)
+        if isinstance(self._engine, ReuseEngine):
+            for segments, report in zip(prompts, ballot.reports, strict=True):
+                self._engine.repair(segments, report)
+
+
+def _send_all(events: Iterator[Event], send: Send[Event]) -> None:
+    """In the worker thread: send every event, then None; an error goes the same way."""
+    try:
+        for event in events:
+            send(event)
+    except Exception as error:
+        send(error)
+    finally:
+        send(None)
+
 
 def _to_segment(passage: Passage) -> Segment:
-    return Segment("chunk", passage.token_ids, passage.primers)
+    return Segment("chunk", passage.token_ids, passage.primers, passage.bias)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kvstore.types import PrefillReport, ReuseOptions
+from kvstore.vote import BranchReport
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -21,6 +22,8 @@ class Passage:
     chunk_id: int
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # of its neighbours in the document
+    bias: float = 0.0  # kvstore.types.Segment.bias
+    tag: str = ""  # a line about it that stands with the question, never in the passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,29 @@ class Finished:
 
 
 DecodeEvent = Prefilled | TokenText | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class VotePrefilled:
+    """All prompts of a vote are in one cache; `reports` come in the order of the requests."""
+
+    reports: tuple[BranchReport, ...]
+    prefill_ms: float
+    full_prefill_ms_estimate: float  # had each prompt been prefilled in full on this machine
+    queue_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """One request's whole answer; answers come as they are finished."""
+
+    place: int  # of the request
+    text: str
+    reason: FinishReason
+    num_generated: int
+
+
+VoteEvent = VotePrefilled | Voted
 
 
 @dataclass(frozen=True, slots=True)

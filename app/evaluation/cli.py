@@ -181,6 +181,33 @@ def bench_ttft_command(
     show(asked, rows, as_json=as_json)
 
 
+@bench_app.command("vote")
+def bench_vote_command(
+    dataset: Annotated[Path, typer.Option(help="The file with questions and documents.")],
+    file_format: Annotated[str, typer.Option("--format", help="ramdocs.")] = "ramdocs",
+    questions: Annotated[int, typer.Option(min=1)] = 20,
+    answer_tokens: Annotated[int, typer.Option(min=1)] = 16,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Tokens and time of asking each source alone: over stored KV against full prefills."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.vote_cost import bench_vote, load_vote_cases
+
+    cases = load_vote_cases(dataset, file_format, questions, seed)
+    with (
+        Progress(console=Console(stderr=True)) as bar,
+        open_bench(load_settings(), dtype=dtype, ram_bytes=GIB) as bench,
+    ):
+        task = bar.add_task("questions", total=len(cases))
+        rows = bench_vote(
+            bench, cases, answer_tokens=answer_tokens, progress=lambda: bar.advance(task)
+        )
+    asked = {"questions": len(cases), "answer_tokens": answer_tokens, "dtype": dtype, "seed": seed}
+    show(asked, rows, as_json=as_json)
+
+
 @bench_app.command("decode")
 def bench_decode_command(
     context: Annotated[int, typer.Option(min=1)] = 2048,
