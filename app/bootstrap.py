@@ -5,6 +5,7 @@ Models are imported when they are loaded, so commands that only look at tables s
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
+from app.db.idempotency import IdempotencyKeys
+from app.db.ingest_work import IngestWork
+from app.db.job_leases import JobLeases
+from app.db.jobs import Jobs
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
 from app.db.removal import Removal
@@ -23,17 +28,19 @@ from app.db.runs import Runs
 from app.db.session import Database
 from app.db.sources import Sources
 from app.db.stamps import Stamps
+from app.db.versions import Versions
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
     from app.decoder.service import DecoderService
+    from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
-    from app.ingest.protocols import Parse, Split, VectorIndexes
-    from app.ingest.remove import Remover
+    from app.ingest.protocols import JobHandler, Parse, Split, VectorIndexes
+    from app.ingest.remove import Deletions, Remover
     from app.ingest.startup import StartupParts
-    from app.ingest.worker import IngestWorker
+    from app.ingest.worker import JobWorker
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
@@ -52,6 +59,11 @@ class Storage:
     documents: Documents
     chunks: Chunks
     removal: Removal
+    jobs: Jobs
+    leases: JobLeases
+    work: IngestWork
+    versions: Versions
+    keys: IdempotencyKeys
     runs: Runs
     stamps: Stamps
     words: LexicalSearch
@@ -92,8 +104,12 @@ class Container:
     decoder: "DecoderService"
     answers: "AnswerPipeline"
     ingest: "IngestPipeline"
-    worker: "IngestWorker"
-    remover: "Remover"
+    jobs: Jobs
+    worker: "JobWorker"
+    deletions: "Deletions"
+    versions: Versions
+    keys: IdempotencyKeys
+    fetcher: "Fetcher"
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -108,7 +124,7 @@ class Container:
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     """Needs no lock: SQLite lets several processes read, and write in turn."""
-    DataDir.create(settings.data_dir)
+    data_dir, process = DataDir.create(settings.data_dir), secrets.token_hex(4)
     database = await Database.open(settings.resolved_database_url)
     try:
         yield Storage(
@@ -118,6 +134,11 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             documents=Documents(database),
             chunks=Chunks(database),
             removal=Removal(database),
+            jobs=Jobs(database),
+            leases=JobLeases(database, data_dir.node(), process),
+            work=IngestWork(database),
+            versions=Versions(database),
+            keys=IdempotencyKeys(database, data_dir.node(), process),
             runs=Runs(database),
             stamps=Stamps(database),
             words=LexicalSearch(database),
@@ -211,7 +232,7 @@ def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
 def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.indexes, models.decoder, search.gate)
+    return Remover(storage.removal, storage.jobs, search.indexes, models.decoder, search.gate)
 
 
 def _startup_parts(
@@ -227,15 +248,20 @@ def _startup_parts(
         indexes=search.indexes,
         decoder=models.decoder,
         remover=remover,
+        jobs=storage.jobs,
     )
 
 
 def _build_container(
     settings: Settings, storage: Storage, models: Models, search: Search, remover: "Remover"
 ) -> Container:
-    from app.ingest.worker import IngestWorker
+    from app.ingest.fetch import Fetcher
+    from app.ingest.remove import Deletions
+    from app.ingest.worker import JobWorker
 
+    fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
     ingest = _build_ingest(settings, storage, models, search)
+    worker = JobWorker(storage.leases, _build_lanes(settings, storage, ingest, fetcher, remover))
     return Container(
         settings=settings,
         database=storage.database,
@@ -247,9 +273,33 @@ def _build_container(
         decoder=models.decoder,
         answers=_build_answers(settings, storage, models, search),
         ingest=ingest,
-        worker=IngestWorker(ingest, storage.documents),
-        remover=remover,
+        jobs=storage.jobs,
+        worker=worker,
+        deletions=Deletions(storage.removal, storage.jobs, worker),
+        versions=storage.versions,
+        keys=storage.keys,
+        fetcher=fetcher,
     )
+
+
+def _build_lanes(
+    settings: Settings,
+    storage: Storage,
+    ingest: "IngestPipeline",
+    fetcher: "Fetcher",
+    remover: "Remover",
+) -> "list[list[JobHandler]]":
+    """Handlers by lane: those of one lane take turns, lanes run side by side."""
+    from app.ingest.fetch_job import FetchHandler
+    from app.ingest.ingest_job import IngestHandler
+    from app.ingest.types import IngestConfig
+
+    config = IngestConfig(settings.max_document_bytes)
+    return [
+        [IngestHandler(ingest, storage.work, storage.documents, config)],
+        [FetchHandler(fetcher, ingest, storage.jobs)],
+        [remover],
+    ]
 
 
 def _build_ingest(
@@ -268,6 +318,8 @@ def _build_ingest(
         indexes=search.indexes,
         decoder=models.decoder,
         gate=search.gate,
+        work=storage.work,
+        versions=storage.versions,
     )
     return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
 

@@ -86,6 +86,7 @@ class DocumentView(View):
     chunks_cached: int
     tokens: int
     created_at: datetime
+    external_id: str | None
 
 
 class Refusal(BaseModel):
@@ -106,6 +107,7 @@ class DeletedView(BaseModel):
     chunks: int
     kv_entries: int
     kv_bytes: int
+    job_id: str
 
 
 class ChunkView(BaseModel):
@@ -132,10 +134,6 @@ class SourceList(BaseModel):
 class DocumentPage(BaseModel):
     items: list[DocumentView]
     has_more: bool
-
-
-class UploadResult(BaseModel):
-    items: list[DocumentView | Refusal]
 
 
 class ChunkReuseView(View):

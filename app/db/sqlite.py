@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from app.errors import StorageFull
+from app.errors import StorageBusy, StorageFull
 
 WRITES = "larder_writes"  # engine option: begin with the write lock instead of asking for it later
 
@@ -48,10 +48,15 @@ def prepare(engine: Engine, synchronous: Synchronous) -> None:
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """A full disk becomes `StorageFull`; every other error passes unchanged."""
+    """A full disk becomes `StorageFull`, a lock that another program holds for longer than
+    `busy_timeout` becomes `StorageBusy`; every other error passes unchanged."""
     try:
         yield
     except (DBAPIError, sqlite3.OperationalError, OSError) as error:
+        if "database is locked" in str(error):
+            raise StorageBusy(
+                "another program holds Larder's database; end it, or try again in a moment"
+            ) from error
         if not _is_full(error):
             raise
         raise StorageFull(

@@ -7,6 +7,9 @@ from pathlib import Path
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.documents import Documents
+from app.db.ingest_work import IngestWork
+from app.db.job_leases import JobLeases
+from app.db.jobs import Jobs
 from app.db.lexical import LexicalSearch
 from app.db.removal import Removal
 from app.db.rows import DocumentRow
@@ -14,6 +17,7 @@ from app.db.runs import Runs
 from app.db.session import Database
 from app.db.sources import Sources
 from app.db.stamps import Stamps
+from app.db.versions import Versions
 from retrieval.types import Chunk, Document
 
 
@@ -31,6 +35,10 @@ class Store:
     lexical: LexicalSearch
     runs: Runs
     stamps: Stamps
+    jobs: Jobs
+    leases: JobLeases
+    work: IngestWork
+    versions: Versions
 
     async def add(
         self, name: str, passages: Sequence[str], collection: str = "c", source: str = "s"
@@ -70,4 +78,8 @@ def make_store(database: Database, path: Path) -> Store:
         LexicalSearch(database),
         Runs(database),
         Stamps(database),
+        Jobs(database),
+        JobLeases(database, "node", "one"),
+        IngestWork(database),
+        Versions(database),
     )
