@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from app.db import job_items, models
 from app.db.session import Database
 
-Float32Array = NDArray[np.float32]
+STATES = ("received", "chunked", "indexed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +34,21 @@ class IngestWork:
         self._database = database
 
     async def of(self, job_id: str, limit: int) -> Work:
-        """At most `limit` documents for each step."""
+        """At most `limit` documents, those that cannot be found yet before the others."""
         item, document = models.JobItem, models.Document
+        is_late = document.state == "indexed"
         statement = (
-            select(document.id)
+            select(document.id, document.state, is_late)
             .join(item, item.document_id == document.id)
             .where(item.job_id == job_id, item.state == "queued")
-            .where(document.visibility != "deleting")
-            .order_by(document.id)
+            .where(document.visibility != "deleting", document.state.in_(STATES))
+            .order_by(is_late, document.id)
             .distinct()
             .limit(limit)
         )
         async with self._database.session() as session:
-            found = [
-                tuple(await session.scalars(statement.where(document.state == state)))
-                for state in ("received", "chunked", "indexed")
-            ]
-        return Work(*found)
+            rows = (await session.execute(statement)).all()
+        return Work(*(tuple(row.id for row in rows if row.state == state) for state in STATES))
 
     async def unembedded(self, document_ids: Sequence[int], limit: int) -> list[ToEmbed]:
         """The first chunks of these documents that have no vector, document by document."""
@@ -72,7 +68,7 @@ class IngestWork:
         """Items whose document is neither on its way nor there any more have nothing left to do."""
         item, document = models.JobItem, models.Document
         busy = select(document.id).where(
-            document.state.in_(("received", "chunked", "indexed")),
+            document.state.in_(STATES),
             document.visibility != "deleting",
         )
         ready = select(document.id).where(document.state == "ready")

@@ -149,15 +149,22 @@ class JobLeases:
             if beat.owner is not None and beat.owner.startswith(f"{self._node}/")
         ]
 
-    async def next_wait(self, kinds: Collection[str]) -> float | None:
-        """Seconds until a queued job may be claimed; None where there is none."""
+    async def next_wait(self, kinds: Collection[str], active: Collection[str] = ()) -> float | None:
+        """Seconds until a job that waits, or was dropped by this process, may be claimed; None
+        where there is none."""
         job = models.Job
+        dropped = and_(
+            job.state == "running", job.lease_owner == self._owner, job.id.not_in(active)
+        )
         statement = select(func.min(job.available_at)).where(
-            job.state == "queued", job.kind.in_(kinds)
+            job.kind.in_(kinds), or_(job.state == "queued", dropped)
         )
         async with self._database.session() as session:
             soonest = await session.scalar(statement)
-        return None if soonest is None else min(max(soonest - time.time(), 0.0), MAX_BACKOFF_S)
+        if soonest is None:
+            return None
+        wait = max(soonest - time.time(), 0.0)
+        return 0.0 if wait > MAX_BACKOFF_S else wait  # the clock was set back: see `_is_claimable`
 
     def _mine(self, job_id: str) -> tuple[ColumnElement[bool], ...]:
         job = models.Job

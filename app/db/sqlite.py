@@ -14,6 +14,8 @@ from app.errors import StorageBusy, StorageFull
 
 WRITES = "larder_writes"  # engine option: begin with the write lock instead of asking for it later
 
+BUSY_MS = 10_000  # what another program's lock is waited for
+
 Synchronous = Literal["FULL", "NORMAL"]
 
 
@@ -27,7 +29,7 @@ def prepare(engine: Engine, synchronous: Synchronous) -> None:
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
         "foreign_keys = ON",
-        "busy_timeout = 10000",
+        f"busy_timeout = {BUSY_MS}",
         "secure_delete = ON",  # deleted text is overwritten, not just unlinked
     )
 

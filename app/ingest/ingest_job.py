@@ -41,7 +41,7 @@ class IngestHandler:
         """A batch. Everything is made findable first; KV comes when nothing else waits."""
         work = await self._work.of(job.id, self._parse_ahead)
         if job.attempts and (suspect := _suspect(work)) is not None:
-            await self._pipeline.advance(suspect)  # alone, so that it is known which one it is
+            await self._pipeline.step(suspect)  # alone, so that it is known which one it is
             return JobStep(stage="one by one")
         if work.received or work.chunked:
             await self._take_in(work)
@@ -52,15 +52,20 @@ class IngestHandler:
             return JobStep(is_done=True)
         if job.stage != "kv":
             return JobStep(stage="kv", rank=RANK_LATER)
-        await self._pipeline.advance(work.indexed[0])
+        await self._pipeline.step(work.indexed[0])
         return JobStep()
 
     async def give_up(self, job: JobRow, reason: str) -> bool:
-        """The document that is always in hand when the process ends is to blame."""
-        suspect = _suspect(await self._work.of(job.id, 1))
+        """The document that is always in hand when the process ends is to blame. One that can be
+        found already only goes without KV."""
+        work = await self._work.of(job.id, 1)
+        suspect = _suspect(work)
         if suspect is not None:
             log.error("document %d is given up: %s", suspect, reason)
-            await self._documents.mark_failed(suspect, reason)
+            if suspect in work.indexed:
+                await self._documents.mark_ready(suspect)
+            else:
+                await self._documents.mark_failed(suspect, reason)
         return True
 
     async def _take_in(self, work: Work) -> None:
@@ -69,7 +74,7 @@ class IngestHandler:
         ends = time.monotonic() + (0.0 if work.chunked else PARSE_S)
         try:
             for document_id in work.received:
-                await self._pipeline.advance(document_id)
+                await self._pipeline.step(document_id)
                 if embedding.done() and time.monotonic() >= ends:
                     break
         finally:
@@ -85,7 +90,7 @@ class IngestHandler:
         except Exception:
             log.exception("a batch of %d documents failed; one by one now", len(document_ids))
             for document_id in document_ids:
-                await self._pipeline.advance(document_id)
+                await self._pipeline.step(document_id)
 
 
 def _suspect(work: Work) -> int | None:

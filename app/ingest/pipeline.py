@@ -147,9 +147,14 @@ class IngestPipeline:
 
         Raises only `StorageFull` and `StorageBusy`: not the document's fault, and they may pass.
         """
+        await self.step(document_id)
+        return await self._find(document_id)
+
+    async def step(self, document_id: int) -> None:
+        """`advance` for those who do not ask what became of it."""
         row = await self._find(document_id)
         if row is None or row.state not in self._steps:
-            return row
+            return
         try:
             await self._steps[row.state](row)
         except DocumentNotFound:
@@ -161,7 +166,6 @@ class IngestPipeline:
         except Exception:
             log.exception("document %d failed while it was %s", document_id, row.state)
             await self._fail(document_id, INTERNAL_ERROR)
-        return await self._find(document_id)
 
     async def _parse_and_split(self, row: DocumentRow) -> None:
         parts = self._parts
@@ -213,8 +217,9 @@ class IngestPipeline:
             uncached = await parts.chunks.uncached(row.id, self._config.precompute_batch)
             batch = [Passage(chunk.id, chunk.token_ids, chunk.primers) for chunk in uncached]
             stored = await self._precompute(batch)
-            await parts.chunks.mark_cached(stored)
-        if not batch or len(stored) < len(batch):
+            if stored:
+                await parts.chunks.mark_cached(stored)
+        if len(stored) < self._config.precompute_batch:
             await parts.documents.mark_ready(row.id)
 
     async def _precompute(self, batch: Sequence[Passage]) -> list[int]:

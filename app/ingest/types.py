@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class IngestConfig:
     max_document_bytes: int
     embed_batch: int = 128  # chunks; a few seconds of MiniLM on two cores, sorted by length
-    parse_ahead: int = 64  # documents parsed while one batch is embedded
+    parse_ahead: int = 256  # documents that are looked at together
     precompute_batch: int = 8  # chunks; a few seconds of the decoder, and a delete waits for one
     max_parse_attempts: int = 5  # after so many crashes of the process the bytes are to blame
 

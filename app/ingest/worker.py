@@ -136,9 +136,13 @@ class JobWorker:
     async def _turn(self, lane: _Lane) -> float | None:
         """One job's turn: 0. Else seconds until there may be one; None where nothing is open."""
         stale = await self._stale()
+        # A look first: it needs no write lock, and mostly there is nothing.
+        wait = await self._leases.next_wait(lane.handlers, self._active)
+        if wait != 0 and not stale:
+            return wait
         job = await self._leases.claim(lane.handlers, self._turns, stale, active=self._active)
         if job is None:
-            return await self._leases.next_wait(lane.handlers)
+            return wait or None
         lane.idle.clear()
         self._turns[job.collection_id] = 1 + max(self._turns.values(), default=0)
         await self._hold(lane.handlers[job.kind], job, self._config.turn_s)

@@ -33,7 +33,6 @@ HOSTS: list[str] = []  # as requests named them
 
 
 class Pages(BaseHTTPRequestHandler):
-
     def do_GET(self) -> None:
         HOSTS.append(self.headers["Host"])
         if self.path == "/slow":

@@ -48,7 +48,6 @@ async def test_states_in_between(kitchen) -> None:
         ("indexed", 5, 0),
         ("indexed", 5, 2),
         ("indexed", 5, 4),
-        ("indexed", 5, 5),
         ("ready", 5, 5),
     ]
 
