@@ -36,13 +36,13 @@ class IngestWork:
     async def of(self, job_id: str, limit: int) -> Work:
         """At most `limit` documents, those that cannot be found yet before the others."""
         item, document = models.JobItem, models.Document
-        is_late = document.state == "indexed"
+        is_late = (document.state == "indexed").label("is_late")
         statement = (
             select(document.id, document.state, is_late)
             .join(item, item.document_id == document.id)
             .where(item.job_id == job_id, item.state == "queued")
             .where(document.visibility != "deleting", document.state.in_(STATES))
-            .order_by(is_late, document.id)
+            .order_by("is_late", document.id)
             .distinct()
             .limit(limit)
         )

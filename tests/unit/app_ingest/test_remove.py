@@ -6,6 +6,7 @@ import pytest
 
 from app.decoder.types import PurgeReport
 from app.errors import DocumentNotFound
+from app.ingest.remove import Remover
 from app.ingest.startup import decoder_stamp, prepare
 from tests.fakes.ingest_parts import HashEmbedder, PassageStore
 
@@ -105,6 +106,44 @@ async def test_a_delete_waits_for_the_batch_in_hand(kitchen) -> None:
     assert kitchen.decoder.stored == set()
     assert kitchen.indexes.ids(row.collection_id) == set()
     assert await kitchen.store.chunks.count() == 0
+
+
+class Observations:
+    """Something else that holds parts of documents."""
+
+    name = "observations"
+
+    def __init__(self) -> None:
+        self.held = {1: 3, 2: 4}
+
+    async def run(self, document_id: int) -> dict[str, int]:
+        return {"rows": self.held.pop(document_id, 0)}
+
+
+async def test_others_who_hold_parts_of_a_document_join_in(kitchen) -> None:
+    for name in ("a", "b"):
+        await ready(kitchen, name.encode(), name)
+    observations, store = Observations(), kitchen.store
+    remover = Remover(
+        store.removal,
+        store.jobs,
+        kitchen.indexes,
+        kitchen.decoder,
+        kitchen.parts.gate,
+        [observations],
+    )
+    deletions = kitchen.deletions(remover)
+    job = await deletions.request([1, 2], "sync")
+    assert await store.documents.list(1, 9) == ([], False)  # found by nobody from here on
+    assert await kitchen.worker(remover=remover).run_now(job.id)
+    job = await store.jobs.get(job.id)
+    assert (job.state, job.total, job.done, job.payload) == ("succeeded", 2, 2, {"reason": "sync"})
+    assert job.result["observations"] == {"rows": 7}
+    assert job.result["rows"] == {"documents": 2, "chunks": 2}
+    assert observations.held == {}
+    items, _ = await store.jobs.items(job.id, 9)
+    assert [item.key for item in items] == ["document 1", "document 2"]
+    assert await remover.give_up(job, "no")  # a deletion is never given up
 
 
 async def test_vectors_are_loaded_at_start(kitchen) -> None:
