@@ -37,7 +37,15 @@ async def upload_lines(collection_id: int, request: Request, container: Containe
     if "Idempotency-Key" not in request.headers:
         return accepted(*await _take_lines(container, collection_id, _lines(request, limit)))
     # The answer depends on the whole body, so it has to be known before the first line is taken.
-    lines = [line async for line in _lines(request, limit)]
+    lines, num_bytes = list[bytes | None](), 0
+    async for line in _lines(request, limit):
+        num_bytes += len(line or b"")
+        if num_bytes > limit:
+            raise DocumentTooLarge(
+                f"With an Idempotency-Key the lines may have {limit:,} bytes together; send fewer "
+                "at a time, or no key: the same documents are taken once all the same."
+            )
+        lines.append(line)
 
     async def again() -> AsyncIterator[bytes | None]:
         for line in lines:

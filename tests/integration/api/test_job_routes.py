@@ -152,6 +152,10 @@ async def test_the_same_key_is_answered_once(client: httpx2.AsyncClient, empty: 
     body = json.dumps({"name": "n.md", "text": "n"}).encode()
     replies = [await client.post(f"{path}:bulk", content=body, headers=lines) for _ in range(2)]
     assert replies[0].json() == replies[1].json()
+    large = json.dumps({"name": "l.md", "text": "l" * 40_000}).encode() + b"\n"
+    lines = lines | {"Idempotency-Key": "k3"}
+    reply = await client.post(f"{path}:bulk", content=3 * large, headers=lines)
+    assert (reply.status_code, reply.json()["code"]) == (413, "document_too_large")
     # What is deleted is not shown again by a kept answer either.
     await client.delete(f"/api/v1/documents/{first.json()['items'][0]['id']}")
     anew = await client.post(path, files={"file": ("a.md", b"one")}, headers=key)
