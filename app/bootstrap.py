@@ -17,15 +17,19 @@ from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
+from app.db.estimates import Estimates
 from app.db.idempotency import IdempotencyKeys
 from app.db.ingest_work import IngestWork
 from app.db.job_leases import JobLeases
 from app.db.jobs import Jobs
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
+from app.db.observations import Observations
+from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.runs import Runs
 from app.db.session import Database
+from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.db.versions import Versions
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from app.ingest.remove import Deletions, Remover
     from app.ingest.startup import StartupParts
     from app.ingest.worker import JobWorker
+    from app.sources.tools import EstimationTools, SourceTools
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
@@ -62,12 +67,16 @@ class Storage:
     jobs: Jobs
     leases: JobLeases
     work: IngestWork
-    versions: Versions
+    document_versions: Versions
     keys: IdempotencyKeys
     runs: Runs
     stamps: Stamps
     words: LexicalSearch
     model_records: ModelRecords
+    source_changes: SourceChanges
+    observations: Observations
+    versions: ReliabilityVersions
+    estimates: Estimates
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +116,11 @@ class Container:
     jobs: Jobs
     worker: "JobWorker"
     deletions: "Deletions"
-    versions: Versions
+    document_versions: Versions
     keys: IdempotencyKeys
     fetcher: "Fetcher"
+    source_tools: "SourceTools"
+    estimation: "EstimationTools"
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -137,12 +148,16 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             jobs=Jobs(database),
             leases=JobLeases(database, data_dir.node(), process),
             work=IngestWork(database),
-            versions=Versions(database),
+            document_versions=Versions(database),
             keys=IdempotencyKeys(database, data_dir.node(), process),
             runs=Runs(database),
             stamps=Stamps(database),
             words=LexicalSearch(database),
             model_records=ModelRecords(database),
+            source_changes=SourceChanges(database),
+            observations=Observations(database),
+            versions=ReliabilityVersions(database),
+            estimates=Estimates(database),
         )
     finally:
         await database.close()
@@ -168,6 +183,13 @@ async def open_models(
             await decoder.close()
     finally:
         entries.close()
+
+
+def build_source_tools(storage: Storage) -> "SourceTools":
+    """What a curator works with; needs no model and no lock."""
+    from app.sources.tools import make_tools
+
+    return make_tools(storage)
 
 
 ModelLoader = Callable[[Settings, Storage, DataDir, Progress], AbstractAsyncContextManager[Models]]
@@ -196,12 +218,16 @@ async def open_container(
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
         search = _build_search(storage, models, parsers.parse)
-        remover = _build_remover(storage, models, search)
+        tools = build_source_tools(storage)
+        remover = _build_remover(storage, models, search, tools)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
-        container = _build_container(settings, storage, models, search, remover)
+        await tools.beliefs.start()
+        container = _build_container(settings, storage, models, search, remover, tools)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
+        await container.estimation.worker.start()
+        stack.push_async_callback(container.estimation.worker.stop)
         yield container
 
 
@@ -229,10 +255,19 @@ def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
     )
 
 
-def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
+def _build_remover(
+    storage: Storage, models: Models, search: Search, tools: "SourceTools"
+) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, storage.jobs, search.indexes, models.decoder, search.gate)
+    return Remover(
+        storage.removal,
+        storage.jobs,
+        search.indexes,
+        models.decoder,
+        search.gate,
+        tools.beliefs,
+    )
 
 
 def _startup_parts(
@@ -253,13 +288,22 @@ def _startup_parts(
 
 
 def _build_container(
-    settings: Settings, storage: Storage, models: Models, search: Search, remover: "Remover"
+    settings: Settings,
+    storage: Storage,
+    models: Models,
+    search: Search,
+    remover: "Remover",
+    tools: "SourceTools",
 ) -> Container:
     from app.ingest.fetch import Fetcher
     from app.ingest.remove import Deletions
     from app.ingest.worker import JobWorker
 
     fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
+    from app.sources.reader import DecoderReader
+    from app.sources.tools import make_estimation
+
+    reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = _build_ingest(settings, storage, models, search)
     worker = JobWorker(storage.leases, _build_lanes(settings, storage, ingest, fetcher, remover))
     return Container(
@@ -276,9 +320,11 @@ def _build_container(
         jobs=storage.jobs,
         worker=worker,
         deletions=Deletions(storage.removal, storage.jobs, worker),
-        versions=storage.versions,
+        document_versions=storage.document_versions,
         keys=storage.keys,
         fetcher=fetcher,
+        source_tools=tools,
+        estimation=make_estimation(storage, tools, reader),
     )
 
 
@@ -319,7 +365,7 @@ def _build_ingest(
         decoder=models.decoder,
         gate=search.gate,
         work=storage.work,
-        versions=storage.versions,
+        versions=storage.document_versions,
     )
     return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
 

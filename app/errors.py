@@ -11,8 +11,12 @@ LarderError
 │   ├── SourceNotFound
 │   ├── RunNotFound
 │   ├── ChunkNotFound
+│   ├── VersionNotFound      of what is believed about sources
+│   ├── EstimateNotFound
 │   └── JobNotFound
 ├── CollectionExists         the name is taken (409)
+├── SourceExists             the name is another source's, or was (409)
+├── EstimateRunning          of this collection (409)
 ├── PreconditionFailed       If-Match names another version (412)
 ├── KeyInUse                 a request with that Idempotency-Key is being answered (409)
 ├── KeyReused                that Idempotency-Key came with another request (422)
@@ -79,6 +83,14 @@ class ChunkNotFound(NotFound):
     code = "chunk_not_found"
 
 
+class VersionNotFound(NotFound):
+    code = "version_not_found"
+
+
+class EstimateNotFound(NotFound):
+    code = "estimate_not_found"
+
+
 class JobNotFound(NotFound):
     code = "job_not_found"
 
@@ -115,6 +127,16 @@ class JobNotOpen(LarderError):
 
 class CollectionExists(LarderError):
     code = "collection_exists"
+    status = 409
+
+
+class SourceExists(LarderError):
+    code = "source_exists"
+    status = 409
+
+
+class EstimateRunning(LarderError):
+    code = "estimate_running"
     status = 409
 
 

@@ -11,6 +11,7 @@ from app.api.routes import (
     cache,
     collections,
     documents,
+    estimates,
     health,
     jobs,
     openai,
@@ -37,7 +38,19 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
     )
     app.state.container = container
     install_error_handlers(app)
-    modules = (health, collections, documents, bulk, versions, jobs, sources, runs, cache, openai)
+    modules = (
+        health,
+        collections,
+        documents,
+        bulk,
+        versions,
+        jobs,
+        estimates,
+        sources,
+        runs,
+        cache,
+        openai,
+    )
     for module in modules:
         app.include_router(module.router)
     app.include_router(web_router(static))

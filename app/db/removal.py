@@ -1,4 +1,6 @@
-"""The complete removal of a document: rows, words, quotations in runs, pending KV purges."""
+"""The complete removal of a document: rows, words, quotations in runs, what was observed in it,
+pending KV purges.
+"""
 
 from collections.abc import Sequence
 
@@ -7,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import job_items, models, tokens
+from app.db.reliability_models import Observation, Probe
 from app.db.rows import DeletedDocument, PurgeRow
 from app.db.session import Database
 from app.db.versions import tombstone
@@ -56,6 +59,7 @@ class Removal:
                 select(models.Chunk.id).where(models.Chunk.document_id == document_id)
             )
             token_ids = await _note_orphans(session, document_id)
+            observations = await _forget_observations(session, document_id)
             num_runs = await _redact_runs(session, document_id)
             await session.delete(document)
             mine = (models.JobItem.document_id == document_id, models.JobItem.state == "queued")
@@ -63,7 +67,12 @@ class Removal:
             await job_items.forget_names(session, document_id)
             await _forget_answers(session, document_id)
         return DeletedDocument(
-            document_id, document.collection_id, tuple(chunk_ids.all()), token_ids, num_runs
+            document_id,
+            document.collection_id,
+            tuple(chunk_ids.all()),
+            token_ids,
+            observations,
+            num_runs,
         )
 
     async def scrub(self) -> None:
@@ -99,6 +108,23 @@ async def _note_orphans(session: AsyncSession, document_id: int) -> tuple[tuple[
         for row in rows
     )
     return tuple(tokens.unpack(row.token_ids) for row in rows)
+
+
+async def _forget_observations(session: AsyncSession, document_id: int) -> int:
+    """What was read in the document, asked about it, or said about an answer that quotes it."""
+    saw_it = select(models.RunDocument.run_id).where(models.RunDocument.document_id == document_id)
+    gone = or_(
+        Observation.document_id == document_id,
+        Observation.question_document_id == document_id,
+        Observation.run_id.in_(saw_it),
+    )
+    statement = delete(Observation).where(gone).returning(Observation.id)
+    unsynchronised = {"synchronize_session": False}
+    found = await session.scalars(statement, execution_options=unsynchronised)
+    await session.execute(
+        delete(Probe).where(Probe.document_id == document_id), execution_options=unsynchronised
+    )
+    return len(found.all())
 
 
 async def _forget_answers(session: AsyncSession, document_id: int) -> None:

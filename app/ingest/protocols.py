@@ -1,6 +1,6 @@
 """What the write path needs of others; app/decoder/service.py and retrieval implement it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from app.db.job_rows import JobRow, JobStep
@@ -61,15 +61,7 @@ class JobHandler(Protocol):
         ...
 
 
-class DeleteStep(Protocol):
-    """Something else that holds parts of a document, such as observations of it."""
-
-    @property
-    def name(self) -> str:
-        """Under which its counts stand in the deletion's report."""
-        ...
-
-    async def run(self, document_id: int) -> Mapping[str, int]:
-        """Forget the document, whose rows are still there. What went, by name; a second time it
-        finds nothing, which is no error."""
+class Beliefs(Protocol):
+    async def refit(self, reason: str) -> object:
+        """Compute anew what is believed of each source from what is left of the observations."""
         ...

@@ -12,7 +12,7 @@ from app.db.jobs import Jobs
 from app.db.removal import Removal
 from app.decoder.types import PurgeReport
 from app.errors import DocumentNotFound
-from app.ingest.protocols import Decoder, DeleteStep, VectorIndexes
+from app.ingest.protocols import Beliefs, Decoder, VectorIndexes
 from app.ingest.types import DeleteReport
 from app.ingest.worker import JobWorker
 
@@ -36,21 +36,21 @@ class Remover:
         indexes: VectorIndexes,
         decoder: Decoder,
         gate: asyncio.Lock,
-        steps: Sequence[DeleteStep] = (),
+        beliefs: Beliefs | None = None,
     ) -> None:
         self._removal = removal
         self._jobs = jobs
         self._indexes = indexes
         self._decoder = decoder
         self._gate = gate
-        self._steps = steps
+        self._beliefs = beliefs
 
     async def step(self, job: JobRow) -> JobStep:
         """One document; after the last one, the files that held their text, and the KV store."""
         counts = _counts(job)
         items, _ = await self._jobs.items(job.id, 1, state="queued")
         if not items:
-            return await self._finish(counts)
+            return await self._finish(job, counts)
         document_id = items[0].document_id
         assert document_id is not None  # a deletion's items are documents
         async with self._gate:
@@ -79,8 +79,6 @@ class Remover:
         return await self.purge_pending()
 
     async def _delete(self, document_id: int, counts: Counts) -> None:
-        for step in self._steps:
-            _add(counts, step.name, await step.run(document_id))
         try:
             deleted = await self._removal.delete(document_id)
         except DocumentNotFound:  # an earlier attempt came so far
@@ -91,9 +89,13 @@ class Remover:
         _add(counts, "words", {"chunks": num_chunks})
         _add(counts, "vectors", {"chunks": num_chunks})
         _add(counts, "runs", {"redacted": deleted.runs})
+        _add(counts, "observations", {"rows": deleted.observations})
 
-    async def _finish(self, counts: Counts) -> JobStep:
+    async def _finish(self, job: JobRow, counts: Counts) -> JobStep:
         await self._removal.sweep()
+        # After a crash the count may be missing; once too often does no harm.
+        if self._beliefs is not None and (job.attempts or _num(counts, "observations", "rows")):
+            await self._beliefs.refit("a document was deleted")
         async with self._gate:
             purged = await self.purge_pending()
         _add(counts, "kv", {"entries": purged.entries, "bytes": purged.bytes})
@@ -124,9 +126,13 @@ class Deletions:
         task.add_done_callback(self._running.discard)
         job = await asyncio.shield(task)
         counts = _counts(job)
-        kv = counts.get("kv", {})
-        num_chunks = counts.get("rows", {}).get("chunks", 0)
-        return DeleteReport(num_chunks, kv.get("entries", 0), kv.get("bytes", 0), job.id)
+        return DeleteReport(
+            chunks=_num(counts, "rows", "chunks"),
+            kv_entries=_num(counts, "kv", "entries"),
+            kv_bytes=_num(counts, "kv", "bytes"),
+            job_id=job.id,
+            observations=_num(counts, "observations", "rows"),
+        )
 
     async def _carry_out(self, document_id: int) -> JobRow:
         job_id = await self._removal.request([document_id], "asked")
@@ -154,3 +160,7 @@ def _add(counts: Counts, name: str, more: Mapping[str, int]) -> None:
     mine = counts.setdefault(name, {})
     for key, value in more.items():
         mine[key] = mine.get(key, 0) + value
+
+
+def _num(counts: Counts, name: str, key: str) -> int:
+    return counts.get(name, {}).get(key, 0)

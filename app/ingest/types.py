@@ -25,3 +25,4 @@ class DeleteReport:
     kv_entries: int
     kv_bytes: int
     job_id: str
+    observations: int

@@ -82,7 +82,7 @@ async def _run(root: Path, delete_id: int | None) -> None:
         decoder,
         gate,
         store.work,
-        store.versions,
+        store.document_versions,
     )
     remover = Remover(store.removal, store.jobs, indexes, decoder, gate)
     await prepare(

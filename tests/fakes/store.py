@@ -7,14 +7,18 @@ from pathlib import Path
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.documents import Documents
+from app.db.estimates import Estimates
 from app.db.ingest_work import IngestWork
 from app.db.job_leases import JobLeases
 from app.db.jobs import Jobs
 from app.db.lexical import LexicalSearch
+from app.db.observations import Observations
+from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.rows import DocumentRow
 from app.db.runs import Runs
 from app.db.session import Database
+from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.db.versions import Versions
@@ -38,7 +42,11 @@ class Store:
     jobs: Jobs
     leases: JobLeases
     work: IngestWork
-    versions: Versions
+    document_versions: Versions
+    source_changes: SourceChanges
+    observations: Observations
+    versions: ReliabilityVersions
+    estimates: Estimates
 
     async def add(
         self, name: str, passages: Sequence[str], collection: str = "c", source: str = "s"
@@ -82,4 +90,8 @@ def make_store(database: Database, path: Path) -> Store:
         JobLeases(database, "node", "one"),
         IngestWork(database),
         Versions(database),
+        SourceChanges(database),
+        Observations(database),
+        ReliabilityVersions(database),
+        Estimates(database),
     )

@@ -126,6 +126,7 @@ async def delete_document(
         kv_entries=report.kv_entries,
         kv_bytes=report.kv_bytes,
         job_id=report.job_id,
+        observations=report.observations,
     )
 
 

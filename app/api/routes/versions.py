@@ -102,7 +102,7 @@ async def remove_synced(
             "Send force to remove them all the same."
         )
     source = await container.sources.find(body.source)
-    ids = await container.versions.ids(collection_id, source.id, gone)
+    ids = await container.document_versions.ids(collection_id, source.id, gone)
     job = await container.deletions.request(ids, "sync")
     return accepted(view(job), job.id)
 
@@ -114,7 +114,7 @@ def _is_mass(num_removed: int, num_held: int) -> bool:
 async def _held(container: Container, collection_id: int, source: str, scope: str) -> list[Held]:
     await container.collections.get(collection_id)
     row = await container.sources.get_or_create(source)
-    return await container.versions.held(collection_id, row.id, f"{scope}/")
+    return await container.document_versions.held(collection_id, row.id, f"{scope}/")
 
 
 def _condition(request: Request) -> str | None:

@@ -96,7 +96,7 @@ async def test_a_deletion_that_is_not_waited_for(
     await container.worker.wait_idle()
     job = (await client.get(reply.headers["location"])).json()
     assert job["state"] == "succeeded"
-    assert set(job["result"]) == {"rows", "words", "vectors", "runs", "kv"}
+    assert set(job["result"]) == {"rows", "words", "vectors", "runs", "observations", "kv"}
     assert job["result"]["kv"]["entries"] == 2 * page["items"][0]["chunks"]
 
 

@@ -73,7 +73,7 @@ async def real(tmp_path: Path, embedder: SentenceEmbedder) -> AsyncIterator[Real
         decoder=decoder,
         gate=gate,
         work=store.work,
-        versions=store.versions,
+        versions=store.document_versions,
     )
     pipeline = IngestPipeline(parts, IngestConfig(1_000_000))
     remover = Remover(store.removal, store.jobs, indexes, decoder, gate)

@@ -109,7 +109,7 @@ async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
         decoder,
         asyncio.Lock(),
         store.work,
-        store.versions,
+        store.document_versions,
     )
     config = IngestConfig(1000, embed_batch=2, precompute_batch=2)
     yield Kitchen(store, embedder, indexes, decoder, parts, config)

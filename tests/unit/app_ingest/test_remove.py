@@ -1,13 +1,16 @@
 """Deleting, and starting again after a crash in the middle of it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from app.db.job_leases import JobLeases
 from app.decoder.types import PurgeReport
 from app.errors import DocumentNotFound
 from app.ingest.remove import Remover
 from app.ingest.startup import decoder_stamp, prepare
+from app.ingest.worker import JobWorker
 from tests.fakes.ingest_parts import HashEmbedder, PassageStore
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +39,7 @@ async def test_everything_of_it_goes_and_nothing_else(kitchen) -> None:
         "words": {"chunks": 2},
         "vectors": {"chunks": 2},
         "runs": {"redacted": 0},
+        "observations": {"rows": 0},
         "kv": {"entries": 1, "bytes": 40},
     }
     assert kitchen.decoder.stored == {tuple(b"shared"), tuple(b"yours")}
@@ -108,41 +112,46 @@ async def test_a_delete_waits_for_the_batch_in_hand(kitchen) -> None:
     assert await kitchen.store.chunks.count() == 0
 
 
-class Observations:
-    """Something else that holds parts of documents."""
-
-    name = "observations"
+class Beliefs:
+    """What rests on observations, which go with their document."""
 
     def __init__(self) -> None:
-        self.held = {1: 3, 2: 4}
+        self.reasons: list[str] = []
 
-    async def run(self, document_id: int) -> dict[str, int]:
-        return {"rows": self.held.pop(document_id, 0)}
+    async def refit(self, reason: str) -> None:
+        self.reasons.append(reason)
 
 
-async def test_others_who_hold_parts_of_a_document_join_in(kitchen) -> None:
+async def test_several_documents_are_one_deletion(kitchen) -> None:
     for name in ("a", "b"):
         await ready(kitchen, name.encode(), name)
-    observations, store = Observations(), kitchen.store
+    beliefs, store = Beliefs(), kitchen.store
     remover = Remover(
         store.removal,
         store.jobs,
         kitchen.indexes,
         kitchen.decoder,
         kitchen.parts.gate,
-        [observations],
+        beliefs,
     )
-    deletions = kitchen.deletions(remover)
-    job = await deletions.request([1, 2], "sync")
+    job = await kitchen.deletions(remover).request([1, 2], "sync")
     assert await store.documents.list(1, 9) == ([], False)  # found by nobody from here on
-    assert await kitchen.worker(remover=remover).run_now(job.id)
-    job = await store.jobs.get(job.id)
+    left = await store.leases.claim(["delete"], {})  # by a process that dies then
+    assert left is not None
+    leases = JobLeases(store.database, "node", "two")
+    worker = JobWorker(leases, [[remover]])
+    worker.start()
+    while (job := await store.jobs.get(job.id)).is_open:
+        await asyncio.sleep(0.01)
+    await worker.stop()
     assert (job.state, job.total, job.done, job.payload) == ("succeeded", 2, 2, {"reason": "sync"})
-    assert job.result["observations"] == {"rows": 7}
     assert job.result["rows"] == {"documents": 2, "chunks": 2}
-    assert observations.held == {}
+    assert job.result["observations"] == {"rows": 0}
     items, _ = await store.jobs.items(job.id, 9)
     assert [item.key for item in items] == ["document 1", "document 2"]
+    assert beliefs.reasons == []
+    await remover.step(replace(job, attempts=1))  # after a crash nobody knows what was observed
+    assert len(beliefs.reasons) == 1
     assert await remover.give_up(job, "no")  # a deletion is never given up
 
 
