@@ -236,6 +236,36 @@ def bench_decode_command(
     show({"tokens": tokens, "repeats": repeats}, rows, as_json=as_json)
 
 
+@bench_app.command("ingest")
+def bench_ingest_command(
+    documents: Annotated[int, typer.Option(min=1)] = 1000,
+    folder: Annotated[Path | None, typer.Option(help="Default: installed packages.")] = None,
+    kv_chunks: Annotated[int, typer.Option(min=0, help="Chunks to compute KV of.")] = 32,
+    memory_documents: Annotated[int, typer.Option(min=0, help="Small ones; 0: none.")] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Rates of each stage of ingestion and of all together, and whether memory grows."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.ingest_corpus import collect, installed_packages, small_documents
+    from app.evaluation.ingest_speed import bench_ingest, bench_memory_flat
+    from retrieval.embedding import load_embedder
+
+    settings, console = load_settings(), Console(stderr=True)
+    found = collect(folder or installed_packages(), documents)
+    with open_bench(settings, dtype="float32", ram_bytes=0) as bench:
+        embedder = load_embedder(settings.embedder)
+        rows = bench_ingest(
+            settings, bench, embedder, found, kv_chunks=kv_chunks, note=console.print
+        )
+        if memory_documents:
+            console.print(f"memory over {memory_documents:,} small documents")
+            small = small_documents(memory_documents)
+            rows.append(bench_memory_flat(settings, bench, embedder, small))
+    num_bytes = sum(len(document.body) for document in found)
+    asked = {"documents": documents, "bytes": num_bytes, "kv_chunks": kv_chunks}
+    show(asked | {"memory_documents": memory_documents}, rows, as_json=as_json)
+
+
 @bench_app.command("memory")
 def bench_memory_command(
     prompt_tokens: Annotated[int, typer.Option(min=256)] = 4096, as_json: Json = False
