@@ -88,7 +88,7 @@ def eval_reliability(
         name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
         makers[name] = file_world(dataset, file_format, truth)
         counts[name] = 1 if file_format == "claims" else draws
-    names = check_names(estimators, tuple(ESTIMATORS), "estimator")
+    names = check_names(estimators, (*ESTIMATORS, "oracle"), "estimator")
     tried = check_names(attacks, tuple(ATTACKS), "attack")
     total = sum(counts.values()) + draws * sum(len(ATTACKS[attack][1]) for attack in tried)
     with Progress(console=Console(stderr=True)) as bar:

@@ -21,6 +21,7 @@ Truths = Mapping[str, frozenset[str]]
 PROBES = 200
 TESTS = 600
 TURNED_P = 0.1
+TURNS_AT = PROBES * 3 // 4
 SELLERS = 300
 BOOKS = 400
 VOCABULARY = 3000
@@ -41,6 +42,8 @@ class World:
     wrong: Truths = field(default_factory=dict)  # listed wrong answers, where a file has them
     is_dated: bool = True
     senses: Mapping[str, tuple[frozenset[str], ...]] = field(default_factory=dict)
+    probe_truths: Truths = field(default_factory=dict)  # for the oracle only
+    turned_on: Mapping[int, float] = field(default_factory=dict)  # source -> day; likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,8 @@ class _Maker:
             tuple(row for row in rows if row.question not in names),
             {name: truth for name, truth in truths.items() if name not in names},
             self._last_reliability(),
+            probe_truths={name: truth for name, truth in truths.items() if name in names},
+            turned_on=dict.fromkeys(self._spec.turned, float(TURNS_AT // self._spec.probes_a_day)),
         )
 
     def _add_question(self, number: int) -> Truths:
@@ -185,7 +190,7 @@ class _Maker:
         return {name: frozenset(answers[:1])}
 
     def _p_of(self, source: int, topic: int, number: int) -> float:
-        has_turned = source in self._spec.turned and number >= PROBES * 3 // 4
+        has_turned = source in self._spec.turned and number >= TURNS_AT
         return TURNED_P if has_turned else float(self._p[source, topic])
 
     def _last_reliability(self) -> dict[tuple[int, str], float]:

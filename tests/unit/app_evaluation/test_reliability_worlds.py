@@ -57,6 +57,16 @@ def test_larder_holds_where_a_vote_fails(name: str, least: float) -> None:
     assert ours.right.mean() > vote.right.mean() + 0.05
 
 
+def test_nobody_does_better_than_the_oracle_and_larder_comes_close_to_it() -> None:
+    world = make_world("drift", 0)
+    ours, bound = evaluate(world, "larder"), evaluate(world, "oracle")
+    assert bound.right.mean() >= ours.right.mean() - 0.02
+    assert ours.right.mean() >= bound.right.mean() - 0.02
+    lists = make_world("authors", 0)
+    rows, _ = compare(lambda _: lists, ["majority", "oracle"], 1, lambda: None)
+    assert [row["estimator"] for row in rows] == ["majority"]
+
+
 def test_rows_say_what_the_figures_are() -> None:
     rows, outcomes = compare(lambda seed: make_world("beta", seed), ["majority"], 2, lambda: None)
     (row,) = rows
