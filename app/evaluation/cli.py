@@ -75,7 +75,8 @@ def eval_reliability(
     as_json: Json = False,
 ) -> None:
     """Estimators of truth and reliability: accuracy, calibration, attacks; a perfect reader."""
-    from app.evaluation.reliability_attacks import ATTACKS, attack_rows
+    from app.evaluation.reliability_attack_runs import attack_rows
+    from app.evaluation.reliability_attacks import ATTACKS
     from app.evaluation.reliability_run import check_names, file_world, run_worlds, world_makers
     from app.evaluation.reliability_speed import speed_row
     from app.evaluation.reliability_worlds import WORLDS

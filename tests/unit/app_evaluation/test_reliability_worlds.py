@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidValue
-from app.evaluation.reliability_attacks import ATTACKS, attack_rows
+from app.evaluation.reliability_attack_runs import attack_rows
+from app.evaluation.reliability_attacks import ATTACKS
 from app.evaluation.reliability_documents import load_poisoned, load_ramdocs
 from app.evaluation.reliability_plots import write_plots
 from app.evaluation.reliability_quality import compare, cross_fit, evaluate
