@@ -65,9 +65,10 @@ def sybils_copied(scene: Scene, strength: int) -> None:
 
 def _sybils_apart(scene: Scene, strength: int, *, copied: float) -> None:
     for number, question in enumerate(scene.truths):
-        lie, text, day = scene.lie(question), scene.words(), day_of(number)
+        lie, day = scene.lie(question), day_of(number)
+        text = scene.words() if copied else ""
         for account in range(strength):
-            shown = text if scene.random.random() < copied else None
+            shown = text if scene.random.random() < copied else ""
             born = born_apart(account)
             scene.claim(question, ATTACKER + account, lie, text=shown, day=day, first_day=born)
 
@@ -144,6 +145,9 @@ def brigade(scene: Scene, strength: int) -> None:
 
 def framing(scene: Scene, strength: int) -> None:
     """Accounts copy an honest source word for word, so that it is taken for one of them."""
+    for place, passage in enumerate(scene.passages):
+        if passage.source == 0:
+            scene.passages[place] = replace(passage, text=scene.words())
     copied = [p for p in scene.passages if p.source == 0]
     for account in range(strength):
         for passage in copied:

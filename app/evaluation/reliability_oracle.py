@@ -6,7 +6,7 @@ source turned, and nothing of the questions that are asked.
 
 import numpy as np
 
-from app.evaluation.reliability_worlds import World
+from app.evaluation.reliability_world import World
 from reliability.arrays import FloatArray, group_sum
 from reliability.estimators.larder import LarderEstimator
 from reliability.estimators.protocol import Estimate

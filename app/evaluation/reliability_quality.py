@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from app.evaluation.reliability_oracle import Oracle
-from app.evaluation.reliability_worlds import World
+from app.evaluation.reliability_world import World
 from app.evaluation.statistics import Interval, bootstrap
 from reliability.arrays import FloatArray
 from reliability.calibration import FEWEST_LABELS, fit_calibrator

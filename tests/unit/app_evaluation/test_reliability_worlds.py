@@ -124,6 +124,27 @@ def test_a_table_of_lists_is_one_of_several_truths(tmp_path: Path) -> None:
     assert evaluate(world, "larder").right.mean() == 1.0
 
 
+def test_a_table_of_authors_is_read_whatever_the_style(tmp_path: Path) -> None:
+    styles = ["Doe, Jane, Roe, Richard", "Jane Doe and Richard Roe", "J. Doe & R. Roe", "Doe, J."]
+    rows = [
+        [f"b{book}", "author", styles[seller % 4], f"s{seller}"]
+        for book in range(12)
+        for seller in range(8)
+    ]
+    claims = write(tmp_path / "claims.csv", [CLAIMS, *rows])
+    truths = [[f"b{book}", "author", "Richard Roe; Jane Doe"] for book in range(12)]
+    world = load_claims(claims, write(tmp_path / "truth.csv", [CLAIMS[:3], *truths]))
+    assert all(len(answers) == 2 for answers in world.truths.values())
+    assert evaluate(world, "larder").right.mean() == 1.0
+
+
+def test_places_with_commas_are_no_lists(tmp_path: Path) -> None:
+    rows = [[f"o{n}", "capital", "New York City, United States", f"s{n % 3}"] for n in range(9)]
+    claims = write(tmp_path / "claims.csv", [CLAIMS, *rows])
+    truth = write(tmp_path / "truth.csv", [CLAIMS[:3], *[row[:3] for row in rows]])
+    assert not load_claims(claims, truth).takes_several
+
+
 @pytest.mark.parametrize(
     "rows", [[], [["a", "b"]], [CLAIMS], [[*CLAIMS[:3], "x"], ["o", "p", "v", "s"]]]
 )
