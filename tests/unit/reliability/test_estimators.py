@@ -266,6 +266,27 @@ def test_omissions_are_no_denials_of_a_list() -> None:
     assert accepted == {"first", "second"}
 
 
+def test_lists_are_judged_topic_by_topic_and_old_ones_fade() -> None:
+    """Sources 0 and 1 invent a name in t1; source 7 did so everywhere, two years ago only."""
+    rows = []
+    for number in range(120):
+        topic = f"t{number % 2}"
+        for source in range(8):
+            invents = (source < 2 and topic == "t1") or (source == 7 and number < 60)
+            for name in ["first", f"invented {source}"] if invents else ["first", "second"]:
+                day = 0.0 if number < 60 else 720.0
+                question = f"{topic} {number}"
+                rows.append(
+                    Observation(len(rows), "probe", question, name, source, topic=topic, day=day)
+                )
+    estimate = make_estimator("larder", takes_several=True).fit(build_table(rows))
+    weight = {s: estimate.weight[row] for row, s in enumerate(estimate.sources)}
+    good, bad = (estimate.topics.index(topic) for topic in ("t0", "t1"))
+    assert weight[0][good] > weight[0][bad] + 1
+    assert weight[3][bad] > weight[0][bad] + 1
+    assert weight[7].mean() > weight[0][bad] + 0.5
+
+
 def test_names_and_shapes_are_checked() -> None:
     with pytest.raises(UnknownEstimator, match="majority"):
         make_estimator("oracle")
