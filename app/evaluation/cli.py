@@ -94,7 +94,8 @@ def eval_reliability(
     as_json: Json = False,
 ) -> None:
     """Estimators of truth and reliability: accuracy, calibration, attacks."""
-    from app.evaluation.reliability_attacks import ATTACKS, attack_rows
+    from app.evaluation.reliability_attack_runs import attack_rows
+    from app.evaluation.reliability_attacks import ATTACKS
     from app.evaluation.reliability_run import check_names, run_worlds, world_makers
     from app.evaluation.reliability_speed import speed_row
     from app.evaluation.reliability_worlds import WORLDS
@@ -107,7 +108,7 @@ def eval_reliability(
         name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
         makers[name] = _file_world(dataset, file_format, truth, reader, sample)
         counts[name] = 1 if file_format == "claims" else draws
-    names = check_names(estimators, tuple(ESTIMATORS), "estimator")
+    names = check_names(estimators, (*ESTIMATORS, "oracle"), "estimator")
     tried = check_names(attacks, tuple(ATTACKS), "attack")
     total = sum(counts.values()) + draws * sum(len(ATTACKS[attack][1]) for attack in tried)
     with Progress(console=Console(stderr=True)) as bar:
