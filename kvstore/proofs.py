@@ -18,6 +18,8 @@ from kvstore.runner import ModelRunner
 
 # Largest difference of logits that rounding may cause, relative to their spread.
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 6e-2}
+# Largest mean KL over an answer's tokens that rounding may cause, in nats.
+KL_TOLERANCE = {torch.float32: 1e-8, torch.float16: 1e-4, torch.bfloat16: 1e-2}
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,13 +70,13 @@ class StoreTrial:
 
     def digests(self) -> list[str]:
         """Of every entry's tensors as they are looked up, then of every file."""
-        found = []
+        tensors: list[torch.Tensor] = []
         for chunk in self.chunks:
             for encoding in ENCODINGS:
                 context = self.engine.frame.context(chunk, encoding)
                 entry = self.engine.store.lookup(chunk.token_ids, context).entry
-                for tensor in (entry.keys, entry.values) if entry else ():
-                    found.append(_digest(tensor.cpu().float().numpy().tobytes()))
+                tensors += (entry.keys, entry.values) if entry else ()
+        found = [_digest(tensor.cpu().float().numpy().tobytes()) for tensor in tensors]
         return found + [_digest(path.read_bytes()) for path in self.files()]
 
     def files(self) -> list[Path]:

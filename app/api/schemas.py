@@ -141,6 +141,7 @@ class UploadResult(BaseModel):
 class ChunkReuseView(View):
     allowed: bool
     reason: str
+    calibration: dict[str, object] | None = None
 
 
 class TierView(View):

@@ -11,11 +11,13 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
+from app.decoder.calibration import Records, find_calibration
 from app.decoder.cost import PrefillCost
 from app.decoder.file_digests import FileDigests
-from app.decoder.gate import GateRecord, Records, pass_gate
+from app.decoder.gate import pass_gate
 from app.decoder.identity import identify
 from app.decoder.packaged import NAME, ensure_packaged_model
+from app.decoder.permission import reuse_config, status_of
 from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
@@ -25,7 +27,7 @@ from app.settings import Settings
 from kvstore import reasons
 from kvstore.attention import register
 from kvstore.codecs import find_codec
-from kvstore.config import ReuseConfig, StoreConfig
+from kvstore.config import StoreConfig
 from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.errors import UnsupportedModel
 from kvstore.families import check_supported
@@ -62,7 +64,8 @@ async def load_decoder(
     progress: Callable[[str], None] = logger.info,
 ) -> DecoderService:
     """Raises ModelMissing, or InvalidReuse when a reuse setting is unknown."""
-    find_policy(settings.reuse_policy)
+    if settings.reuse_policy is not None:
+        find_policy(settings.reuse_policy)
     disable_progress_bar()
     torch.set_num_threads(settings.num_threads)
     progress("loading the decoder")
@@ -166,20 +169,22 @@ async def _reusing_service(
     progress: Callable[[str], None],
 ) -> DecoderService:
     digests = FileDigests(settings.data_dir / "digests.json")
-    identity = identify(
+    model = identify(
         parts.model, parts.directory, parts.template, digests.sha256, settings.kv_codec
-    ).digest
+    )
+    identity = model.digest
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
     record = await pass_gate(runner, identity, records)
+    found = await find_calibration(model, records, secret)
     store = build_store(settings, entries, secret, identity, record.cost)
-    config = ReuseConfig(policy=settings.reuse_policy, ratio=settings.reuse_ratio)
+    config = reuse_config(settings, found.record)
     engine = ReuseEngine(runner, store, parts.template.frame, config)
-    if record.proven:
-        engine.refusal = None
+    status = status_of(record, found, config)
+    engine.refusal = None if status.allowed else status.reason.split(":")[0]
     progress("computing the fixed prefix")
     engine.prepare()
-    return DecoderService(_loaded(parts, identity), engine, store, _status(record), record.cost)
+    return DecoderService(_loaded(parts, identity), engine, store, status, record.cost)
 
 
 def build_store(
@@ -202,14 +207,6 @@ def build_store(
         identity,
         shared,
     )
-
-
-def _status(record: GateRecord) -> ChunkReuseStatus:
-    if record.proven:
-        return ChunkReuseStatus(True, "proven")
-    failed = ", ".join(record.failed)
-    logger.error("exactness proofs failed (%s): only exact reuse is served", failed)
-    return ChunkReuseStatus(False, f"{reasons.MODEL_NOT_PROVEN}: {failed}")
 
 
 def _loaded(parts: _Parts, identity: str) -> LoadedModel:

@@ -88,4 +88,7 @@ class PurgeReport:
 @dataclass(frozen=True, slots=True)
 class ChunkReuseStatus:
     allowed: bool
-    reason: str  # "proven", or why only exact reuse is served
+    reason: (
+        str  # "code: sentence": what it rests on, or why only exact reuse is served and what to do
+    )
+    calibration: dict[str, object] | None = None  # policy, ratio, target, drift and where measured

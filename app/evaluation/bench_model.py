@@ -13,8 +13,9 @@ from app.decoder.load import choose_dtype, end_ids_of, read_model, resolve_model
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.settings import Settings
+from kvstore.codecs import find_codec
 from kvstore.config import ReuseConfig
-from kvstore.disk_tier import DiskTier
+from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.memory_index import MemoryIndex
 from kvstore.ram_tier import RamTier
 from kvstore.reuse import ReuseEngine
@@ -26,6 +27,7 @@ from kvstore.store import KVStore
 class Bench:
     """One loaded model with a store of its own. `end_ids` end an answer."""
 
+    directory: Path
     runner: ModelRunner
     template: PromptTemplate
     store: KVStore
@@ -39,13 +41,18 @@ class Bench:
 
 
 @contextmanager
-def open_bench(settings: Settings, *, dtype: str, ram_bytes: int) -> Iterator[Bench]:
+def open_bench(
+    settings: Settings, *, dtype: str, ram_bytes: int, codec: str = "raw"
+) -> Iterator[Bench]:
+    """`codec` is that of the store's files; what is read from them goes through it."""
     torch.set_num_threads(settings.num_threads)
     disable_progress_bar()
     directory, _ = resolve_model(settings)
     model = read_model(directory, choose_dtype(dtype))
     template = PromptTemplate.load(directory, TextTokenizer(directory))
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
-        disk = DiskTier(Path(folder), 10**11, MemoryIndex())
+        rules = DiskRules(codec=find_codec(codec))
+        disk = DiskTier(Path(folder), 10**11, MemoryIndex(), rules)
         store = KVStore(RamTier(ram_bytes), disk, "bench", "bench")
-        yield Bench(ModelRunner(model), template, store, end_ids_of(model, directory))
+        ends = end_ids_of(model, directory)
+        yield Bench(directory, ModelRunner(model), template, store, ends)
