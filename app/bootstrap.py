@@ -23,6 +23,7 @@ from app.db.runs import Runs
 from app.db.session import Database
 from app.db.sources import Sources
 from app.db.stamps import Stamps
+from app.db.watch import Watch
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Storage:
     stamps: Stamps
     words: LexicalSearch
     model_records: ModelRecords
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Container:
     ingest: "IngestPipeline"
     worker: "IngestWorker"
     remover: "Remover"
+    watch: Watch
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -122,6 +125,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             stamps=Stamps(database),
             words=LexicalSearch(database),
             model_records=ModelRecords(database),
+            watch=Watch(database),
         )
     finally:
         await database.close()
@@ -138,7 +142,7 @@ async def open_models(
     entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
     try:
         decoder = await load_decoder(
-            settings, entries, storage.model_records, data_dir.secret(), progress
+            settings, entries, storage.model_records, data_dir.secret(), progress, storage.watch
         )
         try:
             progress("loading the embedder")
@@ -249,6 +253,7 @@ def _build_container(
         ingest=ingest,
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
+        watch=storage.watch,
     )
 
 

@@ -113,6 +113,7 @@ async def _keep(settings: Settings, record: Calibration) -> None:
     secret = DataDir.create(settings.data_dir).secret()
     async with open_storage(settings) as storage:
         await save_calibration(record, storage.model_records, secret)
+        await storage.watch.reset(record.identity)
 
 
 def _export(record: Calibration, identity: ModelIdentity, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Load a decoder: find the model, read it, check what reuse it allows, build the service."""
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.decoder.types import ChunkReuseStatus
+from app.decoder.watch import LIMIT_FACTOR, ReuseWatch, Shares, WatchRows
 from app.errors import ModelMissing
 from app.settings import Settings
 from kvstore import reasons
@@ -49,6 +51,16 @@ TENANT, ACL_CLASS = "default", "default"  # one of each until accounts exist
 
 
 @dataclass(frozen=True, slots=True)
+class _Keep:
+    """What outlives the process."""
+
+    entries: EntryIndex
+    records: Records
+    secret: bytes
+    watch: WatchRows | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Parts:
     model: PreTrainedModel
     directory: Path
@@ -62,6 +74,7 @@ async def load_decoder(
     records: Records,
     secret: bytes,
     progress: Callable[[str], None] = logger.info,
+    watch_rows: WatchRows | None = None,
 ) -> DecoderService:
     """Raises ModelMissing, or InvalidReuse when a reuse setting is unknown."""
     if settings.reuse_policy is not None:
@@ -75,7 +88,8 @@ async def load_decoder(
     except UnsupportedModel as error:
         store = build_store(settings, entries, secret, "none", UNKNOWN)
         return _plain_service(parts, store, str(error))
-    return await _reusing_service(parts, settings, entries, records, secret, progress)
+    keep = _Keep(entries, records, secret, watch_rows)
+    return await _reusing_service(parts, settings, keep, progress)
 
 
 def resolve_model(settings: Settings) -> tuple[Path, str]:
@@ -163,9 +177,7 @@ def _plain_service(parts: _Parts, store: KVStore, reason: str) -> DecoderService
 async def _reusing_service(
     parts: _Parts,
     settings: Settings,
-    entries: EntryIndex,
-    records: Records,
-    secret: bytes,
+    keep: _Keep,
     progress: Callable[[str], None],
 ) -> DecoderService:
     digests = FileDigests(settings.data_dir / "digests.json")
@@ -175,16 +187,28 @@ async def _reusing_service(
     identity = model.digest
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
-    record = await pass_gate(runner, identity, records)
-    found = await find_calibration(model, records, secret)
-    store = build_store(settings, entries, secret, identity, record.cost)
+    record = await pass_gate(runner, identity, keep.records)
+    found = await find_calibration(model, keep.records, keep.secret)
+    store = build_store(settings, keep.entries, keep.secret, identity, record.cost)
     config = reuse_config(settings, found.record)
     engine = ReuseEngine(runner, store, parts.template.frame, config)
     status = status_of(record, found, config)
     engine.refusal = None if status.allowed else status.reason.split(":")[0]
+    watch = None
+    if status.allowed and found.record is not None and keep.watch is not None:
+        watch = await _open_watch(settings, keep.watch, identity, found.record.target)
     progress("computing the fixed prefix")
     engine.prepare()
-    return DecoderService(_loaded(parts, identity), engine, store, status, record.cost)
+    return DecoderService(_loaded(parts, identity), engine, store, status, record.cost, watch)
+
+
+async def _open_watch(
+    settings: Settings, rows: WatchRows, identity: str, target: float
+) -> ReuseWatch:
+    shares = Shares(settings.watch_share, settings.holdout_share)
+    watch = ReuseWatch(rows, identity, LIMIT_FACTOR * target, shares, secrets.randbits(64))
+    await watch.start()
+    return watch
 
 
 def build_store(

@@ -39,6 +39,7 @@ class DecodeRequest:
     history: tuple[Message, ...] = ()
     params: GenerationParams = field(default_factory=GenerationParams)
     reuse: ReuseOptions = field(default_factory=ReuseOptions)
+    collection_id: int | None = None  # which one the passages are from
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class FakeDecoder:
         self.error: Exception | None = None
         self.requests: list[DecodeRequest] = []
         self.cancelled = 0
+        self.watch = None
         self.stored: set[tuple[int, ...]] = set()
 
     def chunk_reuse(self) -> ChunkReuseStatus:
