@@ -48,8 +48,11 @@ class Asked:
 def run_calibrate(asked: Asked, *, as_json: bool) -> None:
     """Exit code 1 where the outcome is that chunks may not be reused."""
     settings = load_settings()
-    with Status("reading the model", console=Console(stderr=True)) as status:
-        record, identity = _measure(settings, asked, lambda line: status.update(line))
+    console = Console(stderr=True)
+    with Status("reading the model", console=console) as status:
+        # A spinner shows nothing outside a terminal.
+        progress = status.update if console.is_terminal else print_note
+        record, identity = _measure(settings, asked, progress)
     asyncio.run(_keep(settings, record))
     if asked.export is not None:
         _export(record, identity, asked.export)
