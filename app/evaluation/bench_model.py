@@ -16,11 +16,16 @@ from app.settings import Settings
 from kvstore.codecs import find_codec
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskRules, DiskTier
+from kvstore.links import LinkTokens
 from kvstore.memory_index import MemoryIndex
 from kvstore.ram_tier import RamTier
 from kvstore.reuse import ReuseEngine
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
+
+
+# A run over hundreds of questions meets more passages than a temporary folder should hold.
+DISK_BYTES = 2 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,13 @@ class Bench:
     template: PromptTemplate
     store: KVStore
     end_ids: frozenset[int]
+    links: LinkTokens | None = None
 
     def engine(self, config: ReuseConfig) -> ReuseEngine:
         """An engine over the shared store. Chunk reuse is what is measured, so it is allowed."""
         engine = ReuseEngine(self.runner, self.store, self.template.frame, config)
         engine.refusal = None
+        engine.links = self.links
         return engine
 
 
@@ -52,7 +59,7 @@ def open_bench(
     template = PromptTemplate.load(directory, TextTokenizer(directory))
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
         rules = DiskRules(codec=find_codec(codec))
-        disk = DiskTier(Path(folder), 10**11, MemoryIndex(), rules)
+        disk = DiskTier(Path(folder), DISK_BYTES, MemoryIndex(), rules)
         store = KVStore(RamTier(ram_bytes), disk, "bench", "bench")
         ends = end_ids_of(model, directory)
         yield Bench(directory, ModelRunner(model), template, store, ends)
