@@ -15,6 +15,7 @@ import torch
 from kvstore import reasons
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskTier
+from kvstore.encodings import find_encoding
 from kvstore.frame import Frame
 from kvstore.keys import ModelIdentity
 from kvstore.memory_index import MemoryIndex
@@ -73,7 +74,7 @@ class StoreTrial:
         tensors: list[torch.Tensor] = []
         for chunk in self.chunks:
             for encoding in ENCODINGS:
-                context = self.engine.frame.context(chunk, encoding)
+                context = find_encoding(encoding).key_context(self.engine.frame, chunk)
                 entry = self.engine.store.lookup(chunk.token_ids, context).entry
                 tensors += (entry.keys, entry.values) if entry else ()
         found = [_digest(tensor.cpu().float().numpy().tobytes()) for tensor in tensors]
@@ -121,7 +122,7 @@ def prove_keys(trial: StoreTrial) -> Proof:
 
     Damages the trial's files, so it comes last."""
     chunk = trial.chunks[1]
-    context = trial.engine.frame.context(chunk, "primed")
+    context = find_encoding("primed").key_context(trial.engine.frame, chunk)
     missed = []
     for identity in altered(trial.identity):
         store = KVStore(RamTier(0), trial.disk, NAMESPACE, identity.digest)

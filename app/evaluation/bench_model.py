@@ -23,7 +23,6 @@ from kvstore.reuse import ReuseEngine
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 
-
 # A run over hundreds of questions meets more passages than a temporary folder should hold.
 DISK_BYTES = 2 * 10**9
 
