@@ -24,7 +24,11 @@ KEY = "calibration:"  # before the identity, in the table of model records
 SIGNED = b"larder calibration\0"  # apart from all else that is signed with the secret
 SHIPPED = Path(__file__).parent / "calibrations"
 # SHA-256 of each record that comes with the package; `larder calibrate --export` prints them.
-SHIPPED_DIGESTS: dict[str, str] = {}
+SHIPPED_DIGESTS = {
+    "smollm2-135m-instruct-float32.json": (
+        "5de4e2f3b07400e820fcc2f3aba43c9a10de7fd922905c51d1c875dc71d0c899"
+    ),
+}
 COMMAND = "larder calibrate"
 
 
