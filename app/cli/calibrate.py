@@ -50,8 +50,12 @@ def run_calibrate(asked: Asked, *, as_json: bool) -> None:
     settings = load_settings()
     console = Console(stderr=True)
     with Status("reading the model", console=console) as status:
-        # A spinner shows nothing outside a terminal.
-        progress = status.update if console.is_terminal else print_note
+
+        def progress(line: str) -> None:
+            status.update(line)
+            if not console.is_terminal:  # where a spinner shows nothing
+                print_note(line)
+
         record, identity = _measure(settings, asked, progress)
     asyncio.run(_keep(settings, record))
     if asked.export is not None:
