@@ -23,7 +23,7 @@ from app.errors import InvalidValue
 from app.evaluation.bench_model import Bench, open_bench
 from app.evaluation.calibrate import Calibrator, Plan, conclude
 from app.evaluation.calibration_set import built_in_cases
-from app.evaluation.datasets import QuestionCase, load_cases
+from app.evaluation.datasets import Layout, QuestionCase, load_cases
 from app.evaluation.report import machine
 from app.settings import Settings, load_settings
 from kvstore.errors import UnsupportedModel
@@ -111,7 +111,7 @@ def _cases(asked: Asked, bench: Bench) -> list[QuestionCase]:
         asked.dataset,
         asked.file_format,
         2 * asked.plan.questions,
-        passages=asked.passages,
+        layout=Layout(asked.passages),
         seed=asked.seed,
     )
 
