@@ -33,6 +33,7 @@ from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.db.versions import Versions
+from app.db.watch import Watch
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Storage:
     observations: Observations
     versions: ReliabilityVersions
     estimates: Estimates
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Container:
     fetcher: "Fetcher"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
+    watch: Watch
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -158,6 +161,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             observations=Observations(database),
             versions=ReliabilityVersions(database),
             estimates=Estimates(database),
+            watch=Watch(database),
         )
     finally:
         await database.close()
@@ -174,7 +178,7 @@ async def open_models(
     entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
     try:
         decoder = await load_decoder(
-            settings, entries, storage.model_records, data_dir.secret(), progress
+            settings, entries, storage.model_records, data_dir.secret(), progress, storage.watch
         )
         try:
             progress("loading the embedder")
@@ -325,6 +329,7 @@ def _build_container(
         fetcher=fetcher,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
+        watch=storage.watch,
     )
 
 

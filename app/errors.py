@@ -28,6 +28,7 @@ LarderError
 ├── StorageFull              no room left on the disk (507)
 ├── StorageBusy              another program holds the database (503)
 ├── ServerBusy               too many questions are waiting (503)
+├── InvalidCalibration       a calibration record that counts as none, and why
 ├── ModelMissing             the decoder or embedder is not where the settings say
 ├── PortInUse                another program listens there
 ├── DataDirInUse             another Larder works on the same data directory
@@ -168,6 +169,10 @@ class ServerBusy(LarderError):
 class ModelMissing(LarderError):
     code = "model_missing"
     status = 503
+
+
+class InvalidCalibration(LarderError):
+    code = "invalid_calibration"
 
 
 class PortInUse(LarderError):

@@ -56,6 +56,7 @@ def to_request(question: Question, rows: Sequence[PassageRow]) -> DecodeRequest:
         history=question.history,
         params=question.params,
         reuse=question.reuse,
+        collection_id=rows[0].collection_id if rows else None,
     )
 
 

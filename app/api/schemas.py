@@ -128,6 +128,7 @@ class DocumentPage(BaseModel):
 class ChunkReuseView(View):
     allowed: bool
     reason: str
+    calibration: dict[str, object] | None = None
 
 
 class TierView(View):
@@ -144,6 +145,29 @@ class CacheView(BaseModel):
     chunk_reuse: ChunkReuseView
     tiers: list[TierView]
     counters: dict[str, int]
+
+
+class SuspensionView(View):
+    collection_id: int | None
+    collection: str | None
+    since: datetime
+    reason: str
+
+
+class WatchView(BaseModel):
+    """Everything since the last reset; without chunk reuse there is nothing to watch."""
+
+    active: bool
+    share: float = 0.0
+    holdout_share: float = 0.0
+    limit: float | None = None
+    checked: int
+    kl_mean: float | None = None
+    kl_max: float | None = None
+    top1_agreement: float | None = None
+    first_token_ms: dict[str, dict[str, object]] = {}
+    holdout: dict[str, dict[str, object]] = {}
+    suspended: list[SuspensionView] = []
 
 
 class ChatMessage(BaseModel):

@@ -125,6 +125,28 @@ def ask(
 
 
 @app.command()
+def calibrate(
+    target: Annotated[float, typer.Option(help="Largest mean drift, nats a token.")] = 0.05,
+    dataset: Annotated[Path | None, typer.Option(help="Your questions; else built-in.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="squad")] = "squad",
+    questions: Annotated[int, typer.Option(min=1, help="Questions in each half.")] = 24,
+    passages: Annotated[int, typer.Option(min=2, help="Passages in a prompt.")] = 5,
+    policies: Annotated[str, typer.Option(help="Comma-separated.")] = "question,seam",
+    answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
+    seed: int = 0,
+    export: Annotated[Path | None, typer.Option(help="Write an unsigned copy too.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove and measure the configured model; without its record chunks are not reused."""
+    from app.cli.calibrate import Asked, run_calibrate
+    from app.evaluation.calibrate import Plan
+
+    plan = Plan(target, tuple(policies.split(",")), questions, answer_tokens)
+    asked = Asked(plan, dataset, file_format, passages, seed, export)
+    run_calibrate(asked, as_json=as_json)
+
+
+@app.command()
 def doctor() -> None:
     """Check that everything Larder needs is there and works."""
     from app.cli.doctor import run_doctor

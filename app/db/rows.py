@@ -222,3 +222,42 @@ class OverviewRow:
     series: tuple[Bucket, ...]
     reuse: TtftSample
     off: TtftSample
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRow:
+    """One request that was drawn: checked against a full prefill (`watch`), or timed without
+    (`off`) and with (`on`) reuse."""
+
+    identity: str
+    collection_id: int | None
+    arm: Literal["watch", "off", "on"]
+    first_token_ms: float
+    full_ms: float | None = None
+    kl: float | None = None
+    top1_agreement: float | None = None
+    num_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionRow:
+    """Chunk reuse switched off, for a collection or (None) for the whole model."""
+
+    collection_id: int | None
+    collection: str | None
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSummaryRow:
+    """What the watch saw since the last reset; means are None without a check."""
+
+    checked: int
+    kl_mean: float | None
+    kl_max: float | None
+    top1_agreement: float | None
+    served: TtftSample  # of the checked requests, as they were served
+    full: TtftSample  # the same, computed in full
+    off: TtftSample
+    on: TtftSample

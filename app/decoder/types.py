@@ -42,6 +42,7 @@ class DecodeRequest:
     history: tuple[Message, ...] = ()
     params: GenerationParams = field(default_factory=GenerationParams)
     reuse: ReuseOptions = field(default_factory=ReuseOptions)
+    collection_id: int | None = None  # which one the passages are from
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +115,7 @@ class PurgeReport:
 @dataclass(frozen=True, slots=True)
 class ChunkReuseStatus:
     allowed: bool
-    reason: str  # "proven", or why only exact reuse is served
+    reason: (
+        str  # "code: sentence": what it rests on, or why only exact reuse is served and what to do
+    )
+    calibration: dict[str, object] | None = None  # policy, ratio, target, drift and where measured

@@ -44,6 +44,7 @@ class FakeDecoder:
         self.votes: dict[str, str] = {}  # word of a passage: what that passage's source answers
         self.rounds: list[list[DecodeRequest]] = []
         self.cancelled = 0
+        self.watch = None
         self.stored: set[tuple[int, ...]] = set()
 
     def chunk_reuse(self) -> ChunkReuseStatus:

@@ -17,7 +17,9 @@ from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from app.db.chunks import Chunks
 from app.db.rows import PassageRow
+from app.decoder.calibration import find_shipped
 from app.decoder.cost import PrefillCost
+from app.decoder.identity import identify
 from app.decoder.load import end_ids_of, read_model
 from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
@@ -159,6 +161,15 @@ def run_stock(model: PreTrainedModel, prompts: list[list[int]], num_tokens: int)
 def test_the_proofs_pass(parts: Parts) -> None:
     proofs = prove(parts.engine.runner)
     assert [proof.name for proof in proofs if not proof.passed] == [], proofs
+
+
+def test_the_bundled_model_comes_with_a_record(parts: Parts) -> None:
+    """Where it fails, something it was measured with has changed: see docs/decisions/0006."""
+    model = parts.engine.runner.model
+    record = find_shipped(identify(model, packaged_model(), parts.template))
+    assert record is not None
+    assert record.allowed
+    assert record.encodings == ReuseConfig().encodings
 
 
 def test_everything_recomputed_equals_stock_transformers(parts: Parts) -> None:

@@ -185,6 +185,6 @@ async def test_deleting_a_document_takes_the_verdict_too(container: Container) -
     assert verdict is not None
     votes = verdict["votes"]
     assert isinstance(votes, list)
-    await container.remover.delete(votes[0]["document_id"])
+    await container.deletions.delete(votes[0]["document_id"])
     with pytest.raises(VerdictNotFound):
         await container.answers.explain(run_id)
