@@ -19,6 +19,7 @@ from app.db.datadir import DataDir
 from app.decoder.calibration import Calibration, exported, save_calibration, to_json
 from app.decoder.file_digests import FileDigests
 from app.decoder.identity import identify
+from app.decoder.permission import written_as
 from app.errors import InvalidValue
 from app.evaluation.bench_model import Bench, open_bench
 from app.evaluation.calibrate import Calibrator, Plan, conclude
@@ -87,7 +88,7 @@ def _measure(
                 "is served with a full prefill"
             ) from error
         identity = identify(
-            model, bench.directory, bench.template, digests.sha256, settings.kv_codec
+            model, bench.directory, bench.template, digests.sha256, written_as(settings)
         )
         cases = _cases(asked, bench)
         findings = Calibrator(bench, identity, asked.plan).run(cases, progress)

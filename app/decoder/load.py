@@ -18,7 +18,7 @@ from app.decoder.file_digests import FileDigests
 from app.decoder.gate import pass_gate
 from app.decoder.identity import identify
 from app.decoder.packaged import NAME, ensure_packaged_model
-from app.decoder.permission import reuse_config, status_of
+from app.decoder.permission import reuse_config, status_of, written_as
 from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
@@ -183,7 +183,7 @@ async def _reusing_service(
 ) -> DecoderService:
     digests = FileDigests(settings.data_dir / "digests.json")
     model = identify(
-        parts.model, parts.directory, parts.template, digests.sha256, _written_as(settings)
+        parts.model, parts.directory, parts.template, digests.sha256, written_as(settings)
     )
     identity = model.digest
     runner = ModelRunner(parts.model)
@@ -213,12 +213,6 @@ async def _open_watch(
     watch = ReuseWatch(rows, identity, LIMIT_FACTOR * target, shares, secrets.randbits(64))
     await watch.start()
     return watch
-
-
-def _written_as(settings: Settings) -> str:
-    """Codec and what is left out: entries of another way of writing are not read."""
-    left_out = "" if settings.kv_keep_share == 1 else f"+keydiff{settings.kv_keep_share:g}"
-    return f"{settings.kv_codec}{left_out}"
 
 
 def build_store(

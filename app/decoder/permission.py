@@ -29,6 +29,12 @@ def reuse_config(settings: Settings, record: Calibration | None) -> ReuseConfig:
     )
 
 
+def written_as(settings: Settings) -> str:
+    """Codec and what is left out: entries of another way of writing are not read."""
+    left_out = "" if settings.kv_keep_share == 1 else f"+keydiff{settings.kv_keep_share:g}"
+    return f"{settings.kv_codec}{left_out}"
+
+
 def status_of(gate: GateRecord, found: Found, config: ReuseConfig) -> ChunkReuseStatus:
     """Both halves of the gate, in words that say what to do."""
     if not gate.proven:
