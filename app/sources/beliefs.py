@@ -92,6 +92,16 @@ class Beliefs:
         beliefs = beliefs_of(None, circumstances, list(circumstances.priors))
         await self._versions.believe(beliefs)
 
+    async def version(self) -> int:
+        """Number of the last version; 0 before the first."""
+        latest = await self._versions.latest()
+        return 0 if latest is None else latest.id
+
+    async def observations(self) -> ObservationLog:
+        """All that counts now, as estimators read it."""
+        rows = await self._observations.active()
+        return fold(rows, await self._circumstances())
+
     async def pending(self) -> int:
         """Observations since the last version."""
         latest = await self._versions.latest()

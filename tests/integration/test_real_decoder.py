@@ -17,7 +17,9 @@ from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from app.db.chunks import Chunks
 from app.db.rows import PassageRow
+from app.decoder.calibration import find_shipped
 from app.decoder.cost import PrefillCost
+from app.decoder.identity import identify
 from app.decoder.load import end_ids_of, read_model
 from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
@@ -159,6 +161,15 @@ def run_stock(model: PreTrainedModel, prompts: list[list[int]], num_tokens: int)
 def test_the_proofs_pass(parts: Parts) -> None:
     proofs = prove(parts.engine.runner)
     assert [proof.name for proof in proofs if not proof.passed] == [], proofs
+
+
+def test_the_bundled_model_comes_with_a_record(parts: Parts) -> None:
+    """Where it fails, something it was measured with has changed: see docs/decisions/0006."""
+    model = parts.engine.runner.model
+    record = find_shipped(identify(model, packaged_model(), parts.template))
+    assert record is not None
+    assert record.allowed
+    assert record.encodings == ReuseConfig().encodings
 
 
 def test_everything_recomputed_equals_stock_transformers(parts: Parts) -> None:
@@ -313,3 +324,40 @@ async def test_sources_are_read_one_by_one(parts: Parts) -> None:
     assert said[1] is not None
     assert "11:00" in said[1].text
     assert said[2:] == [None, None]
+
+
+def test_sources_asked_side_by_side_equal_plain_runs(parts: Parts) -> None:
+    """Real text of four lengths, one of it not stored; logits and greedy tokens, step by step."""
+    encode = parts.template.encode_passage
+    texts = ["The mill was built in 1742.", "A toll of two pfennigs was due. " * 9]
+    texts += ["It burned down twice. " * 5, "Nobody knows who built the mill. " * 3]
+    stored = [encode("Notes", text) for text in texts]
+    assert all(report.reason is None for report in parts.engine.precompute(chunks_of(stored[:3])))
+    question = Segment("question", parts.template.encode_question("When was the mill built?"))
+    prefix = Segment("prefix", parts.template.frame.prefix)
+    prompts = [[prefix, chunk, question] for chunk in chunks_of(stored)]
+    steps = 16
+    ballot = parts.engine.vote(prompts, ReuseOptions(), max_tokens=steps)
+    rows = [ballot.logits[[ballot.open.index(branch) for branch in range(4)]]]
+    while len(rows) < steps:
+        ballot.extend(ballot.logits.argmax(-1).tolist())
+        rows.append(ballot.logits[[ballot.open.index(branch) for branch in range(4)]])
+    for branch, segments in enumerate(prompts):
+        plain = plain_logits(parts.stock, ids_of(segments), steps)
+        mine = torch.stack([row[branch] for row in rows])
+        assert float((mine - plain).abs().max()) <= TOLERANCE
+        assert mine.argmax(-1).tolist() == plain.argmax(-1).tolist()
+    fresh = [report.tokens.fresh for report in ballot.reports]
+    assert fresh == [len(question.token_ids)] * 3 + [len(stored[3]) + len(question.token_ids)]
+
+
+@torch.inference_mode()
+def plain_logits(model: PreTrainedModel, ids: list[int], steps: int) -> torch.Tensor:
+    """[steps, V] before each greedy token, from stock transformers with this one prompt."""
+    cache = DynamicCache(config=model.config)
+    tokens, found = torch.tensor([ids]), []
+    while len(found) < steps:
+        logits = model(tokens, past_key_values=cache, logits_to_keep=1).logits[0, -1]
+        found.append(logits)
+        tokens = logits.argmax().reshape(1, 1)
+    return torch.stack(found)
