@@ -33,6 +33,7 @@ from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.db.versions import Versions
+from app.db.watch import Watch
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Storage:
     observations: Observations
     versions: ReliabilityVersions
     estimates: Estimates
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Container:
     fetcher: "Fetcher"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
+    watch: Watch
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -158,6 +161,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             observations=Observations(database),
             versions=ReliabilityVersions(database),
             estimates=Estimates(database),
+            watch=Watch(database),
         )
     finally:
         await database.close()
@@ -174,7 +178,7 @@ async def open_models(
     entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
     try:
         decoder = await load_decoder(
-            settings, entries, storage.model_records, data_dir.secret(), progress
+            settings, entries, storage.model_records, data_dir.secret(), progress, storage.watch
         )
         try:
             progress("loading the embedder")
@@ -315,7 +319,7 @@ def _build_container(
         chunks=storage.chunks,
         runs=storage.runs,
         decoder=models.decoder,
-        answers=_build_answers(settings, storage, models, search),
+        answers=_build_answers(settings, storage, models, search, tools),
         ingest=ingest,
         jobs=storage.jobs,
         worker=worker,
@@ -325,6 +329,7 @@ def _build_container(
         fetcher=fetcher,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
+        watch=storage.watch,
     )
 
 
@@ -371,7 +376,7 @@ def _build_ingest(
 
 
 def _build_answers(
-    settings: Settings, storage: Storage, models: Models, search: Search
+    settings: Settings, storage: Storage, models: Models, search: Search, tools: "SourceTools"
 ) -> "AnswerPipeline":
     from app.answer.pipeline import AnswerPipeline
 
@@ -382,5 +387,8 @@ def _build_answers(
         retriever=search.retriever,
         assessor=search.assessor,
         decoder=models.decoder,
+        beliefs=tools.beliefs,
         num_passages=settings.passages,
+        trust=settings.trust,
+        trust_bias=settings.trust_bias,
     )

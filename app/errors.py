@@ -10,6 +10,7 @@ LarderError
 │   ├── DocumentNotFound
 │   ├── SourceNotFound
 │   ├── RunNotFound
+│   ├── VerdictNotFound      a run without one: broken off, redacted, or older than verdicts
 │   ├── ChunkNotFound
 │   ├── VersionNotFound      of what is believed about sources
 │   ├── EstimateNotFound
@@ -27,6 +28,7 @@ LarderError
 ├── StorageFull              no room left on the disk (507)
 ├── StorageBusy              another program holds the database (503)
 ├── ServerBusy               too many questions are waiting (503)
+├── InvalidCalibration       a calibration record that counts as none, and why
 ├── ModelMissing             the decoder or embedder is not where the settings say
 ├── PortInUse                another program listens there
 ├── DataDirInUse             another Larder works on the same data directory
@@ -77,6 +79,10 @@ class SourceNotFound(NotFound):
 
 class RunNotFound(NotFound):
     code = "run_not_found"
+
+
+class VerdictNotFound(NotFound):
+    code = "verdict_not_found"
 
 
 class ChunkNotFound(NotFound):
@@ -163,6 +169,10 @@ class ServerBusy(LarderError):
 class ModelMissing(LarderError):
     code = "model_missing"
     status = 503
+
+
+class InvalidCalibration(LarderError):
+    code = "invalid_calibration"
 
 
 class PortInUse(LarderError):

@@ -18,6 +18,7 @@ from app.api.routes import (
     runs,
     sources,
     versions,
+    watch,
 )
 from app.api.web import web_router
 from app.bootstrap import Container
@@ -49,6 +50,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         sources,
         runs,
         cache,
+        watch,
         openai,
     )
     for module in modules:

@@ -101,8 +101,14 @@ class Settings(BaseSettings):
     )
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
     max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")
-    reuse_policy: str = Field("question", min_length=1, description="the name of a reuse policy")
-    reuse_ratio: float = Field(0.05, ge=0, le=1, description="a number from 0 to 1")
+    trust: Literal["plain", "weighted", "tagged", "vote"] = Field(
+        "weighted", description="plain, weighted, tagged or vote"
+    )
+    trust_bias: float = Field(0.0, ge=0, le=4, description="a number from 0 (off) to 4")
+    reuse_policy: str | None = Field(None, min_length=1, description="the name of a reuse policy")
+    reuse_ratio: float | None = Field(None, ge=0, le=1, description="a number from 0 to 1")
+    watch_share: float = Field(0.01, ge=0, le=1, description="a share of requests, 0 to 1")
+    holdout_share: float = Field(0, ge=0, le=0.5, description="a share of requests, 0 to 0.5")
     allowed_hosts: Hosts = Field(
         ("127.0.0.1", "localhost", "[::1]"),
         description='host names browsers may use, comma-separated, or "*"',

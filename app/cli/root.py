@@ -25,6 +25,13 @@ class Reuse(StrEnum):
     off = "off"
 
 
+class Trust(StrEnum):
+    plain = "plain"
+    weighted = "weighted"
+    tagged = "tagged"
+    vote = "vote"
+
+
 app = typer.Typer(
     name="larder",
     help="Answers over your documents, without ever prefilling the same passage twice.",
@@ -95,6 +102,9 @@ def ask(
     policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
     encoding: Annotated[str | None, typer.Option(help="How chunks were encoded.")] = None,
+    trust: Annotated[
+        Trust | None, typer.Option(help="How the reliability of sources is used.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -108,9 +118,32 @@ def ask(
         "policy": policy,
         "ratio": ratio,
         "encoding": encoding,
+        "trust": trust.value if trust else None,
         "max_tokens": max_tokens,
     }
     run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)
+
+
+@app.command()
+def calibrate(
+    target: Annotated[float, typer.Option(help="Largest mean drift, nats a token.")] = 0.05,
+    dataset: Annotated[Path | None, typer.Option(help="Your questions; else built-in.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="squad")] = "squad",
+    questions: Annotated[int, typer.Option(min=1, help="Questions in each half.")] = 24,
+    passages: Annotated[int, typer.Option(min=2, help="Passages in a prompt.")] = 5,
+    policies: Annotated[str, typer.Option(help="Comma-separated.")] = "question,seam",
+    answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
+    seed: int = 0,
+    export: Annotated[Path | None, typer.Option(help="Write an unsigned copy too.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove and measure the configured model; without its record chunks are not reused."""
+    from app.cli.calibrate import Asked, run_calibrate
+    from app.evaluation.calibrate import Plan
+
+    plan = Plan(target, tuple(policies.split(",")), questions, answer_tokens)
+    asked = Asked(plan, dataset, file_format, passages, seed, export)
+    run_calibrate(asked, as_json=as_json)
 
 
 @app.command()

@@ -149,6 +149,7 @@ class Chunks:
                 source.id.label("source_id"),
                 source.name.label("source"),
                 (source.alpha / (source.alpha + source.beta)).label("reliability"),
+                (source.alpha + source.beta).label("strength"),
                 document.title,
                 chunk.label,
                 chunk.text,

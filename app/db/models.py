@@ -170,6 +170,9 @@ class Run(Base):
     passages_json: Mapped[str] = mapped_column(CleanText)
     citations_json: Mapped[str] = mapped_column(CleanText)
     is_redacted: Mapped[bool]  # a document it quoted was deleted
+    trust: Mapped[str] = mapped_column(CleanText)  # plain, weighted, tagged, vote
+    verdict_json: Mapped[str | None] = mapped_column(CleanText)
+    reliability_version: Mapped[int]
 
 
 class RunDocument(Base):
@@ -275,3 +278,35 @@ class IdempotencyKey(Base):
     headers_json: Mapped[str] = mapped_column(CleanText)
     body: Mapped[str] = mapped_column(CleanText)
     created_at: Mapped[float] = mapped_column(index=True)
+
+
+class WatchedRequest(Base):
+    """A request that the production watch drew (app.decoder.watch). Holds no text."""
+
+    __tablename__ = "watched_requests"
+    __table_args__ = (Index(None, "identity", "created_at"), FRESH_IDS)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[float]
+    identity: Mapped[str] = mapped_column(CleanText)
+    collection_id: Mapped[int | None]  # no foreign key: a figure outlives its collection
+    arm: Mapped[str] = mapped_column(CleanText)
+    first_token_ms: Mapped[float]
+    full_ms: Mapped[float | None]
+    kl: Mapped[float | None]
+    top1_agreement: Mapped[float | None]
+    num_tokens: Mapped[int | None]
+
+
+class ReuseSuspension(Base):
+    """Chunk reuse switched off until it is lifted; a reset leaves a row that never was open."""
+
+    __tablename__ = "reuse_suspensions"
+    __table_args__ = (FRESH_IDS,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity: Mapped[str] = mapped_column(CleanText, index=True)
+    collection_id: Mapped[int | None]
+    since: Mapped[float]
+    reason: Mapped[str] = mapped_column(CleanText)
+    lifted_at: Mapped[float | None]

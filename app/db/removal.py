@@ -20,6 +20,7 @@ REDACTED = {
     "plan_json": None,
     "passages_json": "[]",
     "citations_json": "[]",
+    "verdict_json": None,
     "is_redacted": True,
 }
 

@@ -115,6 +115,7 @@ class PassageRow:
     page: int | None
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
+    strength: float = 4.0  # observations that the reliability rests on (alpha + beta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ class NewRun:
     mode: str
     policy: str | None = None
     ratio: float | None = None
+    trust: str = "weighted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class RunResult:
     plan: Json | None = None
     passages: tuple[Json, ...] = ()
     citations: tuple[Json, ...] = ()
+    verdict: Json | None = None
+    reliability_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,9 @@ class RunRow:
     passages: tuple[dict[str, object], ...]
     citations: tuple[dict[str, object], ...]
     is_redacted: bool  # a document it saw was deleted: answer, passages and citations are gone
+    trust: str = "weighted"
+    verdict: dict[str, object] | None = None
+    reliability_version: int = 0  # of the beliefs about sources that it used; 0 before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,3 +222,42 @@ class OverviewRow:
     series: tuple[Bucket, ...]
     reuse: TtftSample
     off: TtftSample
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRow:
+    """One request that was drawn: checked against a full prefill (`watch`), or timed without
+    (`off`) and with (`on`) reuse."""
+
+    identity: str
+    collection_id: int | None
+    arm: Literal["watch", "off", "on"]
+    first_token_ms: float
+    full_ms: float | None = None
+    kl: float | None = None
+    top1_agreement: float | None = None
+    num_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionRow:
+    """Chunk reuse switched off, for a collection or (None) for the whole model."""
+
+    collection_id: int | None
+    collection: str | None
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSummaryRow:
+    """What the watch saw since the last reset; means are None without a check."""
+
+    checked: int
+    kl_mean: float | None
+    kl_max: float | None
+    top1_agreement: float | None
+    served: TtftSample  # of the checked requests, as they were served
+    full: TtftSample  # the same, computed in full
+    off: TtftSample
+    on: TtftSample

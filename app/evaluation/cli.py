@@ -94,7 +94,8 @@ def eval_reliability(
     as_json: Json = False,
 ) -> None:
     """Estimators of truth and reliability: accuracy, calibration, attacks."""
-    from app.evaluation.reliability_attacks import ATTACKS, attack_rows
+    from app.evaluation.reliability_attack_runs import attack_rows
+    from app.evaluation.reliability_attacks import ATTACKS
     from app.evaluation.reliability_run import check_names, run_worlds, world_makers
     from app.evaluation.reliability_speed import speed_row
     from app.evaluation.reliability_worlds import WORLDS
@@ -107,7 +108,7 @@ def eval_reliability(
         name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
         makers[name] = _file_world(dataset, file_format, truth, reader, sample)
         counts[name] = 1 if file_format == "claims" else draws
-    names = check_names(estimators, tuple(ESTIMATORS), "estimator")
+    names = check_names(estimators, (*ESTIMATORS, "oracle"), "estimator")
     tried = check_names(attacks, tuple(ATTACKS), "attack")
     total = sum(counts.values()) + draws * sum(len(ATTACKS[attack][1]) for attack in tried)
     with Progress(console=Console(stderr=True)) as bar:
@@ -178,6 +179,33 @@ def bench_ttft_command(
                     progress=lambda: bar.advance(task),
                 )
     asked = {"chunks": chunks, "chunk_tokens": chunk_tokens, "requests": requests}
+    show(asked, rows, as_json=as_json)
+
+
+@bench_app.command("vote")
+def bench_vote_command(
+    dataset: Annotated[Path, typer.Option(help="The file with questions and documents.")],
+    file_format: Annotated[str, typer.Option("--format", help="ramdocs.")] = "ramdocs",
+    questions: Annotated[int, typer.Option(min=1)] = 20,
+    answer_tokens: Annotated[int, typer.Option(min=1)] = 16,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Tokens and time of asking each source alone: over stored KV against full prefills."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.vote_cost import bench_vote, load_vote_cases
+
+    cases = load_vote_cases(dataset, file_format, questions, seed)
+    with (
+        Progress(console=Console(stderr=True)) as bar,
+        open_bench(load_settings(), dtype=dtype, ram_bytes=GIB) as bench,
+    ):
+        task = bar.add_task("questions", total=len(cases))
+        rows = bench_vote(
+            bench, cases, answer_tokens=answer_tokens, progress=lambda: bar.advance(task)
+        )
+    asked = {"questions": len(cases), "answer_tokens": answer_tokens, "dtype": dtype, "seed": seed}
     show(asked, rows, as_json=as_json)
 
 
