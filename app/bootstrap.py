@@ -5,6 +5,7 @@ Models are imported when they are loaded, so commands that only look at tables s
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
 from app.db.estimates import Estimates
+from app.db.idempotency import IdempotencyKeys
+from app.db.ingest_work import IngestWork
+from app.db.job_leases import JobLeases
+from app.db.jobs import Jobs
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
 from app.db.observations import Observations
@@ -27,17 +32,19 @@ from app.db.session import Database
 from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
+from app.db.versions import Versions
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
     from app.decoder.service import DecoderService
+    from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
-    from app.ingest.protocols import Parse, Split, VectorIndexes
-    from app.ingest.remove import Remover
+    from app.ingest.protocols import JobHandler, Parse, Split, VectorIndexes
+    from app.ingest.remove import Deletions, Remover
     from app.ingest.startup import StartupParts
-    from app.ingest.worker import IngestWorker
+    from app.ingest.worker import JobWorker
     from app.sources.tools import EstimationTools, SourceTools
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
@@ -57,6 +64,11 @@ class Storage:
     documents: Documents
     chunks: Chunks
     removal: Removal
+    jobs: Jobs
+    leases: JobLeases
+    work: IngestWork
+    document_versions: Versions
+    keys: IdempotencyKeys
     runs: Runs
     stamps: Stamps
     words: LexicalSearch
@@ -101,8 +113,12 @@ class Container:
     decoder: "DecoderService"
     answers: "AnswerPipeline"
     ingest: "IngestPipeline"
-    worker: "IngestWorker"
-    remover: "Remover"
+    jobs: Jobs
+    worker: "JobWorker"
+    deletions: "Deletions"
+    document_versions: Versions
+    keys: IdempotencyKeys
+    fetcher: "Fetcher"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
 
@@ -119,7 +135,7 @@ class Container:
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     """Needs no lock: SQLite lets several processes read, and write in turn."""
-    DataDir.create(settings.data_dir)
+    data_dir, process = DataDir.create(settings.data_dir), secrets.token_hex(4)
     database = await Database.open(settings.resolved_database_url)
     try:
         yield Storage(
@@ -129,6 +145,11 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             documents=Documents(database),
             chunks=Chunks(database),
             removal=Removal(database),
+            jobs=Jobs(database),
+            leases=JobLeases(database, data_dir.node(), process),
+            work=IngestWork(database),
+            document_versions=Versions(database),
+            keys=IdempotencyKeys(database, data_dir.node(), process),
             runs=Runs(database),
             stamps=Stamps(database),
             words=LexicalSearch(database),
@@ -239,7 +260,14 @@ def _build_remover(
 ) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.indexes, models.decoder, search.gate, tools.beliefs)
+    return Remover(
+        storage.removal,
+        storage.jobs,
+        search.indexes,
+        models.decoder,
+        search.gate,
+        tools.beliefs,
+    )
 
 
 def _startup_parts(
@@ -255,6 +283,7 @@ def _startup_parts(
         indexes=search.indexes,
         decoder=models.decoder,
         remover=remover,
+        jobs=storage.jobs,
     )
 
 
@@ -266,12 +295,17 @@ def _build_container(
     remover: "Remover",
     tools: "SourceTools",
 ) -> Container:
-    from app.ingest.worker import IngestWorker
+    from app.ingest.fetch import Fetcher
+    from app.ingest.remove import Deletions
+    from app.ingest.worker import JobWorker
+
+    fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
     from app.sources.reader import DecoderReader
     from app.sources.tools import make_estimation
 
     reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = _build_ingest(settings, storage, models, search)
+    worker = JobWorker(storage.leases, _build_lanes(settings, storage, ingest, fetcher, remover))
     return Container(
         settings=settings,
         database=storage.database,
@@ -283,11 +317,35 @@ def _build_container(
         decoder=models.decoder,
         answers=_build_answers(settings, storage, models, search, tools),
         ingest=ingest,
-        worker=IngestWorker(ingest, storage.documents),
-        remover=remover,
+        jobs=storage.jobs,
+        worker=worker,
+        deletions=Deletions(storage.removal, storage.jobs, worker),
+        document_versions=storage.document_versions,
+        keys=storage.keys,
+        fetcher=fetcher,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
     )
+
+
+def _build_lanes(
+    settings: Settings,
+    storage: Storage,
+    ingest: "IngestPipeline",
+    fetcher: "Fetcher",
+    remover: "Remover",
+) -> "list[list[JobHandler]]":
+    """Handlers by lane: those of one lane take turns, lanes run side by side."""
+    from app.ingest.fetch_job import FetchHandler
+    from app.ingest.ingest_job import IngestHandler
+    from app.ingest.types import IngestConfig
+
+    config = IngestConfig(settings.max_document_bytes)
+    return [
+        [IngestHandler(ingest, storage.work, storage.documents, config)],
+        [FetchHandler(fetcher, ingest, storage.jobs)],
+        [remover],
+    ]
 
 
 def _build_ingest(
@@ -306,6 +364,8 @@ def _build_ingest(
         indexes=search.indexes,
         decoder=models.decoder,
         gate=search.gate,
+        work=storage.work,
+        versions=storage.document_versions,
     )
     return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
 

@@ -55,6 +55,7 @@ def _check_url(value: str | None) -> str | None:
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), Field(min_length=1)]
+FetchHosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 EncodingName = Literal["alone", "head", "neutral", "primed", "mean", "medoid", "variant"]
 Encodings = Annotated[
     tuple[EncodingName, ...], NoDecode, BeforeValidator(_split_commas), Field(min_length=1)
@@ -109,6 +110,9 @@ class Settings(BaseSettings):
     allowed_hosts: Hosts = Field(
         ("127.0.0.1", "localhost", "[::1]"),
         description='host names browsers may use, comma-separated, or "*"',
+    )
+    allowed_fetch_hosts: FetchHosts = Field(
+        (), description="host names the server may fetch documents from, comma-separated"
     )
     database_url: Annotated[str | None, AfterValidator(_check_url)] = Field(
         None, description=f"{SQLITE}PATH"

@@ -78,6 +78,7 @@ class DocumentView(View):
     chunks_cached: int
     tokens: int
     created_at: datetime
+    external_id: str | None
 
 
 class Refusal(BaseModel):
@@ -98,6 +99,7 @@ class DeletedView(BaseModel):
     chunks: int
     kv_entries: int
     kv_bytes: int
+    job_id: str
     observations: int
 
 
@@ -121,10 +123,6 @@ class CollectionList(BaseModel):
 class DocumentPage(BaseModel):
     items: list[DocumentView]
     has_more: bool
-
-
-class UploadResult(BaseModel):
-    items: list[DocumentView | Refusal]
 
 
 class ChunkReuseView(View):

@@ -12,7 +12,7 @@ import typer
 
 from app.cli.output import print_error
 from app.cli.source_commands import sources_app
-from app.errors import LarderError
+from app.errors import InvalidValue, LarderError
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
 from reliability.errors import ReliabilityError
@@ -74,11 +74,23 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
     collection: CollectionOption,
     source: Annotated[str, typer.Option("--source", "-s", help="Who wrote them.")] = "uploads",
+    sync: Annotated[bool, typer.Option("--sync", help="Follow one folder, removals too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove most of it if need be.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 2.0,
     as_json: JsonOption = False,
 ) -> None:
     """Add documents to a collection, which is created if need be."""
-    from app.cli.ingest import run_ingest
+    from app.cli.ingest import SyncOptions, run_ingest, run_sync
 
+    if sync:
+        if len(paths) != 1:
+            raise InvalidValue("--sync takes one folder")
+        options = SyncOptions(force, watch, interval)
+        run_sync(paths[0], collection, source, options, as_json=as_json)
+        return
+    if force or watch:
+        raise InvalidValue("--force and --watch belong to --sync")
     run_ingest(paths, collection, source, as_json=as_json)
 
 

@@ -18,6 +18,7 @@ SEARCH = text(
     JOIN chunks ON chunks.id = chunks_fts.rowid
     JOIN documents ON documents.id = chunks.document_id
     WHERE chunks_fts MATCH :match AND documents.collection_id = :collection_id
+        AND documents.visibility = 'live'
     ORDER BY bm25(chunks_fts), chunk_id
     LIMIT :limit
     """

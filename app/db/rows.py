@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 DocumentState = Literal["received", "chunked", "indexed", "ready", "failed"]
+Visibility = Literal["live", "staged", "deleting"]
 SourceState = Literal["active", "quarantined"]
 
 # A run's JSON parts are stored as they are given and given back as they were.
@@ -62,6 +63,9 @@ class DocumentRow:
     chunks_cached: int
     tokens: int
     created_at: float
+    external_id: str | None = None
+    sha256: str = ""
+    visibility: Visibility = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class DeletedDocument:
     chunk_ids: tuple[int, ...]
     token_ids: tuple[tuple[int, ...], ...]
     observations: int = 0
+    runs: int = 0  # that had seen it, and keep their question and figures only
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
+from app.db.chunks import Chunks
+from app.db.rows import PassageRow
 from app.decoder.cost import PrefillCost
 from app.decoder.load import end_ids_of, read_model
 from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.decoder.types import ChunkReuseStatus, Message
+from app.sources.reader import DecoderReader
 from kvstore.cache import ScatterCache
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskTier
@@ -33,6 +37,7 @@ from kvstore.store import KVStore
 from kvstore.types import Encoding, ReuseOptions, Segment
 from retrieval.chunking import chunk
 from retrieval.parsing.registry import parse
+from retrieval.types import Query, ScoredChunk
 from tests.support.packaged_model import ROOT, packaged_model
 
 pytestmark = pytest.mark.slow
@@ -268,6 +273,46 @@ def test_special_tokens_in_texts_stay_plain(parts: Parts) -> None:
     assert not specials & set(asked[: -len(tail)])
     assert asked[-len(tail) :] == tail
     assert tokenizer.decode(list(parts.decoder.encode_passage("", hostile))) == f"{hostile}\n\n"
+
+
+class Shelf:
+    """Finds all of its passages for any question; stands in for search and database."""
+
+    def __init__(self, rows: list[PassageRow]) -> None:
+        self._rows = rows
+
+    async def search(self, query: Query) -> list[ScoredChunk]:
+        return [ScoredChunk(row.chunk_id, 1.0) for row in self._rows]
+
+    async def passages(self, chunk_ids: list[int]) -> list[PassageRow]:
+        return [row for row in self._rows if row.chunk_id in chunk_ids]
+
+
+@pytest.mark.anyio
+async def test_sources_are_read_one_by_one(parts: Parts) -> None:
+    """What each source says is its own, and what it does not say is nothing."""
+    texts = {
+        1: "The mill museum in Ash opens at 9:30 and closes at 17:00.",
+        2: "The mill museum in Ash opens at 11:00 on every day of the week.",
+        3: "Bread is made from flour, water and salt.",
+    }
+    rows = [
+        PassageRow(
+            *(number, number, 1, number, f"s{number}", 0.5, "Ash", "Ash", text, 0, len(text), None),
+            token_ids=parts.decoder.encode_passage("Ash", text),
+        )
+        for number, text in texts.items()
+    ]
+    shelf = Shelf(rows)
+    reader = DecoderReader(shelf, cast(Chunks, shelf), parts.decoder)
+    question = "At what time does the mill museum open?"
+    said = [await reader.answer(question, number, 1) for number in (*texts, 4)]
+    assert said[0] is not None
+    assert "9:30" in said[0].text
+    assert said[0].document_id == 1
+    assert said[1] is not None
+    assert "11:00" in said[1].text
+    assert said[2:] == [None, None]
 
 
 def test_sources_asked_side_by_side_equal_plain_runs(parts: Parts) -> None:

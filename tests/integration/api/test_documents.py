@@ -48,6 +48,7 @@ async def test_a_document_is_accepted_and_becomes_ready(
         "chunks_cached",
         "tokens",
         "created_at",
+        "external_id",
     }
 
 
