@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.db.cache_targets import CacheTargets
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
@@ -28,7 +29,9 @@ from app.settings import SQLITE, Settings
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
+    from app.cache.keeper import CacheKeeper
     from app.decoder.service import DecoderService
+    from app.ingest.admit import Admitter
     from app.ingest.pipeline import IngestPipeline
     from app.ingest.protocols import Parse, Split, VectorIndexes
     from app.ingest.remove import Remover
@@ -56,6 +59,7 @@ class Storage:
     stamps: Stamps
     words: LexicalSearch
     model_records: ModelRecords
+    cache_targets: CacheTargets
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Container:
     ingest: "IngestPipeline"
     worker: "IngestWorker"
     remover: "Remover"
+    cache: "CacheKeeper"
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -122,6 +127,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             stamps=Stamps(database),
             words=LexicalSearch(database),
             model_records=ModelRecords(database),
+            cache_targets=CacheTargets(database),
         )
     finally:
         await database.close()
@@ -178,7 +184,13 @@ async def open_container(
         remover = _build_remover(storage, models, search)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
-        container = _build_container(settings, storage, models, search, remover)
+        cache = _build_cache(settings, storage, models, search)
+        stack.push_async_callback(cache.jobs.stop)
+        container = _build_container(settings, storage, models, search, remover, cache)
+        admitter = _build_admitter(settings, storage, models, search)
+        if admitter is not None:
+            admitter.start()
+            stack.push_async_callback(admitter.stop)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
         yield container
@@ -230,8 +242,42 @@ def _startup_parts(
     )
 
 
+def _build_cache(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "CacheKeeper":
+    from app.cache.jobs import LocalJobs
+    from app.cache.keeper import CacheKeeper
+
+    return CacheKeeper(
+        targets=storage.cache_targets,
+        decoder=models.decoder,
+        jobs=LocalJobs(),
+        admission=settings.kv_admission,
+        gate=search.gate,
+    )
+
+
+def _build_admitter(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "Admitter | None":
+    from app.ingest.admit import Admitter
+    from kvstore.admission import UseCounter
+
+    if settings.kv_admission == "never":
+        return None
+    uses = UseCounter(settings.data_dir / "kv-uses.bin")
+    admitter = Admitter(storage.cache_targets, models.decoder, uses, search.gate)
+    models.decoder.on_missed = admitter.missed
+    return admitter
+
+
 def _build_container(
-    settings: Settings, storage: Storage, models: Models, search: Search, remover: "Remover"
+    settings: Settings,
+    storage: Storage,
+    models: Models,
+    search: Search,
+    remover: "Remover",
+    cache: "CacheKeeper",
 ) -> Container:
     from app.ingest.worker import IngestWorker
 
@@ -249,6 +295,7 @@ def _build_container(
         ingest=ingest,
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
+        cache=cache,
     )
 
 
@@ -269,7 +316,8 @@ def _build_ingest(
         decoder=models.decoder,
         gate=search.gate,
     )
-    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
+    stores_kv = settings.kv_admission == "ingest"
+    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes, stores_kv=stores_kv))
 
 
 def _build_answers(

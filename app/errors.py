@@ -10,6 +10,7 @@ LarderError
 │   ├── DocumentNotFound
 │   ├── SourceNotFound
 │   ├── RunNotFound
+│   ├── JobNotFound
 │   └── ChunkNotFound
 ├── CollectionExists         the name is taken (409)
 ├── DocumentTooLarge         above max_document_bytes (413)
@@ -65,6 +66,10 @@ class SourceNotFound(NotFound):
 
 class RunNotFound(NotFound):
     code = "run_not_found"
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
 
 
 class ChunkNotFound(NotFound):

@@ -96,13 +96,13 @@ class Planner:
     def _plan_chunk(self, planned: PlannedSegment, find: Finder) -> PlannedSegment:
         """`primed` first: it drifts several times less than `head` (DESIGN 5, kvstore.primers)."""
         chunk = planned.segment
-        is_corrupt = False
+        missed: list[Lookup] = []
         for encoding in self._config.encodings:
             found = find(chunk.token_ids, self._frame.context(chunk, encoding))
-            is_corrupt = is_corrupt or found.corrupt
+            missed.append(found)
             if found.entry is not None:
                 return _settle(planned, found, "reused", _REUSED[encoding], encoding)
-        return _computed(planned, reasons.CORRUPT if is_corrupt else reasons.NOT_STORED)
+        return _computed(planned, _why_missed(missed))
 
 
 _REUSED: dict[Encoding, str] = {"primed": reasons.REUSED_PRIMED, "head": reasons.REUSED_HEAD}
@@ -127,7 +127,7 @@ def _settle(
     planned: PlannedSegment, found: Lookup, action: Action, reason: str, encoding: Encoding | None
 ) -> PlannedSegment:
     if found.entry is None:
-        return _computed(planned, reasons.CORRUPT if found.corrupt else reasons.NOT_STORED)
+        return _computed(planned, _why_missed([found]))
     return replace(
         planned,
         action=action,
@@ -136,6 +136,14 @@ def _settle(
         tier=found.tier,
         encoding=encoding,
     )
+
+
+def _why_missed(lookups: Sequence[Lookup]) -> str:
+    if any(found.corrupt for found in lookups):
+        return reasons.CORRUPT
+    if any(found.slower for found in lookups):
+        return reasons.SLOWER_THAN_COMPUTE
+    return reasons.NOT_STORED
 
 
 def _computed(planned: PlannedSegment, reason: str) -> PlannedSegment:

@@ -87,7 +87,8 @@ class Prefiller:
         for planned in plan.segments:
             if planned.entry is not None:
                 rows = slice(planned.start, planned.end)
-                self._rotator.place(planned.entry.keys, cache.key_buffer[:, 0], planned.start)
+                keys = planned.entry.keys.to(self._runner.device)
+                self._rotator.place(keys, cache.key_buffer[:, 0], planned.start)
                 cache.value_buffer[:, 0, :, rows].copy_(planned.entry.values)
 
     def _choose(

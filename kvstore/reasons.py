@@ -5,6 +5,7 @@ FIRST_CHUNK = "first_chunk"  # directly behind P: exact
 REUSED_PRIMED = "reused_primed"  # stored behind P and primers, moved to its place
 REUSED_HEAD = "reused_head"  # stored behind P only, moved to its place
 NOT_STORED = "not_stored"  # no entry in any tier
+SLOWER_THAN_COMPUTE = "slower_than_compute"  # the tier that may hold it delivers too slowly
 CORRUPT = "corrupt"  # the entry was damaged; its file is quarantined
 MODE_OFF = "mode_off"
 MODE_EXACT = "mode_exact"

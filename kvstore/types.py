@@ -110,4 +110,5 @@ class TierStats:
 @dataclass(frozen=True, slots=True)
 class StoreStats:
     tiers: tuple[TierStats, ...]
-    counters: dict[str, int]  # hits_ram, hits_disk, misses, corrupt, evicted
+    counters: dict[str, int]  # hits_ram, hits_disk, misses, corrupt, evicted, saved_ms
+    load_bytes_per_s: dict[str, float] = field(default_factory=dict)  # by tier, moving averages

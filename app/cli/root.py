@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.cache import cache_app
 from app.cli.output import print_error
 from app.errors import LarderError
 from app.evaluation.cli import bench_app, eval_app
@@ -35,6 +36,7 @@ sources_app = typer.Typer(help="Who wrote the documents, and how far each is bel
 collections_app = typer.Typer(help="Sets of documents that questions are asked of.")
 app.add_typer(sources_app, name="sources", no_args_is_help=True)
 app.add_typer(collections_app, name="collections", no_args_is_help=True)
+app.add_typer(cache_app, name="cache", no_args_is_help=True)
 app.add_typer(eval_app, name="eval")
 app.add_typer(bench_app, name="bench")
 

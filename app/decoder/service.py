@@ -25,11 +25,14 @@ from app.decoder.types import (
     PurgeReport,
 )
 from app.errors import QuestionTooLong, ServerBusy
+from kvstore import reasons
 from kvstore.plain import PlainEngine
 from kvstore.precompute import Precomputed
+from kvstore.purging import Purged
 from kvstore.reuse import ReuseEngine
 from kvstore.store import KVStore
-from kvstore.types import Segment, StoreStats
+from kvstore.types import PrefillReport, Segment, StoreStats
+from kvstore.upkeep import StoreUpkeep
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,15 @@ class DecoderService:
         self._cost = cost
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._waiting = 0
+        reuses = isinstance(engine, ReuseEngine)
+        self.upkeep = StoreUpkeep(store, loaded.template.frame if reuses else None)
+        # Told, in the worker thread and after the answer, which passages were not stored.
+        self.on_missed: Callable[[Sequence[Passage]], None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """No question is being answered or waits."""
+        return self._waiting == 0
 
     def chunk_reuse(self) -> ChunkReuseStatus:
         return self._status
@@ -124,14 +136,17 @@ class DecoderService:
             self._waiting -= 1
             await asyncio.shield(job)
 
-    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
-        """Store both encodings of the chunks, while the disk budget lasts."""
+    async def precompute(
+        self, passages: Sequence[Passage], *, evict: bool = False
+    ) -> PrecomputeReport:
+        """Store both encodings of the chunks, while the disk budget lasts; with `evict` less
+        valuable entries make room."""
         engine = self._engine
         if isinstance(engine, PlainEngine):
             return PrecomputeReport(0, 0, len(passages), 0, self._status.reason)
         loop = asyncio.get_running_loop()
         chunks = [_to_segment(passage) for passage in passages]
-        batches = engine.precompute(chunks)
+        batches = engine.precompute(chunks, evict=evict)
         reports: list[Precomputed] = []
         while (report := await loop.run_in_executor(self._worker, next, batches, None)) is not None:
             reports.append(report)
@@ -151,7 +166,14 @@ class DecoderService:
         """Remove every stored entry of these chunks from every tier, other models' too."""
         loop = asyncio.get_running_loop()
         purged = await loop.run_in_executor(self._worker, self._store.purge, list(token_ids))
-        return PurgeReport(purged.entries, purged.num_bytes, purged.complete)
+        return PurgeReport(purged.entries, purged.num_bytes, purged.complete, purged.tiers)
+
+    async def purge_tenant(self) -> PurgeReport:
+        """Remove everything that is stored for the tenant; what every prompt begins with is
+        computed again."""
+        loop = asyncio.get_running_loop()
+        purged = await loop.run_in_executor(self._worker, self._purge_tenant)
+        return PurgeReport(purged.entries, purged.num_bytes, purged.complete, purged.tiers)
 
     def store_stats(self) -> StoreStats:
         """May ask a shared tier: not for the event loop."""
@@ -162,6 +184,22 @@ class DecoderService:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._worker, self._store.close)
         self._worker.shutdown(wait=True)
+
+    def _purge_tenant(self) -> Purged:
+        purged = self._store.purge_namespace()
+        if isinstance(self._engine, ReuseEngine):
+            self._engine.prepare()
+        return purged
+
+    def _tell_missed(self, request: DecodeRequest, report: PrefillReport) -> None:
+        chunks = report.segments[1:-1]
+        missed = [
+            passage
+            for passage, told in zip(request.passages, chunks, strict=True)
+            if told.reason == reasons.NOT_STORED
+        ]
+        if missed and self.on_missed is not None:
+            self.on_missed(missed)
 
     def _room_for_passages(self, request: DecodeRequest) -> int:
         question = self._template.encode_question(request.question, request.history)
@@ -219,6 +257,7 @@ class DecoderService:
         )
         if isinstance(self._engine, ReuseEngine):
             self._engine.repair(segments, prefilled.report)
+            self._tell_missed(request, prefilled.report)
 
 
 def _to_segment(passage: Passage) -> Segment:

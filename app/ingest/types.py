@@ -9,6 +9,7 @@ class IngestConfig:
     embed_batch: int = 32  # chunks; about a second of MiniLM on two cores
     precompute_batch: int = 8  # chunks; a few seconds of the decoder, and a delete waits for one
     max_parse_attempts: int = 5  # after so many crashes of the process the bytes are to blame
+    stores_kv: bool = True  # else passages wait for their second use, or for being warmed
 
     def __post_init__(self) -> None:
         for name in ("max_document_bytes", "embed_batch", "precompute_batch", "max_parse_attempts"):
