@@ -13,6 +13,7 @@ import typer
 from app.cli.cache import cache_app
 from app.cli.output import print_error
 from app.errors import LarderError
+from app.evaluation import store_cli  # noqa: F401  its commands join bench_app
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
 from reliability.errors import ReliabilityError

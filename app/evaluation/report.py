@@ -69,6 +69,9 @@ TEXT_COLUMNS = {
     "world",
     "estimator",
     "codec",
+    "tier",
+    "format",
+    "rule",
 }
 
 
