@@ -53,8 +53,7 @@ def bench_assemble(
     times: dict[str, list[tuple[float, float]]] = {}
     full: list[float] = []
     with _engines(bench, request) as engines:
-        for engine in engines.values():
-            _warm(engine, prompt)
+        _warm(list(engines.values()), prompt)
         for _ in range(request.repeats):
             full.append(_full_ms(bench, ids))
             for name, engine in engines.items():
@@ -93,16 +92,15 @@ def _engines(bench: Bench, request: AssembleRequest) -> Iterator[dict[str, Reuse
     rules = DiskRules(codec=find_codec(request.codec))
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
 
-        def open_store(name: str, ram_bytes: int, disk_bytes: int, url: str | None) -> KVStore:
-            disk = DiskTier(Path(folder) / name, disk_bytes, MemoryIndex(), rules)
+        def open_store(name: str, ram_bytes: int, url: str | None = None) -> KVStore:
+            disk = DiskTier(Path(folder) / name, PLENTY, MemoryIndex(), rules)
             shared = open_shared(url, PLENTY, rules.codec, PATIENT) if url else None
-            return KVStore(RamTier(ram_bytes), disk, "bench", name, shared)
+            return KVStore(RamTier(ram_bytes), disk, "bench", "bench", shared)
 
-        stores = {"ram": open_store("ram", PLENTY, PLENTY, None)}
-        stores["disk"] = open_store("disk", 0, PLENTY, None)
+        stores = {"ram": open_store("ram", PLENTY), "disk": open_store("disk", 0)}
         for url in request.shared:
             scheme = url.partition(":")[0]
-            stores[scheme] = open_store(scheme, 0, PLENTY, url)
+            stores[scheme] = open_store(scheme, 0, url)
         try:
             yield {name: _engine(bench, store) for name, store in stores.items()}
         finally:
@@ -117,12 +115,19 @@ def _engine(bench: Bench, store: KVStore) -> ReuseEngine:
     return engine
 
 
-def _warm(engine: ReuseEngine, prompt: Sequence[Segment]) -> None:
-    """Store every passage, then read each once, so that RAM and the page cache hold them."""
-    engine.prepare()
-    for _ in engine.precompute([s for s in prompt if s.kind == "chunk"]):
+def _warm(engines: Sequence[ReuseEngine], prompt: Sequence[Segment]) -> None:
+    """Compute every passage once and store it everywhere, then read each once, so that RAM and the
+    page cache hold them."""
+    first = engines[0]
+    first.prepare()
+    for _ in first.precompute([s for s in prompt if s.kind == "chunk"]):
         pass
-    engine.plan(prompt, ReuseOptions())
+    planned = first.plan(prompt, ReuseOptions()).segments
+    for engine in engines[1:]:
+        for segment in planned:
+            if segment.entry is not None:
+                engine.store.put(segment.entry)
+        engine.plan(prompt, ReuseOptions())
 
 
 def _assemble_ms(
@@ -130,10 +135,8 @@ def _assemble_ms(
 ) -> tuple[float, float]:
     """(milliseconds to find and load, milliseconds to rotate and copy)."""
     tiers = engine.store.tiers
-    if tiers.shared is not None:
-        tiers.disk.shrink(0)  # a hit left copies there
-        for key in [entry.digest for entry in tiers.disk.entries()]:
-            tiers.disk.remove([key])
+    if tiers.shared is not None:  # a hit left copies on disk
+        tiers.disk.remove([entry.digest for entry in tiers.disk.entries()])
     started = time.perf_counter()
     plan = engine.plan(prompt, ReuseOptions())
     found = time.perf_counter()
