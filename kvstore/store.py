@@ -75,11 +75,6 @@ class KVStore:
         """For looking after the entries (kvstore.upkeep)."""
         return Tiers(self._device, self._ram, self._disk, self._shared)
 
-    @property
-    def lossless(self) -> bool:
-        """Whether entries come back as they were put in."""
-        return self._disk.codec.lossless
-
     def key_of(self, token_ids: Sequence[int], context: Sequence[str]) -> EntryKey:
         """Key of a segment behind the segments whose content ids are `context`."""
         return entry_key(self._namespace, self._identity, content_id(token_ids), context)
@@ -127,6 +122,15 @@ class KVStore:
     def purge_namespace(self) -> Purged:
         """Remove every entry of this store's tenant, other models' too, from every tier."""
         return purge_namespace(self.tiers, self._namespace)
+
+    def discard(self, token_ids: Sequence[int], context: Sequence[str]) -> None:
+        """Forget one entry, in every tier that can be asked."""
+        digest = self.key_of(token_ids, context).digest
+        for tier in self.tiers.present():
+            try:
+                tier.remove([digest])
+            except TierUnavailable as error:
+                logger.warning("not discarded from %s: %s", tier.name, error)
 
     def close(self) -> None:
         """Write what is only in memory, and let go of a shared tier."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kvstore.encodings import ENCODINGS, find_encoding
 from kvstore.errors import TierUnavailable
 from kvstore.frame import Frame
 from kvstore.keys import content_id
@@ -15,7 +16,8 @@ from kvstore.purging import set_pinned
 from kvstore.store import KVStore
 from kvstore.types import Encoding, Segment
 
-ENCODINGS: tuple[Encoding, ...] = ("head", "primed")
+NAMES = ("head", "primed", *ENCODINGS)  # a chunk without neighbours is primed and neutral at once
+WORDS = {"mean", "medoid", "behind"}  # between the contexts of a combined entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ class StoreUpkeep:
             digest=row.digest,
             encoding=self._encoding_of(row, chunk),
             is_current=row.identity == self._store.identity,
-            behind=tuple(self._name(content, chunk) for content in row.preceding.split(",")),
+            behind=tuple(self._name(part, chunk) for part in row.preceding.split(",") if part),
             num_tokens=row.num_tokens,
             num_bytes=row.num_bytes,
             tiers=self._tiers_of(row.digest),
@@ -191,14 +193,18 @@ class StoreUpkeep:
         return (*found, tiers.disk.name)
 
     def _encoding_of(self, row: IndexedEntry, chunk: Segment) -> Encoding | None:
-        for encoding in ENCODINGS if self._frame is not None else ():
-            if self._frame and ",".join(self._frame.context(chunk, encoding)) == row.preceding:
-                return encoding
-        return None
+        for name in NAMES if self._frame is not None else ():
+            rule = find_encoding(name)
+            if self._frame and ",".join(rule.key_context(self._frame, chunk)) == row.preceding:
+                return rule.name
+        is_variant = self._frame and row.preceding.startswith(content_id(self._frame.prefix))
+        return "variant" if is_variant else None
 
     def _name(self, content: str, chunk: Segment) -> str:
         if self._frame is None:
             return "other"
+        if content in WORDS:
+            return content
         if content == content_id(self._frame.prefix):
             return "prefix"
         if content in {content_id(ids) for ids in self._frame.primers}:

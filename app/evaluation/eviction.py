@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InvalidValue
-from app.evaluation.datasets import LabelledText, Passage, load_cases
+from app.evaluation.datasets import LabelledText, Layout, Passage, load_cases
 from kvstore.eviction import EVICTIONS, new_eviction
 from kvstore.replay import Use, replay
 
@@ -56,7 +56,7 @@ def load_prompts(path: Path, file_format: str, passages: int, seed: int) -> list
     """The passages of each question's prompt, in order. Raises InvalidValue."""
     if file_format == "ramdocs":
         return _load_ramdocs(path, passages)
-    cases = load_cases(path, file_format, 10**9, passages=passages, seed=seed)
+    cases = load_cases(path, file_format, 10**9, layout=Layout(passages), seed=seed)
     return [list(case.passages) for case in cases]
 
 

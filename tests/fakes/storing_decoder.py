@@ -7,6 +7,7 @@ import torch
 
 from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from kvstore.disk_tier import DiskRules, DiskTier
+from kvstore.encodings import find_encoding
 from kvstore.errors import TierFull
 from kvstore.frame import Frame
 from kvstore.keys import content_id
@@ -46,7 +47,7 @@ class StoringDecoder(FakeDecoder):
         stored = already = num_tokens = 0
         for passage in passages:
             chunk = Segment("chunk", passage.token_ids, passage.primers)
-            contexts = [FRAME.context(chunk, encoding) for encoding in ENCODINGS]
+            contexts = [find_encoding(encoding).key_context(FRAME, chunk) for encoding in ENCODINGS]
             if all(self.store.contains(passage.token_ids, context) for context in contexts):
                 already += 1
                 continue
@@ -78,7 +79,9 @@ class StoringDecoder(FakeDecoder):
     def use(self, token_ids: tuple[int, ...], primers: tuple[tuple[int, ...], ...] = ()) -> str:
         """Look a passage up as a prompt does; the tier it came from, or nothing."""
         chunk = Segment("chunk", token_ids, primers)
-        return self.store.lookup(token_ids, FRAME.context(chunk, "head")).tier or ""
+        return (
+            self.store.lookup(token_ids, find_encoding("head").key_context(FRAME, chunk)).tier or ""
+        )
 
     def _put(self, ids: tuple[int, ...], context: tuple[str, ...], evict: bool) -> None:
         shape = (2, 1, len(ids), 4)

@@ -14,6 +14,7 @@ from kvstore import reasons
 from kvstore.config import ReuseConfig
 from kvstore.device_tier import DeviceTier, open_device_tier
 from kvstore.disk_tier import DiskRules, DiskTier
+from kvstore.encodings import find_encoding
 from kvstore.keys import content_id
 from kvstore.load_rates import LoadRates
 from kvstore.memory_index import MemoryIndex
@@ -22,6 +23,7 @@ from kvstore.ram_tier import RamTier
 from kvstore.shared_tier import SharedLimits, SharedTier
 from kvstore.store import KVStore
 from kvstore.types import ChunkKV
+from kvstore.variants import VariantCatalog
 from tests.fakes.blobs import FakeBlobs
 from tests.support.tiny_models import FRAME, draw_ids, prompt_of
 
@@ -80,11 +82,13 @@ def test_a_slow_shared_tier_is_passed_over_with_its_reason(tmp_path: Path) -> No
     writer.put(entry_of(writer, FRAME.prefix, ()))
     for segment in prompt[1:-1]:
         for encoding in ("head", "primed"):
-            context = FRAME.context(segment, encoding)
+            context = find_encoding(encoding).key_context(FRAME, segment)
             writer.put(entry_of(writer, segment.token_ids, context))
     blobs.pause = 0.02  # 30 tokens are computed in 6 ms
     store = open_store("b")
-    plan = Planner(FRAME, ReuseConfig()).plan(prompt, store.lookup, exact_only=None)
+    plan = Planner(FRAME, ReuseConfig(), VariantCatalog()).plan(
+        prompt, store.lookup, exact_only=None
+    )
     told = [segment.reason for segment in plan.segments]
     assert told[:2] == [reasons.EXACT_PREFIX, reasons.FIRST_CHUNK]
     assert told[2] == reasons.REUSED_PRIMED
@@ -92,7 +96,12 @@ def test_a_slow_shared_tier_is_passed_over_with_its_reason(tmp_path: Path) -> No
     counters = store.stats().counters
     assert counters["slower_than_compute"] >= 3
     blobs.pause = 0.0
-    assert writer.lookup(prompt[-2].token_ids, FRAME.context(prompt[-2], "head")).tier == "disk"
+    assert (
+        writer.lookup(
+            prompt[-2].token_ids, find_encoding("head").key_context(FRAME, prompt[-2])
+        ).tier
+        == "disk"
+    )
     assert writer.stats().load_bytes_per_s["disk"] > 0
 
 
