@@ -30,6 +30,7 @@ class PlannedSegment:
     tier: str | None = None
     encoding: Encoding | None = None
     overhead: float = 1.0  # how much of a reused chunk wants recomputing (kvstore.impact)
+    saved_seconds: float = 0.0  # what loading it saved against computing it, where measured
 
     @property
     def end(self) -> int:
@@ -186,6 +187,7 @@ def _settle(
         entry=found.entry,
         tier=found.tier,
         encoding=encoding,
+        saved_seconds=found.saved_seconds,
     )
 
 
@@ -199,7 +201,8 @@ def _why_missed(lookups: Sequence[Lookup]) -> str:
 
 def _computed(planned: PlannedSegment, reason: str) -> PlannedSegment:
     reason = _FRESH.get(planned.segment.kind, reason)
-    return replace(planned, action="computed", reason=reason, entry=None, tier=None, encoding=None)
+    computed = replace(planned, action="computed", reason=reason, saved_seconds=0.0)
+    return replace(computed, entry=None, tier=None, encoding=None)
 
 
 def _is_open(planned: PlannedSegment) -> bool:

@@ -177,4 +177,5 @@ def _report(planned: PlannedSegment, chosen: torch.Tensor) -> SegmentReport:
         tier=planned.tier,
         encoding=planned.encoding,
         reason=planned.reason,
+        saved_ms=1000 * planned.saved_seconds,
     )

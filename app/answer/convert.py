@@ -95,6 +95,7 @@ def to_planned(prefilled: Prefilled, passages: Sequence[PassageRow]) -> CachePla
                 tier=segment.tier,
                 encoding=segment.encoding,
                 reason=segment.reason,
+                saved_ms=segment.saved_ms,
             )
         )
     return CachePlanned(

@@ -192,7 +192,7 @@ class DecoderService:
         return purged
 
     def _tell_missed(self, request: DecodeRequest, report: PrefillReport) -> None:
-        chunks = report.segments[1:-1]
+        chunks = [segment for segment in report.segments if segment.kind == "chunk"]
         missed = [
             passage
             for passage, told in zip(request.passages, chunks, strict=True)
