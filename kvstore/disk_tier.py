@@ -213,6 +213,10 @@ class DiskTier:
         with self._lock:
             return sorted({*self._folder.digests(), *self._ledger.held, *rows})
 
+    def indexed(self) -> Sequence[IndexedEntry]:
+        """What the index lists, of whatever model."""
+        return self._index.rows()
+
     def flush(self) -> None:
         """Write the times of last use to the index; they are only kept in memory until then."""
         with self._lock:

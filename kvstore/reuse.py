@@ -22,7 +22,7 @@ from kvstore.prefill import Prefiller, Stopwatch
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 from kvstore.types import PrefillReport, ReuseOptions, Segment
-from kvstore.variants import VariantCapture, VariantCatalog
+from kvstore.variants import USUAL_VARIANTS, VariantCapture, VariantCatalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,12 @@ class ReuseEngine:
         self.refusal: str | None = reasons.MODEL_NOT_PROVEN
         encoder = Encoder(runner, config.pack_tokens)
         self._precomputer = Precomputer(encoder, store, frame, config)
-        variants = VariantCatalog()
+        variants = VariantCatalog(config.variants or USUAL_VARIANTS)
+        if "variant" in config.encodings:
+            variants.seed(store.contexts())
         self._capture = VariantCapture(runner, store, variants)
         self._planner = Planner(frame, config, variants)
-        self.links: LinkTokens | None = None
+        self._link_tokens: LinkTokens | None = None
         self._prefiller = Prefiller(runner, config.floor_tokens)
 
     def plan(self, segments: Sequence[Segment], options: ReuseOptions) -> PrefillPlan:
@@ -100,18 +102,29 @@ class ReuseEngine:
         questions go first in between. Without `evict` it stops at the disk budget."""
         return self._precomputer.run(chunks, evict=evict)
 
+    def learn(self, segments: Sequence[Segment], report: PrefillReport) -> int:
+        """After an answer: keep the chunks of a prompt that was computed in full as variants, where
+        variants are wanted; returns how many."""
+        computed = report.tokens.reused == report.tokens.recomputed == 0
+        return self.capture(segments) if self.config.variants and computed else 0
+
+    def use_links(self, links: LinkTokens) -> None:
+        """Let requests ask for the policy `link_tokens`."""
+        self._link_tokens = links
+        self.runner.links = links.embeddings.to(self.runner.device)
+
     def capture(self, segments: Sequence[Segment]) -> int:
         """Compute a prompt exactly and keep its chunks as variants (kvstore.variants); returns how
         many. As slow as a full prefill: for after an answer."""
         return self._capture.capture(segments)
 
     def _links(self) -> LinkTokens:
-        if self.links is None:
+        if self._link_tokens is None:
             raise InvalidReuse(
                 "the policy link_tokens needs trained link embeddings; name their file in "
                 "LARDER_LINK_TOKENS (benchmarks/train_link_tokens.py makes one)"
             )
-        return self.links
+        return self._link_tokens
 
     def repair(self, segments: Sequence[Segment], report: PrefillReport) -> int:
         """Encode again what was found damaged while `segments` were prefilled; returns how many.

@@ -123,6 +123,10 @@ class KVStore:
         """Remove every entry of this store's tenant, other models' too, from every tier."""
         return purge_namespace(self.tiers, self._namespace)
 
+    def contexts(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Content id and context of every entry on disk."""
+        return [(row.content, tuple(row.preceding.split(","))) for row in self._disk.indexed()]
+
     def discard(self, token_ids: Sequence[int], context: Sequence[str]) -> None:
         """Forget one entry, in every tier that can be asked."""
         digest = self.key_of(token_ids, context).digest

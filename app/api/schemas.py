@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from kvstore.types import ReuseMode
+from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -49,6 +49,7 @@ class NewRun(Body):
     mode: ReuseMode = "auto"
     policy: str | None = None
     ratio: float | None = Field(None, ge=0, le=1)
+    encoding: Encoding | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float = Field(0.0, ge=0, le=2)
     history: list[HistoryMessage] = []

@@ -85,6 +85,7 @@ def ask(
     reuse: Annotated[Reuse, typer.Option(help="How far stored KV may be used.")] = Reuse.auto,
     policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="How chunks were encoded.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,6 +98,7 @@ def ask(
         "mode": reuse.value,
         "policy": policy,
         "ratio": ratio,
+        "encoding": encoding,
         "max_tokens": max_tokens,
     }
     run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)

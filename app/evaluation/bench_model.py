@@ -23,7 +23,6 @@ from kvstore.reuse import ReuseEngine
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 
-
 # A run over hundreds of questions meets more passages than a temporary folder should hold.
 DISK_BYTES = 2 * 10**9
 
@@ -42,7 +41,8 @@ class Bench:
         """An engine over the shared store. Chunk reuse is what is measured, so it is allowed."""
         engine = ReuseEngine(self.runner, self.store, self.template.frame, config)
         engine.refusal = None
-        engine.links = self.links
+        if self.links is not None:
+            engine.use_links(self.links)
         return engine
 
 

@@ -15,7 +15,7 @@ eval_app = typer.Typer(help="Measure quality on evaluation sets.", no_args_is_he
 bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-POLICIES = "none,question,value_deviation,seam,random,all"
+POLICIES = "none,question,value_deviation,epic,random,all"
 GIB = 2**30
 
 
@@ -32,7 +32,7 @@ def eval_reuse(
     primers: Annotated[str, typer.Option(help="neighbours, nearest, opening or far")] = (
         "neighbours"
     ),
-    codec: Annotated[str, typer.Option(help="The codec of the store.")] = "raw",
+    codecs: Annotated[str, typer.Option(help="Codecs of the store, comma-separated.")] = "raw",
     keep_share: Annotated[float, typer.Option(help="Of a chunk's tokens, by KeyDiff.")] = 1.0,
     links: Annotated[Path | None, typer.Option(help="File of link tokens.")] = None,
     answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 48,
@@ -42,7 +42,7 @@ def eval_reuse(
     as_json: Json = False,
 ) -> None:
     """Drift and F1 of reuse against the full prefill, method by method and ratio by ratio."""
-    from app.evaluation.reuse_run import ReuseRun, run_reuse
+    from app.evaluation.reuse_run import ReuseRun, run_reuse, run_times
 
     if primers not in {"neighbours", "nearest", "opening", "far"}:
         raise InvalidValue(f"unknown primers {primers!r}; known: neighbours, nearest, opening, far")
@@ -56,7 +56,7 @@ def eval_reuse(
         encodings=tuple(encodings.split(",")),
         join=join,
         primers=primers,  # type: ignore[arg-type]  # checked above
-        codec=codec,
+        codecs=tuple(codecs.split(",")),
         keep_share=keep_share,
         links=links,
         answer_tokens=answer_tokens,
@@ -64,12 +64,12 @@ def eval_reuse(
         seed=seed,
     )
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("questions", total=questions)
+        task = bar.add_task("questions", total=questions * len(run.codecs))
         rows = run_reuse(run, load_settings(), lambda: bar.advance(task))
     if report is not None:
         from app.evaluation.reuse_report import write_report
 
-        write_report(report, run.as_settings(), rows)
+        write_report(report, run.as_settings(), rows, run_times(run, load_settings()))
     show(run.as_settings(), rows, as_json=as_json)
 
 

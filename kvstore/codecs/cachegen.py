@@ -74,7 +74,7 @@ def _quantise(
     half = (levels - 1) / 2
     step = x.abs().amax(axis, keepdim=True) / half
     step = (step * (1 + 2**-8)).to(torch.bfloat16)  # rounded up: no code beyond the last level
-    if not step.isfinite().all():
+    if not (step.float() * half).isfinite().all():
         raise NotFinite("rows lie too far apart to be coded")
     spread = step.float()
     codes = torch.where(spread > 0, x / spread, 0.0).round().clamp(-half, half) + half

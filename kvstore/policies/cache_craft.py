@@ -12,6 +12,8 @@ import torch
 
 from kvstore.protocols import Probes, SelectionRequest, Span
 
+Spans = tuple[Span, ...]
+
 FOCUS = 0.8  # of the question's attention; about what the paper's chosen chunks hold
 
 
@@ -22,12 +24,15 @@ class CacheCraftPolicy:
     has_focus: bool = False
 
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:
-        spans = request.spans
+        spans: Spans = request.spans
+        rest: Spans = ()
         if self.has_focus:
-            spans = _focused(spans, probes.question_attention().cpu())
+            spans, rest = _focused(spans, probes.question_attention().cpu())
+        shares = _shares(spans, request.budget)
+        shares += _shares(rest, request.budget - sum(shares))
         chosen = [
             span.start + _ranked(span)[:count]
-            for span, count in zip(spans, _shares(spans, request.budget), strict=True)
+            for span, count in zip((*spans, *rest), shares, strict=True)
         ]
         return torch.cat(chosen).sort().values if chosen else torch.empty(0, dtype=torch.int64)
 
@@ -40,7 +45,7 @@ def _ranked(span: Span) -> torch.Tensor:
     return span.scores.argsort(descending=True, stable=True)
 
 
-def _shares(spans: tuple[Span, ...], budget: int) -> list[int]:
+def _shares(spans: Spans, budget: int) -> list[int]:
     """Split by overhead times length; what a chunk cannot take goes to the others."""
     shares = [0] * len(spans)
     left = budget
@@ -59,8 +64,8 @@ def _shares(spans: tuple[Span, ...], budget: int) -> list[int]:
     return shares
 
 
-def _focused(spans: tuple[Span, ...], attention: torch.Tensor) -> tuple[Span, ...]:
-    """The fewest spans that hold FOCUS of the attention on all of them."""
+def _focused(spans: Spans, attention: torch.Tensor) -> tuple[Spans, Spans]:
+    """The fewest spans that hold FOCUS of the attention on all of them, and the others."""
     mass = [float(attention[span.start : span.end].sum()) for span in spans]
     order = sorted(range(len(spans)), key=lambda place: -mass[place])
     kept, held = [], 0.0
@@ -69,4 +74,8 @@ def _focused(spans: tuple[Span, ...], attention: torch.Tensor) -> tuple[Span, ..
         held += mass[place]
         if held >= FOCUS * sum(mass):
             break
-    return tuple(spans[place] for place in sorted(kept))
+    others = [place for place in order if place not in kept]
+    return (
+        tuple(spans[place] for place in sorted(kept)),
+        tuple(spans[place] for place in sorted(others)),
+    )

@@ -44,7 +44,7 @@ def _to_question(body: NewRun, default_max_tokens: int) -> Question:
         collection=body.collection,
         history=tuple(Message(item.role, item.content) for item in body.history),
         params=GenerationParams(body.max_tokens or default_max_tokens, body.temperature),
-        reuse=ReuseOptions(body.mode, body.policy, body.ratio),
+        reuse=ReuseOptions(body.mode, body.policy, body.ratio, body.encoding),
     )
 
 
