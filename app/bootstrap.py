@@ -17,11 +17,15 @@ from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
+from app.db.estimates import Estimates
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
+from app.db.observations import Observations
+from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.runs import Runs
 from app.db.session import Database
+from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.settings import SQLITE, Settings
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from app.ingest.remove import Remover
     from app.ingest.startup import StartupParts
     from app.ingest.worker import IngestWorker
+    from app.sources.tools import EstimationTools, SourceTools
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
@@ -60,6 +65,10 @@ class Storage:
     words: LexicalSearch
     model_records: ModelRecords
     cache_targets: CacheTargets
+    source_changes: SourceChanges
+    observations: Observations
+    versions: ReliabilityVersions
+    estimates: Estimates
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,8 @@ class Container:
     worker: "IngestWorker"
     remover: "Remover"
     cache: "CacheKeeper"
+    source_tools: "SourceTools"
+    estimation: "EstimationTools"
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -128,6 +139,10 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             words=LexicalSearch(database),
             model_records=ModelRecords(database),
             cache_targets=CacheTargets(database),
+            source_changes=SourceChanges(database),
+            observations=Observations(database),
+            versions=ReliabilityVersions(database),
+            estimates=Estimates(database),
         )
     finally:
         await database.close()
@@ -153,6 +168,13 @@ async def open_models(
             await decoder.close()
     finally:
         entries.close()
+
+
+def build_source_tools(storage: Storage) -> "SourceTools":
+    """What a curator works with; needs no model and no lock."""
+    from app.sources.tools import make_tools
+
+    return make_tools(storage)
 
 
 ModelLoader = Callable[[Settings, Storage, DataDir, Progress], AbstractAsyncContextManager[Models]]
@@ -181,18 +203,22 @@ async def open_container(
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
         search = _build_search(storage, models, parsers.parse)
-        remover = _build_remover(storage, models, search)
+        tools = build_source_tools(storage)
+        remover = _build_remover(storage, models, search, tools)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
+        await tools.beliefs.start()
         cache = _build_cache(settings, storage, models, search)
         stack.push_async_callback(cache.jobs.stop)
-        container = _build_container(settings, storage, models, search, remover, cache)
+        container = _build_container(settings, storage, models, search, remover, cache, tools)
         admitter = _build_admitter(settings, storage, models, search)
         if admitter is not None:
             admitter.start()
             stack.push_async_callback(admitter.stop)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
+        await container.estimation.worker.start()
+        stack.push_async_callback(container.estimation.worker.stop)
         yield container
 
 
@@ -220,10 +246,12 @@ def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
     )
 
 
-def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
+def _build_remover(
+    storage: Storage, models: Models, search: Search, tools: "SourceTools"
+) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.indexes, models.decoder, search.gate)
+    return Remover(storage.removal, search.indexes, models.decoder, search.gate, tools.beliefs)
 
 
 def _startup_parts(
@@ -278,9 +306,13 @@ def _build_container(
     search: Search,
     remover: "Remover",
     cache: "CacheKeeper",
+    tools: "SourceTools",
 ) -> Container:
     from app.ingest.worker import IngestWorker
+    from app.sources.reader import DecoderReader
+    from app.sources.tools import make_estimation
 
+    reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = _build_ingest(settings, storage, models, search)
     return Container(
         settings=settings,
@@ -296,6 +328,8 @@ def _build_container(
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
         cache=cache,
+        source_tools=tools,
+        estimation=make_estimation(storage, tools, reader),
     )
 
 

@@ -34,10 +34,6 @@ class NewCollection(Body):
     name: Name
 
 
-class NewReliability(Body):
-    reliability: float = Field(gt=0, lt=1)
-
-
 class HistoryMessage(Body):
     role: Literal["user", "assistant"]
     content: str
@@ -63,13 +59,6 @@ class CollectionView(View):
     chunks: int
     tokens: int
     documents_ready: int
-
-
-class SourceView(View):
-    id: int
-    name: str
-    reliability: float
-    documents: int
 
 
 class DocumentView(View):
@@ -107,6 +96,7 @@ class DeletedView(BaseModel):
     chunks: int
     kv_entries: int
     kv_bytes: int
+    observations: int
 
 
 class ChunkView(BaseModel):
@@ -124,10 +114,6 @@ class ChunkView(BaseModel):
 
 class CollectionList(BaseModel):
     items: list[CollectionView]
-
-
-class SourceList(BaseModel):
-    items: list[SourceView]
 
 
 class DocumentPage(BaseModel):

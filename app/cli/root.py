@@ -12,6 +12,7 @@ import typer
 
 from app.cli.cache import cache_app
 from app.cli.output import print_error
+from app.cli.source_commands import sources_app
 from app.errors import LarderError
 from app.evaluation import store_cli  # noqa: F401  its commands join bench_app
 from app.evaluation.cli import bench_app, eval_app
@@ -33,7 +34,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-sources_app = typer.Typer(help="Who wrote the documents, and how far each is believed.")
 collections_app = typer.Typer(help="Sets of documents that questions are asked of.")
 app.add_typer(sources_app, name="sources", no_args_is_help=True)
 app.add_typer(collections_app, name="collections", no_args_is_help=True)
@@ -110,25 +110,6 @@ def doctor() -> None:
     from app.cli.doctor import run_doctor
 
     run_doctor()
-
-
-@sources_app.command("ls")
-def sources_ls(as_json: JsonOption = False) -> None:
-    """List sources with their reliability."""
-    from app.cli.listing import list_sources
-
-    list_sources(as_json=as_json)
-
-
-@sources_app.command("set")
-def sources_set(
-    name: Annotated[str, typer.Argument(help="Name or id.")],
-    reliability: Annotated[float, typer.Option(help="Strictly between 0 and 1.")],
-) -> None:
-    """State how far a source is believed."""
-    from app.cli.listing import set_reliability
-
-    set_reliability(name, reliability)
 
 
 @collections_app.command("ls")

@@ -79,9 +79,12 @@ def _drift(rows: Sequence[Row]) -> str:
     shown = [row for row in rows if row["codec"] == codec and row["policy"] != "all"]
     none = {row["encoding"]: _point(row) for row in shown if row["policy"] == "none"}
     lines: dict[str, list[Point]] = defaultdict(list)
+    mended = {row["encoding"] for row in shown if row["policy"] != "none"}
     for row in shown:
+        if row["policy"] == "none" and row["encoding"] in mended:
+            continue
         name = f"{row['encoding']}, {row['policy']}"
-        if row["policy"] != "none" and not lines[name] and row["encoding"] in none:
+        if not lines[name] and row["encoding"] in none:
             lines[name].append(none[row["encoding"]])
         lines[name].append(_point(row))
     return line_chart(
