@@ -29,8 +29,8 @@ def valkey_url() -> Iterator[str]:
 
 
 def test_from_every_tier(bench: Bench, valkey_url: str) -> None:
-    """The aims are 0.05 from RAM and 0.10 from disk at 2,000 tokens; measured on a calm machine at
-    1,000: see docs/log.md. Three times that is allowed where tests run side by side."""
+    """The aims are 0.05 from RAM and 0.10 from disk at 2,000 tokens (docs/log.md); half as many are
+    taken here, and three times the share is allowed where tests run side by side."""
     turns: list[None] = []
     request = AssembleRequest(chunks=4, chunk_tokens=235, repeats=2, shared=(valkey_url,))
     rows = bench_assemble(bench, request, lambda: turns.append(None))
