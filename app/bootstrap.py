@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.db.cache_targets import CacheTargets
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
@@ -39,7 +40,9 @@ from app.settings import SQLITE, Settings
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
+    from app.cache.keeper import CacheKeeper
     from app.decoder.service import DecoderService
+    from app.ingest.admit import Admitter
     from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
     from app.ingest.protocols import JobHandler, Parse, Split, VectorIndexes
@@ -74,6 +77,7 @@ class Storage:
     stamps: Stamps
     words: LexicalSearch
     model_records: ModelRecords
+    cache_targets: CacheTargets
     source_changes: SourceChanges
     observations: Observations
     versions: ReliabilityVersions
@@ -121,6 +125,7 @@ class Container:
     document_versions: Versions
     keys: IdempotencyKeys
     fetcher: "Fetcher"
+    cache: "CacheKeeper"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
     watch: Watch
@@ -157,6 +162,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             stamps=Stamps(database),
             words=LexicalSearch(database),
             model_records=ModelRecords(database),
+            cache_targets=CacheTargets(database),
             source_changes=SourceChanges(database),
             observations=Observations(database),
             versions=ReliabilityVersions(database),
@@ -227,7 +233,13 @@ async def open_container(
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
         await tools.beliefs.start()
-        container = _build_container(settings, storage, models, search, remover, tools)
+        cache = _build_cache(settings, storage, models, search)
+        stack.push_async_callback(cache.jobs.stop)
+        container = _build_container(settings, storage, models, search, remover, cache, tools)
+        admitter = _build_admitter(settings, storage, models, search)
+        if admitter is not None:
+            admitter.start()
+            stack.push_async_callback(admitter.stop)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
         await container.estimation.worker.start()
@@ -291,12 +303,42 @@ def _startup_parts(
     )
 
 
+def _build_cache(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "CacheKeeper":
+    from app.cache.jobs import LocalJobs
+    from app.cache.keeper import CacheKeeper
+
+    return CacheKeeper(
+        targets=storage.cache_targets,
+        decoder=models.decoder,
+        jobs=LocalJobs(),
+        admission=settings.kv_admission,
+        gate=search.gate,
+    )
+
+
+def _build_admitter(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "Admitter | None":
+    from app.ingest.admit import Admitter
+    from kvstore.admission import UseCounter
+
+    if settings.kv_admission == "never":
+        return None
+    uses = UseCounter(settings.data_dir / "kv-uses.bin")
+    admitter = Admitter(storage.cache_targets, models.decoder, uses, search.gate)
+    models.decoder.on_missed = admitter.missed
+    return admitter
+
+
 def _build_container(
     settings: Settings,
     storage: Storage,
     models: Models,
     search: Search,
     remover: "Remover",
+    cache: "CacheKeeper",
     tools: "SourceTools",
 ) -> Container:
     from app.ingest.fetch import Fetcher
@@ -327,6 +369,7 @@ def _build_container(
         document_versions=storage.document_versions,
         keys=storage.keys,
         fetcher=fetcher,
+        cache=cache,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
         watch=storage.watch,
@@ -372,7 +415,8 @@ def _build_ingest(
         work=storage.work,
         versions=storage.document_versions,
     )
-    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
+    stores_kv = settings.kv_admission == "ingest"
+    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes, stores_kv=stores_kv))
 
 
 def _build_answers(

@@ -72,6 +72,9 @@ TEXT_COLUMNS = {
     "world",
     "estimator",
     "codec",
+    "tier",
+    "format",
+    "rule",
 }
 
 
