@@ -5,11 +5,15 @@ Knows no documents, no database and nothing of how reliability is learned.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from retrieval.config import RankingConfig
 from retrieval.dense import DenseIndexes
-from retrieval.fusion import reciprocal_rank_fusion
-from retrieval.protocols import Embedder, LexicalIndex, SourceWeights
+from retrieval.diversity import cut_at_edge, most_different
+from retrieval.fusion import convex_combination, reciprocal_rank_fusion
+from retrieval.protocols import Embedder, LexicalIndex, Reranker, SourceWeights
 from retrieval.types import Query, ScoredChunk
 from retrieval.words import content_words
 
@@ -26,40 +30,83 @@ class Retriever:
         embedder: Embedder,
         weights: SourceWeights,
         config: RankingConfig | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._lexical = lexical
         self._dense = dense
         self._embedder = embedder
         self._weights = weights
         self._config = config or RankingConfig()
+        self._reranker = reranker
 
     async def search(self, query: Query) -> list[ScoredChunk]:
         """At most `query.limit` chunks, best first; none where nothing matches the question."""
         config = self._config
         depth = max(config.min_candidates, config.candidates_per_result * query.limit)
-        by_words, by_vectors = await asyncio.gather(
+        by_words, (by_vectors, spread) = await asyncio.gather(
             self._search_words(query, depth),
             asyncio.to_thread(self._search_vectors, query, depth),
         )
-        candidates = self._fuse(by_words, by_vectors)
+        candidates = self._fuse(by_words, by_vectors, spread)
         weights = await self._weights.weights([found.chunk_id for found in candidates])
-        return self._weighted(candidates, weights)[: query.limit]
+        ranked = self._weighted(await self._reranked(query.text, candidates), weights)
+        return self._cut(self._diverse(query, ranked)[: query.limit])
+
+    async def _reranked(
+        self, question: str, candidates: Sequence[ScoredChunk]
+    ) -> Sequence[ScoredChunk]:
+        """The first candidates with the reranker's scores instead; without one, all as they are."""
+        if self._reranker is None:
+            return candidates
+        first = sorted(candidates, key=_order)[: self._config.rerank_depth]
+        scores = await self._reranker.scores(question, [found.chunk_id for found in first])
+        return [
+            replace(found, score=scores[found.chunk_id])
+            for found in first
+            if found.chunk_id in scores
+        ]
+
+    def _diverse(self, query: Query, ranked: list[ScoredChunk]) -> list[ScoredChunk]:
+        """By relevance and unlikeness; chunks without a vector count as unlike all others."""
+        weight = self._config.relevance_weight
+        if weight == 1 or len(ranked) < 2:
+            return ranked
+        ids = [found.chunk_id for found in ranked]
+        known = self._dense.vectors(query.collection_id, ids)
+        rows = np.zeros((len(ids), self._embedder.dimension), np.float32)
+        for place, chunk_id in enumerate(ids):
+            if chunk_id in known:
+                rows[place] = known[chunk_id]
+        scores = [found.score for found in ranked]
+        return [ranked[place] for place in most_different(scores, rows, weight, query.limit)]
+
+    def _cut(self, ranked: list[ScoredChunk]) -> list[ScoredChunk]:
+        if not self._config.cuts_list:
+            return ranked
+        scores = sorted((found.score for found in ranked), reverse=True)
+        return ranked[: cut_at_edge(scores, self._config.min_results)]
 
     async def _search_words(self, query: Query, depth: int) -> Hits:
         """Hits on content words. "What is the" is in every passage and says nothing about one."""
         words = " ".join(content_words(query.text))
         return await self._lexical.search(words, query.collection_id, depth) if words else []
 
-    def _search_vectors(self, query: Query, depth: int) -> Hits:
+    def _search_vectors(self, query: Query, depth: int) -> tuple[Hits, float]:
+        """Hits, and how far cosines with this question lie apart."""
         vector = self._embedder.encode([query.text])[0]
-        return self._dense.search(query.collection_id, vector, depth)
+        hits = self._dense.search(query.collection_id, vector, depth)
+        return hits, self._dense.spread(query.collection_id, vector)
 
-    def _fuse(self, by_words: Hits, by_vectors: Hits) -> list[ScoredChunk]:
+    def _fuse(self, by_words: Hits, by_vectors: Hits, spread: float) -> list[ScoredChunk]:
         """All that either search found, without what vectors alone put too far away."""
         lexical_ranks = _ranks(by_words)
         dense_ranks = _ranks(by_vectors)
         similarities = dict(by_vectors)
-        fused = reciprocal_rank_fusion([list(lexical_ranks), list(dense_ranks)])
+        if self._config.fusion == "ranks":
+            fused = reciprocal_rank_fusion([list(lexical_ranks), list(dense_ranks)])
+        else:
+            weight = self._config.dense_weight
+            fused = convex_combination(dict(by_words), similarities, spread, weight)
         return [
             ScoredChunk(
                 chunk_id,
@@ -88,7 +135,11 @@ class Retriever:
             for found in candidates
             if found.chunk_id in weights
         ]
-        return sorted(weighted, key=lambda found: (-found.score, found.chunk_id))
+        return sorted(weighted, key=_order)
+
+
+def _order(found: ScoredChunk) -> tuple[float, int]:
+    return -found.score, found.chunk_id
 
 
 def _ranks(hits: Hits) -> dict[int, int]:
