@@ -31,6 +31,14 @@ class Chunks:
             raise ChunkNotFound(f"there is no chunk {chunk_id}")
         return rows[0]
 
+    async def texts(self, chunk_ids: Sequence[int]) -> dict[int, str]:
+        """Label and passage of those that exist."""
+        chunk = models.Chunk
+        statement = select(chunk.id, chunk.label, chunk.text).where(chunk.id.in_(chunk_ids))
+        async with self._database.session() as session:
+            rows = await session.execute(statement)
+            return {row.id: f"{row.label}\n{row.text}" for row in rows}
+
     async def unembedded(self, document_id: int, limit: int | None = None) -> list[tuple[int, str]]:
         """(chunk id, label and passage for the index) of the first chunks without a vector."""
         chunk = models.Chunk

@@ -15,6 +15,7 @@ from app.db.rows import DocumentRow, DocumentState
 from app.db.sources import Sources
 from app.decoder.types import Passage
 from app.errors import DocumentEmpty, DocumentNotFound, DocumentTooLarge, StorageFull
+from app.ingest.duplicates import DuplicateStore, link_duplicates
 from app.ingest.protocols import Decoder, Parse, Split, VectorIndexes
 from app.ingest.types import IngestConfig
 from retrieval.errors import EmptyDocument, ParseError, RetrievalError
@@ -41,6 +42,7 @@ class IngestParts:
     indexes: VectorIndexes
     decoder: Decoder
     gate: asyncio.Lock
+    duplicates: DuplicateStore | None = None  # None: they are not looked for
 
 
 class IngestPipeline:
@@ -131,12 +133,20 @@ class IngestPipeline:
         async with parts.gate:
             batch = await parts.chunks.unembedded(row.id, self._config.embed_batch)
             if not batch:
+                await self._link_duplicates(row)
                 await parts.documents.mark_indexed(row.id)
                 return
             chunk_ids = [chunk_id for chunk_id, _ in batch]
             vectors = await asyncio.to_thread(parts.embedder.encode, [text for _, text in batch])
             await parts.chunks.save_embeddings(chunk_ids, vectors)
             parts.indexes.add(row.collection_id, chunk_ids, vectors)
+
+    async def _link_duplicates(self, row: DocumentRow) -> None:
+        if self._parts.duplicates is None:
+            return
+        pairs = await link_duplicates(self._parts.duplicates, row.collection_id, row.id)
+        if pairs:
+            log.info("document %d: %d passages are near-duplicates of others", row.id, pairs)
 
     async def _precompute_batch(self, row: DocumentRow) -> None:
         """Chunks beyond the store's budget stay without KV; a question computes what it needs."""
