@@ -10,19 +10,22 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
+from app.db.duplicates import Duplicates
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
+from app.db.next_vectors import NextVectors
+from app.db.ranking_record import read_ranking
 from app.db.removal import Removal
 from app.db.runs import Runs
 from app.db.session import Database
 from app.db.sources import Sources
-from app.db.stamps import Stamps
+from app.db.stamps import EMBEDDER, EMBEDDER_REFERENCE, Stamps
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
@@ -30,12 +33,15 @@ if TYPE_CHECKING:
     from app.answer.protocols import Assessor, Retriever
     from app.decoder.service import DecoderService
     from app.ingest.pipeline import IngestPipeline
-    from app.ingest.protocols import Parse, Split, VectorIndexes
+    from app.ingest.protocols import Parse, Split
+    from app.ingest.reembed import Reembedder
     from app.ingest.remove import Remover
     from app.ingest.startup import StartupParts
+    from app.ingest.vector_space import CurrentSpace, VectorSpace
     from app.ingest.worker import IngestWorker
+    from retrieval.config import RankingConfig
     from retrieval.parsing.pool import ParserPool
-    from retrieval.protocols import Embedder
+    from retrieval.protocols import Embedder, Reranker
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +62,18 @@ class Storage:
     stamps: Stamps
     words: LexicalSearch
     model_records: ModelRecords
+    duplicates: Duplicates
+    next_vectors: NextVectors
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What takes seconds to load."""
+    """What takes seconds to load. `previous` made the vectors that are stored, where it was
+    another embedder; searches use it until the new one has embedded everything."""
 
     decoder: "DecoderService"
     embedder: "Embedder"
+    previous: "Embedder | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +82,9 @@ class Search:
 
     parse: "Parse"
     split: "Split"
-    indexes: "VectorIndexes"
+    space: "CurrentSpace"
     retriever: "Retriever"
+    switch: "Callable[[VectorSpace], None]"
     assessor: "Assessor"
     gate: asyncio.Lock
 
@@ -87,6 +98,7 @@ class Container:
     collections: Collections
     sources: Sources
     documents: Documents
+    duplicates: Duplicates
     chunks: Chunks
     runs: Runs
     decoder: "DecoderService"
@@ -122,6 +134,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             stamps=Stamps(database),
             words=LexicalSearch(database),
             model_records=ModelRecords(database),
+            duplicates=Duplicates(database),
+            next_vectors=NextVectors(database),
         )
     finally:
         await database.close()
@@ -142,11 +156,28 @@ async def open_models(
         )
         try:
             progress("loading the embedder")
-            yield Models(decoder, load_embedder(settings.embedder))
+            embedder = load_embedder(settings.embedder)
+            yield Models(decoder, embedder, await _previous_embedder(storage, embedder.identity))
         finally:
             await decoder.close()
     finally:
         entries.close()
+
+
+async def _previous_embedder(storage: Storage, identity: str) -> "Embedder | None":
+    """The embedder of the stored vectors, where it is another one and is still there."""
+    from retrieval.embedding import PACKAGED, load_embedder
+    from retrieval.errors import EmbedderMissing
+
+    known = await storage.stamps.get(EMBEDDER)
+    if known is None or known == identity:
+        return None
+    try:
+        previous = load_embedder(await storage.stamps.get(EMBEDDER_REFERENCE) or PACKAGED)
+    except EmbedderMissing as error:
+        log.warning("%s", error)
+        return None
+    return previous if previous.identity == known else None
 
 
 ModelLoader = Callable[[Settings, Storage, DataDir, Progress], AbstractAsyncContextManager[Models]]
@@ -174,10 +205,16 @@ async def open_container(
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
-        search = _build_search(storage, models, parsers.parse)
+        search = _build_search(settings, storage, models, parsers.parse)
         remover = _build_remover(storage, models, search)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
+        if models.previous is None:
+            await storage.stamps.set(EMBEDDER_REFERENCE, settings.embedder)
+        else:
+            reembedder = _build_reembedder(settings, storage, models, search)
+            reembedder.start()
+            stack.push_async_callback(reembedder.stop)
         container = _build_container(settings, storage, models, search, remover)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
@@ -188,30 +225,87 @@ def _build_parsers(settings: Settings) -> "ParserPool":
     from retrieval.config import ParseLimits
     from retrieval.parsing.pool import ParserPool
 
-    return ParserPool(ParseLimits(settings.parse_seconds, settings.parse_memory_bytes))
+    models = str(settings.docling_models.absolute()) if settings.docling_models else None
+    limits = ParseLimits(settings.parse_seconds, settings.parse_memory_bytes, docling_models=models)
+    return ParserPool(limits)
 
 
-def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
+def _build_search(settings: Settings, storage: Storage, models: Models, parse: "Parse") -> Search:
+    from app.ingest.vector_space import CurrentSearcher, CurrentSpace, VectorSpace
     from reliability.assessor import Assessor
     from retrieval.chunking import chunk
     from retrieval.dense import DenseIndexes
     from retrieval.retriever import Retriever
 
-    indexes = DenseIndexes(models.embedder.dimension)
+    def search_in(embedder: "Embedder", indexes: DenseIndexes) -> Retriever:
+        config = _ranking_config(settings, embedder.identity)
+        return Retriever(storage.words, indexes, embedder, storage.sources, config, reranker)
+
+    def switch(new: VectorSpace) -> None:
+        searcher.switch(search_in(new.embedder, cast(DenseIndexes, new.indexes)))
+        space.switch(new)
+
+    reranker = load_reranker(settings, storage)
+    embedder = models.previous or models.embedder
+    indexes = DenseIndexes(embedder.dimension)
+    space = CurrentSpace(VectorSpace(embedder, indexes))
+    searcher = CurrentSearcher(search_in(embedder, indexes))
     return Search(
         parse=parse,
         split=partial(chunk, tokenizer=models.decoder),
-        indexes=indexes,
-        retriever=Retriever(storage.words, indexes, models.embedder, storage.sources),
+        space=space,
+        retriever=searcher,
+        switch=switch,
         assessor=Assessor(),
         gate=asyncio.Lock(),
     )
 
 
+def _ranking_config(settings: Settings, embedder: str) -> "RankingConfig":
+    """With the weight that was tuned, where that was done with this embedder."""
+    from retrieval.config import RankingConfig
+
+    record = read_ranking(settings.data_dir)
+    tuned = {"dense_weight": record.dense_weight} if record and record.embedder == embedder else {}
+    return RankingConfig(
+        rerank_depth=settings.rerank_depth,
+        relevance_weight=1 - settings.passage_diversity,
+        cuts_list=settings.passage_cut,
+        **tuned,
+    )
+
+
+def load_reranker(settings: Settings, storage: Storage) -> "Reranker | None":
+    from retrieval.cross_encoder import CrossEncoderReranker
+
+    if settings.reranker is None:
+        return None
+    return CrossEncoderReranker(settings.reranker, storage.chunks)
+
+
 def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.indexes, models.decoder, search.gate)
+    return Remover(storage.removal, search.space, models.decoder, search.gate)
+
+
+def _build_reembedder(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "Reembedder":
+    from app.ingest.reembed import Reembedder, ReembedParts
+    from retrieval.dense import DenseIndexes
+
+    parts = ReembedParts(
+        collections=storage.collections,
+        chunks=storage.chunks,
+        vectors=storage.next_vectors,
+        embedder=models.embedder,
+        reference=settings.embedder,
+        make_indexes=DenseIndexes,
+        switch=search.switch,
+        gate=search.gate,
+    )
+    return Reembedder(parts)
 
 
 def _startup_parts(
@@ -223,8 +317,8 @@ def _startup_parts(
         collections=storage.collections,
         chunks=storage.chunks,
         stamps=storage.stamps,
-        embedder=models.embedder,
-        indexes=search.indexes,
+        embedder=search.space,
+        indexes=search.space,
         decoder=models.decoder,
         remover=remover,
     )
@@ -242,6 +336,7 @@ def _build_container(
         collections=storage.collections,
         sources=storage.sources,
         documents=storage.documents,
+        duplicates=storage.duplicates,
         chunks=storage.chunks,
         runs=storage.runs,
         decoder=models.decoder,
@@ -264,10 +359,11 @@ def _build_ingest(
         chunks=storage.chunks,
         parse=search.parse,
         split=search.split,
-        embedder=models.embedder,
-        indexes=search.indexes,
+        embedder=search.space,
+        indexes=search.space,
         decoder=models.decoder,
         gate=search.gate,
+        duplicates=storage.duplicates,
     )
     return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
 

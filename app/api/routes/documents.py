@@ -6,8 +6,10 @@ from app.api.deps import ContainerDep
 from app.api.schemas import (
     ChunkView,
     DeletedView,
+    DocumentDetail,
     DocumentPage,
     DocumentView,
+    DuplicateView,
     Refusal,
     TextView,
     UploadResult,
@@ -82,8 +84,11 @@ async def list_documents(
 
 
 @router.get("/documents/{document_id}")
-async def get_document(document_id: int, container: ContainerDep) -> DocumentView:
-    return DocumentView.model_validate(await container.documents.get(document_id))
+async def get_document(document_id: int, container: ContainerDep) -> DocumentDetail:
+    detail = DocumentDetail.model_validate(await container.documents.get(document_id))
+    rows = await container.duplicates.of_document(document_id)
+    detail.duplicates = [DuplicateView.model_validate(row) for row in rows]
+    return detail
 
 
 @router.get("/documents/{document_id}/text")
