@@ -55,9 +55,9 @@ class RankingConfig:
     cuts_list: bool = False
     min_results: int = 2
 
-    # A score is multiplied by (reliability / 0.5) ** exponent. The first has 2 to 4 times
-    # the score of the fortieth, and one found by both searches 1.5 times or more that of one found
-    # by vectors. At a quarter, sources at 0.9 and at 0.1 differ by a factor of 1.73, so
+    # A score is multiplied by (reliability / 0.5) ** exponent. Scores are 0 for the last
+    # of the candidates, and one found by both searches has 1.5 times or more that of its neighbour
+    # in one list. At a quarter, sources at 0.9 and at 0.1 differ by a factor of 1.73, so
     # reliability reorders neighbours and never outweighs a match in words and meaning.
     reliability_exponent: float = 0.25
 

@@ -31,18 +31,19 @@ def convex_combination(
     by_vectors: Mapping[Item, float],
     spread: float,
     dense_weight: float,
+    zero: float = 0.0,
 ) -> dict[Item, float]:
-    """`dense_weight` * cosine / spread + the rest * word score / its deviation; never negative.
+    """`dense_weight` * (cosine - zero) / spread + the rest * word score / its deviation, from 0 up.
 
     Word scores start at 0, which is what an item without a word of the question has (Bruch et al.
     2023: the theoretical minimum); their deviation is over all items of both lists. `spread` is
     the deviation of the question's cosine with passages at random. An item that only words found
-    is at most as close as the last one found by vectors, and is taken to be that.
+    is at most as close as the last one found by vectors: `zero` is that one's cosine, or 0 where
+    the vectors' list ends because there are no more.
     """
     items = list(dict.fromkeys([*by_words, *by_vectors]))
-    last = max(min(by_vectors.values(), default=0.0), 0.0)
     words = np.array([max(by_words.get(item, 0.0), 0.0) for item in items])
-    cosines = np.array([max(by_vectors.get(item, last), 0.0) for item in items])
+    cosines = np.array([max(by_vectors.get(item, zero) - zero, 0.0) for item in items])
     deviation = float(words.std()) if len(items) > 1 else 0.0
     # All words alike (or one hit alone): nothing stands out, but a match is still a match.
     if deviation == 0.0:

@@ -5,7 +5,7 @@ Knows no documents, no database and nothing of how reliability is learned.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,20 @@ from retrieval.words import content_words
 _NEUTRAL = 0.5  # reliability that leaves a score as it is
 
 Hits = list[tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What the search by vectors found, and how far cosines with this question lie apart."""
+
+    hits: Hits
+    spread: float
+    depth: int  # how many were asked for
+
+    @property
+    def zero(self) -> float:
+        """The cosine from which relevance counts: that of the last of a full list."""
+        return max(self.hits[-1][1], 0.0) if len(self.hits) >= self.depth else 0.0
 
 
 class Retriever:
@@ -43,11 +57,11 @@ class Retriever:
         """At most `query.limit` chunks, best first; none where nothing matches the question."""
         config = self._config
         depth = max(config.min_candidates, config.candidates_per_result * query.limit)
-        by_words, (by_vectors, spread) = await asyncio.gather(
+        by_words, near = await asyncio.gather(
             self._search_words(query, depth),
             asyncio.to_thread(self._search_vectors, query, depth),
         )
-        candidates = self._fuse(by_words, by_vectors, spread)
+        candidates = self._fuse(by_words, near)
         weights = await self._weights.weights([found.chunk_id for found in candidates])
         ranked = self._weighted(await self._reranked(query.text, candidates), weights)
         return self._cut(self._diverse(query, ranked)[: query.limit])
@@ -91,22 +105,21 @@ class Retriever:
         words = " ".join(content_words(query.text))
         return await self._lexical.search(words, query.collection_id, depth) if words else []
 
-    def _search_vectors(self, query: Query, depth: int) -> tuple[Hits, float]:
-        """Hits, and how far cosines with this question lie apart."""
+    def _search_vectors(self, query: Query, depth: int) -> Near:
         vector = self._embedder.encode([query.text])[0]
         hits = self._dense.search(query.collection_id, vector, depth)
-        return hits, self._dense.spread(query.collection_id, vector)
+        return Near(hits, self._dense.spread(query.collection_id, vector), depth)
 
-    def _fuse(self, by_words: Hits, by_vectors: Hits, spread: float) -> list[ScoredChunk]:
+    def _fuse(self, by_words: Hits, near: Near) -> list[ScoredChunk]:
         """All that either search found, without what vectors alone put too far away."""
         lexical_ranks = _ranks(by_words)
-        dense_ranks = _ranks(by_vectors)
-        similarities = dict(by_vectors)
+        dense_ranks = _ranks(near.hits)
+        similarities = dict(near.hits)
         if self._config.fusion == "ranks":
             fused = reciprocal_rank_fusion([list(lexical_ranks), list(dense_ranks)])
         else:
             weight = self._config.dense_weight
-            fused = convex_combination(dict(by_words), similarities, spread, weight)
+            fused = convex_combination(dict(by_words), similarities, near.spread, weight, near.zero)
         return [
             ScoredChunk(
                 chunk_id,

@@ -108,7 +108,9 @@ def _gains(found: Sequence[tuple[Evidence, JudgedQuestion]], weight: float) -> l
 
 
 def _fused(evidence: Evidence, weight: float) -> list[int]:
-    scores = convex_combination(evidence.by_words, evidence.by_vectors, evidence.spread, weight)
+    scores = convex_combination(
+        evidence.by_words, evidence.by_vectors, evidence.spread, weight, evidence.zero
+    )
     return sorted(scores, key=lambda place: (-scores[place], place))
 
 

@@ -16,7 +16,7 @@ from app.settings import Settings
 from retrieval.config import RankingConfig
 from retrieval.dense import DenseIndexes, FlatDenseIndex
 from retrieval.protocols import Embedder, Float32Array, LexicalIndex, Reranker, SourceWeights
-from retrieval.retriever import Retriever
+from retrieval.retriever import Near, Retriever
 from retrieval.types import Chunk, Document, Query
 from retrieval.words import content_words
 
@@ -33,6 +33,7 @@ class Evidence:
     by_words: Mapping[int, float]
     by_vectors: Mapping[int, float]
     spread: float
+    zero: float
 
 
 class SearchSystems:
@@ -103,6 +104,7 @@ class SearchSystems:
             {self._place_of[found]: score for found, score in await self._found(question, depth)},
             {self._place_of[found]: score for found, score in by_vectors},
             self._indexes.spread(self._collection_id, vector),
+            Near(by_vectors, 1.0, depth).zero,
         )
 
     async def _found(self, question: str, depth: int) -> list[tuple[int, float]]:

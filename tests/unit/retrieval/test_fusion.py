@@ -29,8 +29,9 @@ def test_scores_over_their_spread() -> None:
 
 
 def test_what_only_words_found_is_as_close_as_the_last_of_the_vectors() -> None:
-    scores = convex_combination({"c": 0.0}, {"a": 0.5, "b": 0.3}, spread=0.1, dense_weight=1.0)
-    assert scores["c"] == scores["b"]
+    near = {"a": 0.5, "b": 0.3}
+    scores = convex_combination({"c": 0.0}, near, spread=0.1, dense_weight=1.0, zero=0.3)
+    assert scores == pytest.approx({"a": 2.0, "b": 0.0, "c": 0.0})
 
 
 def test_equal_words_and_negative_cosines() -> None:

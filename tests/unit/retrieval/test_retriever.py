@@ -84,7 +84,7 @@ async def test_both_searches_are_fused_by_score() -> None:
     only_words = RankingConfig(dense_weight=0)
     assert (await found(make(angles, ListedWords([3]), config=only_words)))[0] == 3
     hits = await make(angles, ListedWords([2, 9])).search(Query("harbour 0", 1))
-    assert [hit.chunk_id for hit in hits] == [2, 1, 9, 3]
+    assert [hit.chunk_id for hit in hits] == [2, 1, 3, 9]
     assert all(hit.score > 0 for hit in hits)
 
 
@@ -119,7 +119,8 @@ async def test_reliability_reorders_neighbours() -> None:
 
 async def test_reliability_does_not_outweigh_a_match_by_both() -> None:
     weights = dict.fromkeys(range(200), 0.9) | {1: 0.1}
-    assert (await found(make({1: 0, 2: 1, 3: 2}, ListedWords([1, 9]), weights)))[0] == 1
+    angles = {1: 0, 2: 20} | {number: 30 + number for number in range(10, 55)}
+    assert (await found(make(angles, ListedWords([1, 9]), weights)))[0] == 1
 
 
 async def test_deleted_chunks_are_left_out() -> None:
