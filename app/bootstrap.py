@@ -263,15 +263,15 @@ def _build_search(settings: Settings, storage: Storage, models: Models, parse: "
 
 def _ranking_config(settings: Settings, embedder: str) -> "RankingConfig":
     """With the weight that was tuned, where that was done with this embedder."""
-    from retrieval.config import RankingConfig
+    from retrieval.config import DEFAULT_DENSE_WEIGHT, RankingConfig
 
     record = read_ranking(settings.data_dir)
-    tuned = {"dense_weight": record.dense_weight} if record and record.embedder == embedder else {}
+    is_tuned = record is not None and record.embedder == embedder
     return RankingConfig(
+        dense_weight=record.dense_weight if record and is_tuned else DEFAULT_DENSE_WEIGHT,
         rerank_depth=settings.rerank_depth,
         relevance_weight=1 - settings.passage_diversity,
         cuts_list=settings.passage_cut,
-        **tuned,
     )
 
 

@@ -81,7 +81,8 @@ class FlatDenseIndex:
         """What is stored of those that are in the index."""
         with self._lock:
             known = self._ids.intersection(chunk_ids)
-            return {chunk_id: self._index.reconstruct(chunk_id) for chunk_id in known}
+            rows = {chunk_id: self._index.reconstruct(chunk_id) for chunk_id in known}
+        return {chunk_id: np.asarray(row, np.float32) for chunk_id, row in rows.items()}
 
     def _checked(self, chunk_ids: Sequence[int], vectors: Float32Array) -> set[int]:
         if vectors.shape != (len(chunk_ids), self._dimension):

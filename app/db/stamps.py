@@ -53,7 +53,8 @@ class Stamps:
         async with self._database.transaction() as session:
             if not await replace_stamp(session, WORDS, version):
                 return False
-            await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('rebuild')"))
+            if session.get_bind().dialect.name == "sqlite":
+                await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('rebuild')"))
             return True
 
     async def use_tokenizer(self, identity: str, encode_passage: EncodePassage) -> bool:
