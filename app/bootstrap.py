@@ -17,15 +17,18 @@ from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
 from app.db.duplicates import Duplicates
+from app.db.estimates import Estimates
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
 from app.db.next_vectors import NextVectors
-from app.db.ranking_record import read_ranking
+from app.db.observations import Observations
+from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.runs import Runs
 from app.db.session import Database
+from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
-from app.db.stamps import EMBEDDER, EMBEDDER_REFERENCE, Stamps
+from app.db.stamps import EMBEDDER_REFERENCE, Stamps
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
@@ -39,9 +42,9 @@ if TYPE_CHECKING:
     from app.ingest.startup import StartupParts
     from app.ingest.vector_space import CurrentSpace, VectorSpace
     from app.ingest.worker import IngestWorker
-    from retrieval.config import RankingConfig
+    from app.sources.tools import EstimationTools, SourceTools
     from retrieval.parsing.pool import ParserPool
-    from retrieval.protocols import Embedder, Reranker
+    from retrieval.protocols import Embedder
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,10 @@ class Storage:
     model_records: ModelRecords
     duplicates: Duplicates
     next_vectors: NextVectors
+    source_changes: SourceChanges
+    observations: Observations
+    versions: ReliabilityVersions
+    estimates: Estimates
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,8 @@ class Container:
     ingest: "IngestPipeline"
     worker: "IngestWorker"
     remover: "Remover"
+    source_tools: "SourceTools"
+    estimation: "EstimationTools"
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -136,6 +145,10 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             model_records=ModelRecords(database),
             duplicates=Duplicates(database),
             next_vectors=NextVectors(database),
+            source_changes=SourceChanges(database),
+            observations=Observations(database),
+            versions=ReliabilityVersions(database),
+            estimates=Estimates(database),
         )
     finally:
         await database.close()
@@ -147,6 +160,7 @@ async def open_models(
 ) -> AsyncIterator[Models]:
     from app.db.entries import EntryRows
     from app.decoder.load import load_decoder
+    from app.ingest.searching import previous_embedder
     from retrieval.embedding import load_embedder
 
     entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
@@ -157,27 +171,20 @@ async def open_models(
         try:
             progress("loading the embedder")
             embedder = load_embedder(settings.embedder)
-            yield Models(decoder, embedder, await _previous_embedder(storage, embedder.identity))
+            yield Models(
+                decoder, embedder, await previous_embedder(storage.stamps, embedder.identity)
+            )
         finally:
             await decoder.close()
     finally:
         entries.close()
 
 
-async def _previous_embedder(storage: Storage, identity: str) -> "Embedder | None":
-    """The embedder of the stored vectors, where it is another one and is still there."""
-    from retrieval.embedding import PACKAGED, load_embedder
-    from retrieval.errors import EmbedderMissing
+def build_source_tools(storage: Storage) -> "SourceTools":
+    """What a curator works with; needs no model and no lock."""
+    from app.sources.tools import make_tools
 
-    known = await storage.stamps.get(EMBEDDER)
-    if known is None or known == identity:
-        return None
-    try:
-        previous = load_embedder(await storage.stamps.get(EMBEDDER_REFERENCE) or PACKAGED)
-    except EmbedderMissing as error:
-        log.warning("%s", error)
-        return None
-    return previous if previous.identity == known else None
+    return make_tools(storage)
 
 
 ModelLoader = Callable[[Settings, Storage, DataDir, Progress], AbstractAsyncContextManager[Models]]
@@ -206,18 +213,22 @@ async def open_container(
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
         search = _build_search(settings, storage, models, parsers.parse)
-        remover = _build_remover(storage, models, search)
+        tools = build_source_tools(storage)
+        remover = _build_remover(storage, models, search, tools)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
+        await tools.beliefs.start()
         if models.previous is None:
             await storage.stamps.set(EMBEDDER_REFERENCE, settings.embedder)
         else:
             reembedder = _build_reembedder(settings, storage, models, search)
             reembedder.start()
             stack.push_async_callback(reembedder.stop)
-        container = _build_container(settings, storage, models, search, remover)
+        container = _build_container(settings, storage, models, search, remover, tools)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
+        await container.estimation.worker.start()
+        stack.push_async_callback(container.estimation.worker.stop)
         yield container
 
 
@@ -231,6 +242,7 @@ def _build_parsers(settings: Settings) -> "ParserPool":
 
 
 def _build_search(settings: Settings, storage: Storage, models: Models, parse: "Parse") -> Search:
+    from app.ingest.searching import load_reranker, ranking_config
     from app.ingest.vector_space import CurrentSearcher, CurrentSpace, VectorSpace
     from reliability.assessor import Assessor
     from retrieval.chunking import chunk
@@ -238,14 +250,14 @@ def _build_search(settings: Settings, storage: Storage, models: Models, parse: "
     from retrieval.retriever import Retriever
 
     def search_in(embedder: "Embedder", indexes: DenseIndexes) -> Retriever:
-        config = _ranking_config(settings, embedder.identity)
+        config = ranking_config(settings, embedder.identity)
         return Retriever(storage.words, indexes, embedder, storage.sources, config, reranker)
 
     def switch(new: VectorSpace) -> None:
         searcher.switch(search_in(new.embedder, cast(DenseIndexes, new.indexes)))
         space.switch(new)
 
-    reranker = load_reranker(settings, storage)
+    reranker = load_reranker(settings, storage.chunks)
     embedder = models.previous or models.embedder
     indexes = DenseIndexes(embedder.dimension)
     space = CurrentSpace(VectorSpace(embedder, indexes))
@@ -261,32 +273,12 @@ def _build_search(settings: Settings, storage: Storage, models: Models, parse: "
     )
 
 
-def _ranking_config(settings: Settings, embedder: str) -> "RankingConfig":
-    """With the weight that was tuned, where that was done with this embedder."""
-    from retrieval.config import DEFAULT_DENSE_WEIGHT, RankingConfig
-
-    record = read_ranking(settings.data_dir)
-    is_tuned = record is not None and record.embedder == embedder
-    return RankingConfig(
-        dense_weight=record.dense_weight if record and is_tuned else DEFAULT_DENSE_WEIGHT,
-        rerank_depth=settings.rerank_depth,
-        relevance_weight=1 - settings.passage_diversity,
-        cuts_list=settings.passage_cut,
-    )
-
-
-def load_reranker(settings: Settings, storage: Storage) -> "Reranker | None":
-    from retrieval.cross_encoder import CrossEncoderReranker
-
-    if settings.reranker is None:
-        return None
-    return CrossEncoderReranker(settings.reranker, storage.chunks)
-
-
-def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
+def _build_remover(
+    storage: Storage, models: Models, search: Search, tools: "SourceTools"
+) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.space, models.decoder, search.gate)
+    return Remover(storage.removal, search.space, models.decoder, search.gate, tools.beliefs)
 
 
 def _build_reembedder(
@@ -325,10 +317,18 @@ def _startup_parts(
 
 
 def _build_container(
-    settings: Settings, storage: Storage, models: Models, search: Search, remover: "Remover"
+    settings: Settings,
+    storage: Storage,
+    models: Models,
+    search: Search,
+    remover: "Remover",
+    tools: "SourceTools",
 ) -> Container:
     from app.ingest.worker import IngestWorker
+    from app.sources.reader import DecoderReader
+    from app.sources.tools import make_estimation
 
+    reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = _build_ingest(settings, storage, models, search)
     return Container(
         settings=settings,
@@ -344,6 +344,8 @@ def _build_container(
         ingest=ingest,
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
+        source_tools=tools,
+        estimation=make_estimation(storage, tools, reader),
     )
 
 

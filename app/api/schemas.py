@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from kvstore.types import ReuseMode
+from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -34,10 +34,6 @@ class NewCollection(Body):
     name: Name
 
 
-class NewReliability(Body):
-    reliability: float = Field(gt=0, lt=1)
-
-
 class HistoryMessage(Body):
     role: Literal["user", "assistant"]
     content: str
@@ -49,6 +45,7 @@ class NewRun(Body):
     mode: ReuseMode = "auto"
     policy: str | None = None
     ratio: float | None = Field(None, ge=0, le=1)
+    encoding: Encoding | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float = Field(0.0, ge=0, le=2)
     history: list[HistoryMessage] = []
@@ -62,13 +59,6 @@ class CollectionView(View):
     chunks: int
     tokens: int
     documents_ready: int
-
-
-class SourceView(View):
-    id: int
-    name: str
-    reliability: float
-    documents: int
 
 
 class DocumentView(View):
@@ -119,6 +109,7 @@ class DeletedView(BaseModel):
     chunks: int
     kv_entries: int
     kv_bytes: int
+    observations: int
 
 
 class ChunkView(BaseModel):
@@ -136,10 +127,6 @@ class ChunkView(BaseModel):
 
 class CollectionList(BaseModel):
     items: list[CollectionView]
-
-
-class SourceList(BaseModel):
-    items: list[SourceView]
 
 
 class DocumentPage(BaseModel):

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.bootstrap import load_reranker, open_storage
+from app.bootstrap import open_storage
 from app.errors import InvalidValue
 from app.evaluation.retrieval_sets import RetrievalSet
+from app.ingest.searching import load_reranker
 from app.settings import Settings
 from retrieval.config import RankingConfig
 from retrieval.dense import DenseIndexes, FlatDenseIndex
@@ -175,5 +176,5 @@ async def open_systems(
                 storage.sources,
                 collection.id,
                 chunk_ids,
-                load_reranker(settings, storage),
+                load_reranker(settings, storage.chunks),
             )
