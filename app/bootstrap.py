@@ -1,10 +1,12 @@
-"""The composition root: settings in, every concrete object out. The only place that constructs.
+"""The composition root: settings in, every concrete object out. The only place that constructs,
+with bootstrap_ingest.py for the write path.
 
 Models are imported when they are loaded, so commands that only look at tables start at once.
 """
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -18,6 +20,10 @@ from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
 from app.db.duplicates import Duplicates
 from app.db.estimates import Estimates
+from app.db.idempotency import IdempotencyKeys
+from app.db.ingest_work import IngestWork
+from app.db.job_leases import JobLeases
+from app.db.jobs import Jobs
 from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
 from app.db.next_vectors import NextVectors
@@ -29,19 +35,20 @@ from app.db.session import Database
 from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import EMBEDDER_REFERENCE, Stamps
+from app.db.versions import Versions
+from app.db.watch import Watch
 from app.settings import SQLITE, Settings
 
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
     from app.decoder.service import DecoderService
+    from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
     from app.ingest.protocols import Parse, Split
-    from app.ingest.reembed import Reembedder
-    from app.ingest.remove import Remover
-    from app.ingest.startup import StartupParts
+    from app.ingest.remove import Deletions, Remover
     from app.ingest.vector_space import CurrentSpace, VectorSpace
-    from app.ingest.worker import IngestWorker
+    from app.ingest.worker import JobWorker
     from app.sources.tools import EstimationTools, SourceTools
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
@@ -61,6 +68,11 @@ class Storage:
     documents: Documents
     chunks: Chunks
     removal: Removal
+    jobs: Jobs
+    leases: JobLeases
+    work: IngestWork
+    document_versions: Versions
+    keys: IdempotencyKeys
     runs: Runs
     stamps: Stamps
     words: LexicalSearch
@@ -71,6 +83,7 @@ class Storage:
     observations: Observations
     versions: ReliabilityVersions
     estimates: Estimates
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +124,15 @@ class Container:
     decoder: "DecoderService"
     answers: "AnswerPipeline"
     ingest: "IngestPipeline"
-    worker: "IngestWorker"
-    remover: "Remover"
+    jobs: Jobs
+    worker: "JobWorker"
+    deletions: "Deletions"
+    document_versions: Versions
+    keys: IdempotencyKeys
+    fetcher: "Fetcher"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
+    watch: Watch
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -129,7 +147,7 @@ class Container:
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     """Needs no lock: SQLite lets several processes read, and write in turn."""
-    DataDir.create(settings.data_dir)
+    data_dir, process = DataDir.create(settings.data_dir), secrets.token_hex(4)
     database = await Database.open(settings.resolved_database_url)
     try:
         yield Storage(
@@ -139,6 +157,11 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             documents=Documents(database),
             chunks=Chunks(database),
             removal=Removal(database),
+            jobs=Jobs(database),
+            leases=JobLeases(database, data_dir.node(), process),
+            work=IngestWork(database),
+            document_versions=Versions(database),
+            keys=IdempotencyKeys(database, data_dir.node(), process),
             runs=Runs(database),
             stamps=Stamps(database),
             words=LexicalSearch(database),
@@ -149,6 +172,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             observations=Observations(database),
             versions=ReliabilityVersions(database),
             estimates=Estimates(database),
+            watch=Watch(database),
         )
     finally:
         await database.close()
@@ -166,7 +190,7 @@ async def open_models(
     entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
     try:
         decoder = await load_decoder(
-            settings, entries, storage.model_records, data_dir.secret(), progress
+            settings, entries, storage.model_records, data_dir.secret(), progress, storage.watch
         )
         try:
             progress("loading the embedder")
@@ -206,6 +230,7 @@ async def open_container(
     async with AsyncExitStack() as stack:
         stack.enter_context(DataDirLock(data_dir, url))
         # After the lock: a client of a running server is told at once, without these imports.
+        from app import bootstrap_ingest
         from app.ingest.startup import prepare
 
         storage = await stack.enter_async_context(open_storage(settings))
@@ -214,14 +239,14 @@ async def open_container(
         parsers = stack.enter_context(closing(_build_parsers(settings)))
         search = _build_search(settings, storage, models, parsers.parse)
         tools = build_source_tools(storage)
-        remover = _build_remover(storage, models, search, tools)
+        remover = bootstrap_ingest.build_remover(storage, models, search, tools)
         progress("loading the search indexes")
-        await prepare(_startup_parts(storage, models, search, remover))
+        await prepare(bootstrap_ingest.startup_parts(storage, models, search, remover))
         await tools.beliefs.start()
         if models.previous is None:
             await storage.stamps.set(EMBEDDER_REFERENCE, settings.embedder)
         else:
-            reembedder = _build_reembedder(settings, storage, models, search)
+            reembedder = bootstrap_ingest.build_reembedder(settings, storage, models, search)
             reembedder.start()
             stack.push_async_callback(reembedder.stop)
         container = _build_container(settings, storage, models, search, remover, tools)
@@ -273,49 +298,6 @@ def _build_search(settings: Settings, storage: Storage, models: Models, parse: "
     )
 
 
-def _build_remover(
-    storage: Storage, models: Models, search: Search, tools: "SourceTools"
-) -> "Remover":
-    from app.ingest.remove import Remover
-
-    return Remover(storage.removal, search.space, models.decoder, search.gate, tools.beliefs)
-
-
-def _build_reembedder(
-    settings: Settings, storage: Storage, models: Models, search: Search
-) -> "Reembedder":
-    from app.ingest.reembed import Reembedder, ReembedParts
-    from retrieval.dense import DenseIndexes
-
-    parts = ReembedParts(
-        collections=storage.collections,
-        chunks=storage.chunks,
-        vectors=storage.next_vectors,
-        embedder=models.embedder,
-        reference=settings.embedder,
-        make_indexes=DenseIndexes,
-        switch=search.switch,
-        gate=search.gate,
-    )
-    return Reembedder(parts)
-
-
-def _startup_parts(
-    storage: Storage, models: Models, search: Search, remover: "Remover"
-) -> "StartupParts":
-    from app.ingest.startup import StartupParts
-
-    return StartupParts(
-        collections=storage.collections,
-        chunks=storage.chunks,
-        stamps=storage.stamps,
-        embedder=search.space,
-        indexes=search.space,
-        decoder=models.decoder,
-        remover=remover,
-    )
-
-
 def _build_container(
     settings: Settings,
     storage: Storage,
@@ -324,12 +306,17 @@ def _build_container(
     remover: "Remover",
     tools: "SourceTools",
 ) -> Container:
-    from app.ingest.worker import IngestWorker
+    from app.bootstrap_ingest import build_ingest, build_lanes
+    from app.ingest.fetch import Fetcher
+    from app.ingest.remove import Deletions
+    from app.ingest.worker import JobWorker
     from app.sources.reader import DecoderReader
     from app.sources.tools import make_estimation
 
+    fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
     reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
-    ingest = _build_ingest(settings, storage, models, search)
+    ingest = build_ingest(settings, storage, models, search)
+    worker = JobWorker(storage.leases, build_lanes(settings, storage, ingest, fetcher, remover))
     return Container(
         settings=settings,
         database=storage.database,
@@ -340,38 +327,22 @@ def _build_container(
         chunks=storage.chunks,
         runs=storage.runs,
         decoder=models.decoder,
-        answers=_build_answers(settings, storage, models, search),
+        answers=_build_answers(settings, storage, models, search, tools),
         ingest=ingest,
-        worker=IngestWorker(ingest, storage.documents),
-        remover=remover,
+        jobs=storage.jobs,
+        worker=worker,
+        deletions=Deletions(storage.removal, storage.jobs, worker),
+        document_versions=storage.document_versions,
+        keys=storage.keys,
+        fetcher=fetcher,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
+        watch=storage.watch,
     )
-
-
-def _build_ingest(
-    settings: Settings, storage: Storage, models: Models, search: Search
-) -> "IngestPipeline":
-    from app.ingest.pipeline import IngestParts, IngestPipeline
-    from app.ingest.types import IngestConfig
-
-    parts = IngestParts(
-        sources=storage.sources,
-        documents=storage.documents,
-        chunks=storage.chunks,
-        parse=search.parse,
-        split=search.split,
-        embedder=search.space,
-        indexes=search.space,
-        decoder=models.decoder,
-        gate=search.gate,
-        duplicates=storage.duplicates,
-    )
-    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
 
 
 def _build_answers(
-    settings: Settings, storage: Storage, models: Models, search: Search
+    settings: Settings, storage: Storage, models: Models, search: Search, tools: "SourceTools"
 ) -> "AnswerPipeline":
     from app.answer.pipeline import AnswerPipeline
 
@@ -382,5 +353,8 @@ def _build_answers(
         retriever=search.retriever,
         assessor=search.assessor,
         decoder=models.decoder,
+        beliefs=tools.beliefs,
         num_passages=settings.passages,
+        trust=settings.trust,
+        trust_bias=settings.trust_bias,
     )

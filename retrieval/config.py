@@ -29,7 +29,7 @@ class RankingConfig:
     """How a question becomes a short list. Measured figures: all-MiniLM-L6-v2."""
 
     # Each search gives this many candidates per chunk asked for, and at least `min_candidates`:
-    # fusion and reliability can only reorder what is there.
+    # what comes after can only reorder what is there.
     candidates_per_result: int = 4
     min_candidates: int = 40
 
@@ -58,12 +58,6 @@ class RankingConfig:
     cuts_list: bool = False
     min_results: int = 2
 
-    # A score is multiplied by (reliability / 0.5) ** exponent. Scores are 0 for the last
-    # of the candidates, and one found by both searches has 1.5 times or more that of its neighbour
-    # in one list. At a quarter, sources at 0.9 and at 0.1 differ by a factor of 1.73, so
-    # reliability reorders neighbours and never outweighs a match in words and meaning.
-    reliability_exponent: float = 0.25
-
     def __post_init__(self) -> None:
         if self.candidates_per_result < 1 or self.min_candidates < 1:
             raise ValueError(f"at least one candidate is needed: {self}")
@@ -75,8 +69,6 @@ class RankingConfig:
             raise ValueError(f"relevance_weight must be 0 to 1: {self.relevance_weight}")
         if not 0 <= self.dense_weight <= 1:
             raise ValueError(f"dense_weight must be 0 to 1: {self.dense_weight}")
-        if not 0 <= self.reliability_exponent <= 1:
-            raise ValueError(f"reliability_exponent must be 0 to 1: {self.reliability_exponent}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
-"""Read path: a question to ranked chunks, by words and by vectors, weighted by source reliability.
+"""Read path: a question to chunks ranked by relevance, by words and by vectors.
 
-Knows no documents, no database and nothing of how reliability is learned.
+Knows no documents, no database and nothing of who is believed: whoever asks reorders what is here.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -16,8 +17,6 @@ from retrieval.fusion import convex_combination, reciprocal_rank_fusion
 from retrieval.protocols import Embedder, LexicalIndex, Reranker, SourceWeights
 from retrieval.types import Query, ScoredChunk
 from retrieval.words import content_words
-
-_NEUTRAL = 0.5  # reliability that leaves a score as it is
 
 Hits = list[tuple[int, float]]
 
@@ -62,8 +61,10 @@ class Retriever:
             asyncio.to_thread(self._search_vectors, query, depth),
         )
         candidates = self._fuse(by_words, near)
+        # without a weight a chunk was deleted in the meantime, or its source is set aside
         weights = await self._weights.weights([found.chunk_id for found in candidates])
-        ranked = self._weighted(await self._reranked(query.text, candidates), weights)
+        known = [found for found in candidates if found.chunk_id in weights]
+        ranked = sorted(await self._reranked(query.text, known), key=_order)
         return self._cut(self._diverse(query, ranked)[: query.limit])
 
     async def _reranked(
@@ -81,7 +82,11 @@ class Retriever:
         ]
 
     def _diverse(self, query: Query, ranked: list[ScoredChunk]) -> list[ScoredChunk]:
-        """By relevance and unlikeness; chunks without a vector count as unlike all others."""
+        """By relevance and unlikeness; chunks without a vector count as unlike all others.
+
+        A score that is higher than the one before comes down to it, so that whoever sorts by score
+        keeps this order.
+        """
         weight = self._config.relevance_weight
         if weight == 1 or len(ranked) < 2:
             return ranked
@@ -92,13 +97,14 @@ class Retriever:
             if chunk_id in known:
                 rows[place] = known[chunk_id]
         scores = [found.score for found in ranked]
-        return [ranked[place] for place in most_different(scores, rows, weight, query.limit)]
+        chosen = [ranked[place] for place in most_different(scores, rows, weight, query.limit)]
+        falling = accumulate((found.score for found in chosen), min)
+        return [replace(found, score=score) for found, score in zip(chosen, falling, strict=True)]
 
     def _cut(self, ranked: list[ScoredChunk]) -> list[ScoredChunk]:
         if not self._config.cuts_list:
             return ranked
-        scores = sorted((found.score for found in ranked), reverse=True)
-        return ranked[: cut_at_edge(scores, self._config.min_results)]
+        return ranked[: cut_at_edge([found.score for found in ranked], self._config.min_results)]
 
     async def _search_words(self, query: Query, depth: int) -> Hits:
         """Hits on content words. "What is the" is in every passage and says nothing about one."""
@@ -131,24 +137,6 @@ class Retriever:
             for chunk_id, score in fused.items()
             if chunk_id in lexical_ranks or similarities[chunk_id] >= self._config.min_similarity
         ]
-
-    def _weighted(
-        self, candidates: Sequence[ScoredChunk], weights: Mapping[int, float]
-    ) -> list[ScoredChunk]:
-        """By score times reliability. A chunk without a source was deleted in the meantime."""
-        exponent = self._config.reliability_exponent
-        weighted = [
-            ScoredChunk(
-                found.chunk_id,
-                found.score * (weights[found.chunk_id] / _NEUTRAL) ** exponent,
-                found.lexical_rank,
-                found.dense_rank,
-                found.similarity,
-            )
-            for found in candidates
-            if found.chunk_id in weights
-        ]
-        return sorted(weighted, key=_order)
 
 
 def _order(found: ScoredChunk) -> tuple[float, int]:

@@ -23,15 +23,19 @@ class Duplicates:
             return [ChunkText(row.id, row.text) for row in rows]
 
     async def sharing(
-        self, collection_id: int, bands: Sequence[bytes], limit: int
+        self, document_id: int, bands: Sequence[bytes], limit: int
     ) -> list[ChunkText]:
-        """Chunks of a collection with any of these bands, those with the most of them first."""
+        """Chunks with any of these bands, those with the most of them first: the document's own,
+        and those of its collection that can be found."""
         chunk, document, band = models.Chunk, models.Document, models.ShingleBand
+        collection = select(document.collection_id).where(document.id == document_id)
+        is_seen = (document.id == document_id) | (document.visibility == "live")
         statement = (
             select(chunk.id, chunk.text)
             .join(band, band.chunk_id == chunk.id)
             .join(document, document.id == chunk.document_id)
-            .where(band.band.in_(bands), document.collection_id == collection_id)
+            .where(band.band.in_(bands), is_seen)
+            .where(document.collection_id == collection.scalar_subquery())
             .group_by(chunk.id, chunk.text)
             .order_by(func.count().desc(), chunk.id)
             .limit(limit)
@@ -58,7 +62,7 @@ class Duplicates:
                 )
 
     async def of_document(self, document_id: int) -> list[DuplicateRow]:
-        """Other documents that share passages with it, the most alike first."""
+        """Other documents that can be found and share passages with it, the most alike first."""
         pair, mine, other = models.Duplicate, models.Chunk.__table__.alias(), models.Chunk
         both = union_all(
             select(pair.chunk_id.label("one"), pair.other_id.label("two"), pair.similarity),
@@ -76,6 +80,7 @@ class Duplicates:
             .join(other, other.id == both.c.two)
             .join(models.Document, models.Document.id == other.document_id)
             .where(mine.c.document_id == document_id, other.document_id != document_id)
+            .where(models.Document.visibility == "live")
             .group_by(models.Document.id, models.Document.name)
             .order_by(func.max(both.c.similarity).desc(), models.Document.id)
         )

@@ -16,6 +16,7 @@ SEARCH = text(
     JOIN chunks ON chunks.id = chunks_fts.rowid
     JOIN documents ON documents.id = chunks.document_id
     WHERE chunks_fts MATCH :match AND documents.collection_id = :collection_id
+        AND documents.visibility = 'live'
     ORDER BY score DESC, chunk_id
     LIMIT :limit
     """

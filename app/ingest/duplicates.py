@@ -35,7 +35,7 @@ class DuplicateStore(Protocol):
     async def texts(self, document_id: int) -> list[ChunkText]: ...
 
     async def sharing(
-        self, collection_id: int, bands: Sequence[bytes], limit: int
+        self, document_id: int, bands: Sequence[bytes], limit: int
     ) -> list[ChunkText]: ...
 
     async def save(
@@ -43,7 +43,7 @@ class DuplicateStore(Protocol):
     ) -> None: ...
 
 
-async def link_duplicates(store: DuplicateStore, collection_id: int, document_id: int) -> int:
+async def link_duplicates(store: DuplicateStore, document_id: int) -> int:
     """Link a document's chunks with those that were there before; returns how many pairs.
 
     A second time changes nothing.
@@ -54,7 +54,7 @@ async def link_duplicates(store: DuplicateStore, collection_id: int, document_id
     for chunk, bands in zip(chunks, banded, strict=True):
         if not bands:
             continue
-        found = await store.sharing(collection_id, bands, MAX_CANDIDATES)
+        found = await store.sharing(document_id, bands, MAX_CANDIDATES)
         others = [other for other in found if other.id != chunk.id]
         for pair in await asyncio.to_thread(compare, chunk, others):
             pairs[pair.chunk_id, pair.other_id] = pair

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.next_vectors import NextVectors
-from app.errors import StorageFull
+from app.errors import StorageBusy, StorageFull
 from app.ingest.protocols import VectorIndexes
 from app.ingest.vector_space import VectorSpace
 from retrieval.protocols import Embedder
@@ -83,7 +83,7 @@ class Reembedder:
         while True:
             try:
                 return await self.run()
-            except StorageFull as error:
+            except (StorageBusy, StorageFull) as error:
                 log.warning("embedding anew waits: %s", error)
             except Exception:
                 log.exception("embedding anew stopped; it goes on in %.0f s", self._retry_s)

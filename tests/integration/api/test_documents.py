@@ -49,6 +49,7 @@ async def test_a_document_is_accepted_and_becomes_ready(
         "tokens",
         "created_at",
         "duplicates",
+        "external_id",
     }
     assert document["duplicates"] == []
 

@@ -58,7 +58,7 @@ async def test_documents_are_linked_through_the_pipeline(kitchen) -> None:
     assert 0.6 <= found["near.txt"].similarity < 1
     assert [row.name for row in await store.of_document(near.id)] == ["first.txt"]
     assert await store.of_document(far.id) == []
-    assert await link_duplicates(store, first.collection_id, same.id) == 1
+    assert await link_duplicates(store, same.id) == 1
     assert len(await store.of_document(first.id)) == 2
     await kitchen.remover.delete(same.id)
     assert [row.name for row in await store.of_document(first.id)] == ["near.txt"]
@@ -67,7 +67,7 @@ async def test_documents_are_linked_through_the_pipeline(kitchen) -> None:
 async def test_repetitions_in_one_document_and_blank_chunks(kitchen) -> None:
     store = Duplicates(kitchen.store.database)
     document = await kitchen.store.add("a", ["!!!", passage(1), passage(1) + "."])
-    assert await link_duplicates(store, document.collection_id, document.id) == 1
+    assert await link_duplicates(store, document.id) == 1
     assert await store.of_document(document.id) == []
 
 
@@ -76,11 +76,11 @@ async def test_collections_do_not_see_each_other(kitchen) -> None:
     a = await kitchen.store.add("a", [passage(1)], collection="x")
     b = await kitchen.store.add("b", [passage(1)], collection="y")
     for document in (a, b):
-        assert await link_duplicates(store, document.collection_id, document.id) == 0
+        assert await link_duplicates(store, document.id) == 0
 
 
 async def test_boilerplate_is_linked_to_a_few(kitchen) -> None:
     store = Duplicates(kitchen.store.database)
     document = await kitchen.store.add("a", [passage(1)] * (MAX_CANDIDATES + 5))
-    pairs = await link_duplicates(store, document.collection_id, document.id)
+    pairs = await link_duplicates(store, document.id)
     assert 0 < pairs <= (MAX_CANDIDATES + 5) * MAX_CANDIDATES

@@ -83,6 +83,9 @@ async def test_what_repeats_the_first_passage_comes_later() -> None:
     assert await found(make(angles, RankingConfig())) == [1, 2, 3, 4]
     assert await found(make(angles, RankingConfig(relevance_weight=0.5))) == [1, 4, 2, 3]
     assert await found(make(angles, RankingConfig(relevance_weight=0.5)), limit=2) == [1, 4]
+    hits = await make(angles, RankingConfig(relevance_weight=0.5)).search(Query("0", 1, 8))
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)  # a stable sort by score keeps the order
 
 
 async def test_the_list_ends_at_the_edge() -> None:
