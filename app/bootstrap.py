@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from app.db.cache_targets import CacheTargets
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
@@ -42,6 +43,7 @@ from app.settings import SQLITE, Settings
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
+    from app.cache.keeper import CacheKeeper
     from app.decoder.service import DecoderService
     from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
@@ -79,6 +81,7 @@ class Storage:
     model_records: ModelRecords
     duplicates: Duplicates
     next_vectors: NextVectors
+    cache_targets: CacheTargets
     source_changes: SourceChanges
     observations: Observations
     versions: ReliabilityVersions
@@ -130,6 +133,7 @@ class Container:
     document_versions: Versions
     keys: IdempotencyKeys
     fetcher: "Fetcher"
+    cache: "CacheKeeper"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
     watch: Watch
@@ -168,6 +172,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             model_records=ModelRecords(database),
             duplicates=Duplicates(database),
             next_vectors=NextVectors(database),
+            cache_targets=CacheTargets(database),
             source_changes=SourceChanges(database),
             observations=Observations(database),
             versions=ReliabilityVersions(database),
@@ -249,7 +254,13 @@ async def open_container(
             reembedder = bootstrap_ingest.build_reembedder(settings, storage, models, search)
             reembedder.start()
             stack.push_async_callback(reembedder.stop)
-        container = _build_container(settings, storage, models, search, remover, tools)
+        cache = bootstrap_ingest.build_cache(settings, storage, models, search)
+        stack.push_async_callback(cache.jobs.stop)
+        container = _build_container(settings, storage, models, search, remover, cache, tools)
+        admitter = bootstrap_ingest.build_admitter(settings, storage, models, search)
+        if admitter is not None:
+            admitter.start()
+            stack.push_async_callback(admitter.stop)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
         await container.estimation.worker.start()
@@ -304,6 +315,7 @@ def _build_container(
     models: Models,
     search: Search,
     remover: "Remover",
+    cache: "CacheKeeper",
     tools: "SourceTools",
 ) -> Container:
     from app.bootstrap_ingest import build_ingest, build_lanes
@@ -335,6 +347,7 @@ def _build_container(
         document_versions=storage.document_versions,
         keys=storage.keys,
         fetcher=fetcher,
+        cache=cache,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
         watch=storage.watch,

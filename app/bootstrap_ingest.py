@@ -1,10 +1,13 @@
-"""The composition root's part for the write path.
+"""The composition root's part for the write path and the upkeep of stored KV.
 
 Imported when models are: commands that only look at tables start without it.
 """
 
 from typing import TYPE_CHECKING
 
+from app.cache.jobs import LocalJobs
+from app.cache.keeper import CacheKeeper
+from app.ingest.admit import Admitter
 from app.ingest.fetch import Fetcher
 from app.ingest.fetch_job import FetchHandler
 from app.ingest.ingest_job import IngestHandler
@@ -16,6 +19,7 @@ from app.ingest.startup import StartupParts
 from app.ingest.types import IngestConfig
 from app.settings import Settings
 from app.sources.tools import SourceTools
+from kvstore.admission import UseCounter
 from retrieval.dense import DenseIndexes
 
 if TYPE_CHECKING:
@@ -94,4 +98,28 @@ def build_ingest(
         versions=storage.document_versions,
         duplicates=storage.duplicates,
     )
-    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
+    stores_kv = settings.kv_admission == "ingest"
+    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes, stores_kv=stores_kv))
+
+
+def build_cache(
+    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+) -> CacheKeeper:
+    return CacheKeeper(
+        targets=storage.cache_targets,
+        decoder=models.decoder,
+        jobs=LocalJobs(),
+        admission=settings.kv_admission,
+        gate=search.gate,
+    )
+
+
+def build_admitter(
+    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+) -> Admitter | None:
+    if settings.kv_admission == "never":
+        return None
+    uses = UseCounter(settings.data_dir / "kv-uses.bin")
+    admitter = Admitter(storage.cache_targets, models.decoder, uses, search.gate)
+    models.decoder.on_missed = admitter.missed
+    return admitter

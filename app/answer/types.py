@@ -69,6 +69,7 @@ class PlannedSegment:
     tier: str | None
     encoding: Encoding | None
     reason: str
+    saved_ms: float = 0.0  # what loading it saved against computing it
 
 
 @dataclass(frozen=True, slots=True)

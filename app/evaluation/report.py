@@ -74,6 +74,9 @@ TEXT_COLUMNS = {
     "codec",
     "system",
     "splitter",
+    "tier",
+    "format",
+    "rule",
 }
 
 
