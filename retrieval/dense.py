@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import faiss
 import numpy as np
 
+from retrieval.background import USUAL, Background
 from retrieval.errors import IndexMismatch
 from retrieval.protocols import Float32Array
 
@@ -76,6 +77,13 @@ class FlatDenseIndex:
         found = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
         return [(chunk_id, score) for chunk_id, score in found if chunk_id >= 0]
 
+    def vectors(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """What is stored of those that are in the index."""
+        with self._lock:
+            known = self._ids.intersection(chunk_ids)
+            rows = {chunk_id: self._index.reconstruct(chunk_id) for chunk_id in known}
+        return {chunk_id: np.asarray(row, np.float32) for chunk_id, row in rows.items()}
+
     def _checked(self, chunk_ids: Sequence[int], vectors: Float32Array) -> set[int]:
         if vectors.shape != (len(chunk_ids), self._dimension):
             raise IndexMismatch(
@@ -109,14 +117,17 @@ class DenseIndexes:
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
         self._indexes: dict[int, FlatDenseIndex] = {}
+        self._backgrounds: dict[int, Background] = {}
         self._lock = threading.Lock()
 
     def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         with self._lock:
             if collection_id not in self._indexes:
                 self._indexes[collection_id] = FlatDenseIndex(self._dimension)
+                self._backgrounds[collection_id] = Background(self._dimension)
             index = self._indexes[collection_id]
         index.add(chunk_ids, vectors)
+        self._backgrounds[collection_id].add(vectors)
 
     def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
         if index := self._indexes.get(collection_id):
@@ -127,3 +138,12 @@ class DenseIndexes:
     ) -> list[tuple[int, float]]:
         index = self._indexes.get(collection_id)
         return index.search(vector, limit) if index is not None else []
+
+    def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        index = self._indexes.get(collection_id)
+        return index.vectors(chunk_ids) if index is not None else {}
+
+    def spread(self, collection_id: int, vector: Float32Array) -> float:
+        """How far the question's cosines with passages at random lie apart; above 0."""
+        background = self._backgrounds.get(collection_id)
+        return background.spread(vector) if background is not None else USUAL

@@ -67,3 +67,16 @@ class SourceWeights(Protocol):
     async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
         """Reliability in (0, 1) of the source behind each chunk."""
         ...
+
+
+class PassageTexts(Protocol):
+    async def texts(self, chunk_ids: Sequence[int]) -> Mapping[int, str]:
+        """Label and passage of each chunk that still exists."""
+        ...
+
+
+class Reranker(Protocol):
+    async def scores(self, question: str, chunk_ids: Sequence[int]) -> Mapping[int, float]:
+        """How well each passage answers the question, in (0, 1); chunks that are gone are not in
+        it."""
+        ...

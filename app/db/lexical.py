@@ -1,25 +1,23 @@
 """Search by words over SQLite's full-text index. Any text is a valid question; none is a query."""
 
-import re
-import unicodedata
-
 from sqlalchemy import text
 
 from app.db.session import Database
+from retrieval.segmentation import query_words
 
-# Letters and digits of any script: what the index's tokenizer keeps too.
-WORD = re.compile(r"[^\W_]+")
 MAX_WORDS = 64  # a pasted page as a question: the first words say enough and the rest costs time
 
+# A word in the label, which is the title and the headings, counts twice: nDCG@10 of words alone
+# 0.901 to 0.912 on questions about titled articles, and no loss elsewhere (docs/log.md).
 SEARCH = text(
     """
-    SELECT chunks_fts.rowid AS chunk_id, -bm25(chunks_fts) AS score
+    SELECT chunks_fts.rowid AS chunk_id, -bm25(chunks_fts, 2.0) AS score
     FROM chunks_fts
     JOIN chunks ON chunks.id = chunks_fts.rowid
     JOIN documents ON documents.id = chunks.document_id
     WHERE chunks_fts MATCH :match AND documents.collection_id = :collection_id
         AND documents.visibility = 'live'
-    ORDER BY bm25(chunks_fts), chunk_id
+    ORDER BY score DESC, chunk_id
     LIMIT :limit
     """
 )
@@ -43,6 +41,4 @@ class LexicalSearch:
 
 def match_expression(question: str) -> str:
     """Every distinct word quoted and joined by OR, so nothing in it acts as an operator."""
-    normal = unicodedata.normalize("NFC", question).casefold()
-    words = list(dict.fromkeys(WORD.findall(normal)))[:MAX_WORDS]
-    return " OR ".join(f'"{word}"' for word in words)
+    return " OR ".join(f'"{word}"' for word in query_words(question)[:MAX_WORDS])

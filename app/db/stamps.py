@@ -6,7 +6,7 @@ Both changes are one transaction each, so a crash leaves either the old index or
 
 from collections.abc import Callable
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +14,8 @@ from app.db import models, tokens
 from app.db.session import Database
 
 EMBEDDER = "embedder"
+EMBEDDER_REFERENCE = "embedder_reference"  # its setting, so that it can be loaded once more
+WORDS = "words"
 TOKENIZER = "tokenizer"
 BATCH = 500  # chunks in memory at once
 
@@ -30,13 +32,13 @@ class Stamps:
 
     async def set(self, name: str, value: str) -> None:
         async with self._database.transaction() as session:
-            await _changed(session, name, value)
+            await replace_stamp(session, name, value)
 
     async def use_embedder(self, identity: str) -> bool:
         """True where another embedder was used before: its vectors are dropped, and documents go
         back to `chunked` to be embedded again."""
         async with self._database.transaction() as session:
-            if not await _changed(session, EMBEDDER, identity):
+            if not await replace_stamp(session, EMBEDDER, identity):
                 return False
             await session.execute(delete(models.Embedding))
             await session.execute(
@@ -46,12 +48,21 @@ class Stamps:
             )
             return True
 
+    async def use_words(self, version: str) -> bool:
+        """True where words were folded another way before: the index over them is made anew."""
+        async with self._database.transaction() as session:
+            if not await replace_stamp(session, WORDS, version):
+                return False
+            if session.get_bind().dialect.name == "sqlite":
+                await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('rebuild')"))
+            return True
+
     async def use_tokenizer(self, identity: str, encode_passage: EncodePassage) -> bool:
         """True where another tokenizer or decoder was used before: every chunk's token ids are
         computed again, documents go back to `indexed` for their KV, and the KV of the old ids is to
         be purged."""
         async with self._database.transaction() as session:
-            if not await _changed(session, TOKENIZER, identity):
+            if not await replace_stamp(session, TOKENIZER, identity):
                 return False
             old = select(models.Chunk.token_ids, models.Chunk.tokens_sha256).distinct()
             await session.execute(
@@ -77,7 +88,7 @@ async def _known(session: AsyncSession, name: str) -> str | None:
     return found
 
 
-async def _changed(session: AsyncSession, name: str, value: str) -> bool:
+async def replace_stamp(session: AsyncSession, name: str, value: str) -> bool:
     """Whether there was another value; the new one is set."""
     known = await _known(session, name)
     if known == value:

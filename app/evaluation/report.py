@@ -72,6 +72,8 @@ TEXT_COLUMNS = {
     "world",
     "estimator",
     "codec",
+    "system",
+    "splitter",
     "tier",
     "format",
     "rule",

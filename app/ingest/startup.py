@@ -14,7 +14,9 @@ from app.db.collections import Collections
 from app.db.jobs import Jobs
 from app.db.stamps import Stamps
 from app.ingest.protocols import Decoder, VectorIndexes
+from app.ingest.reembed import load_vectors
 from app.ingest.remove import Remover
+from retrieval import segmentation
 from retrieval.protocols import Embedder
 
 # Scripts, digits and spaces on which tokenizers differ.
@@ -45,28 +47,23 @@ async def prepare(parts: StartupParts) -> int:
     if adopted := await parts.jobs.adopt_documents():
         log.info("%d documents are on their way", adopted)
     await parts.jobs.forget_old()
-    return await _load_vectors(parts)
+    return await load_vectors(parts.collections, parts.chunks, parts.indexes)
 
 
 async def _follow_models(parts: StartupParts) -> None:
     decoder = parts.decoder
+    if await parts.stamps.use_words(segmentation.VERSION):
+        log.warning("words are folded another way now: the index over them was made anew")
     if await parts.stamps.use_tokenizer(decoder_stamp(decoder), decoder.encode_passage):
         log.warning("the decoder changed: passages were tokenised again, their KV will be computed")
     if await parts.stamps.use_embedder(parts.embedder.identity):
-        log.warning("the embedder changed: every document will be embedded again")
+        # The one before cannot be loaded any more, or it would still be in use (see reembed).
+        log.warning(
+            "the embedder changed and the one before is gone: every document is embedded again"
+        )
 
 
 def decoder_stamp(decoder: Decoder) -> str:
     """Changes with the decoder's weights, number format, tokenizer and prompt template."""
     probe = tokens.pack(decoder.encode_passage(PROBE_LABEL, PROBE_TEXT))
     return hashlib.sha256(f"{decoder.name}\n{decoder.identity}\n".encode() + probe).hexdigest()
-
-
-async def _load_vectors(parts: StartupParts) -> int:
-    num_vectors = 0
-    for collection in await parts.collections.list():
-        chunk_ids, vectors = await parts.chunks.embeddings(collection.id)
-        if chunk_ids:
-            parts.indexes.add(collection.id, chunk_ids, vectors)
-            num_vectors += len(chunk_ids)
-    return num_vectors

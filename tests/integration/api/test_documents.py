@@ -48,8 +48,10 @@ async def test_a_document_is_accepted_and_becomes_ready(
         "chunks_cached",
         "tokens",
         "created_at",
+        "duplicates",
         "external_id",
     }
+    assert document["duplicates"] == []
 
 
 async def test_the_same_bytes_are_one_document(client: httpx2.AsyncClient, empty: str) -> None:
