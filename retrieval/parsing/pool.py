@@ -175,6 +175,8 @@ class ParserPool:
             )
         if self._is_closed:
             raise RuntimeError("the parser pool was closed during a parse")
+        if status == -signal.SIGKILL and self._num_parsed:
+            return  # by somebody, perhaps before it saw the file: a new child will tell
         if status != EXIT_IDLE:
             raise self._stopped(name, f"exit status {status}")
 
