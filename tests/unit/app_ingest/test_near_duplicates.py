@@ -5,6 +5,7 @@ import random
 import pytest
 
 from app.db.duplicates import Duplicates
+from app.db.job_rows import new_job_id
 from app.db.rows import ChunkText
 from app.ingest.duplicates import MAX_CANDIDATES, compare, link_duplicates
 
@@ -60,8 +61,29 @@ async def test_documents_are_linked_through_the_pipeline(kitchen) -> None:
     assert await store.of_document(far.id) == []
     assert await link_duplicates(store, same.id) == 1
     assert len(await store.of_document(first.id)) == 2
-    await kitchen.remover.delete(same.id)
+    await kitchen.deletions().delete(same.id)
     assert [row.name for row in await store.of_document(first.id)] == ["near.txt"]
+
+
+async def test_a_version_on_its_way_is_not_shown(kitchen) -> None:
+    store = Duplicates(kitchen.store.database)
+    kitchen = kitchen.changed(duplicates=store)
+    pipeline = kitchen.pipeline
+    other = await kitchen.accept(passage(1).encode(), "other.txt")
+    await pipeline.process(other.id)
+
+    async def put(name: str, body: str) -> int:
+        sent = (other.collection_id, "s", "key", name, body.encode(), None)
+        return (await pipeline.put(*sent, job_id=new_job_id())).document_id
+
+    old = await put("old.txt", passage(1).upper())
+    await pipeline.process(old)
+    new = await put("new.txt", passage(1).title())
+    await pipeline.step(new)
+    assert await link_duplicates(store, new) == 2
+    assert [row.name for row in await store.of_document(other.id)] == ["old.txt"]
+    await pipeline.process(new)
+    assert [row.name for row in await store.of_document(other.id)] == ["new.txt"]
 
 
 async def test_repetitions_in_one_document_and_blank_chunks(kitchen) -> None:

@@ -1,6 +1,7 @@
 """Another embedder takes over in the background; searches go on, and so does it after a crash."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,6 +36,19 @@ class Slow(HashEmbedder):
             if self.left == 0:
                 raise RuntimeError("killed")
             self.left -= 1
+        return super().encode(texts)
+
+
+class Waiting(HashEmbedder):
+    """Is busy with a batch until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def encode(self, texts: Sequence[str]) -> Float32Array:
+        self.began.set()
+        self.go_on.wait(60)
         return super().encode(texts)
 
 
@@ -140,7 +154,7 @@ async def test_documents_that_come_and_go_meanwhile(scene: Scene) -> None:
     added = await kitchen.accept(b"brand new", "b.txt")
     await kitchen.pipeline.process(added.id)
     assert (await scene.searcher.search(Query("brand", 1, 1)))[0].chunk_id == 101
-    await kitchen.remover.delete(1)
+    await kitchen.deletions().delete(1)
     await scene.reembedder(Slow()).run()
     ids, vectors = await kitchen.store.chunks.embeddings(1)
     assert (len(ids), vectors.shape) == (1, (1, 16))
@@ -151,6 +165,25 @@ async def test_documents_that_come_and_go_meanwhile(scene: Scene) -> None:
     _, vectors = await kitchen.store.chunks.embeddings(1)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert vectors.shape == (2, 16)
+
+
+async def test_a_batch_that_was_embedded_before_the_change_is_thrown_away(scene: Scene) -> None:
+    kitchen = scene.kitchen
+    waiting = Waiting()
+    scene.space.switch(VectorSpace(waiting, DenseIndexes(waiting.dimension)))
+    added = await kitchen.accept(b"brand new", "b.txt")
+    await kitchen.pipeline.step(added.id)
+    embedding = asyncio.create_task(kitchen.pipeline.embed([added.id]))
+    await asyncio.to_thread(waiting.began.wait, 60)
+    await scene.reembedder(Slow()).run()
+    waiting.go_on.set()
+    await embedding
+    done = await kitchen.pipeline.process(added.id)
+    assert done is not None
+    assert done.state == "ready"
+    _, vectors = await kitchen.store.chunks.embeddings(1)
+    assert vectors.shape == (101, 16)
+    assert (await scene.searcher.search(Query("brand", 1, 1)))[0].chunk_id == 101
 
 
 async def test_a_third_embedder_forgets_the_second(scene: Scene) -> None:
