@@ -12,17 +12,17 @@ TIE = 0.02
 
 
 def warm_order(scores: Sequence[float], is_warm: Sequence[bool], tie: float = TIE) -> list[int]:
-    """Places of passages sorted best first, stored ones first inside each run of near ties.
+    """Places of passages in their given order, stored ones first inside each run of near ties.
 
-    scores: best first. A run ends where a score falls more than `tie` of the best one below the
-    run's first, so that many small steps cannot carry a passage far.
+    scores: relevance, in prompt order. A run ends where a score lies more than `tie` of the best
+    one from the run's first, so that many small steps cannot carry a passage far.
     """
     order: list[int] = []
     start = 0
-    gap = tie * abs(scores[0]) if scores else 0.0
+    gap = tie * max(map(abs, scores), default=0.0)
     while start < len(scores):
         end = start
-        while end < len(scores) and scores[start] - scores[end] <= gap:
+        while end < len(scores) and abs(scores[start] - scores[end]) <= gap:
             end += 1
         run = range(start, end)
         order += sorted(run, key=lambda place: (not is_warm[place], place))

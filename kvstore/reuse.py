@@ -12,6 +12,7 @@ import torch
 from kvstore import reasons
 from kvstore.config import ReuseConfig, check_ratio
 from kvstore.encode import Encoder
+from kvstore.encodings import find_encoding
 from kvstore.errors import InvalidReuse
 from kvstore.frame import Frame
 from kvstore.links import LinkTokens
@@ -109,6 +110,12 @@ class ReuseEngine:
         """Store `head` and `primed` of each chunk; one report a batch, so that a caller can let
         questions go first in between. Without `evict` it stops at the disk budget."""
         return self._precomputer.run(chunks, evict=evict)
+
+    def is_warm(self, chunk: Segment) -> bool:
+        """Whether a prompt could reuse this chunk from here."""
+        rules = [find_encoding(name) for name in self.config.encodings if name != "variant"]
+        contexts = [rule.key_context(self.frame, chunk) for rule in rules]
+        return any(self.store.holds(chunk.token_ids, context) for context in contexts)
 
     def learn(self, segments: Sequence[Segment], report: PrefillReport) -> int:
         """After an answer: keep the chunks of a prompt that was computed in full as variants, where

@@ -95,11 +95,16 @@ class KVStore:
         return found
 
     def contains(self, token_ids: Sequence[int], context: Sequence[str]) -> bool:
+        if self.holds(token_ids, context):
+            return True
         key = self.key_of(token_ids, context)
-        is_here = self._ram.contains(key) or self._disk.contains(key)
-        if self._device is not None:
-            is_here = is_here or self._device.contains(key)
-        return is_here or (self._shared is not None and self._shared.contains(key))
+        return self._shared is not None and self._shared.contains(key)
+
+    def holds(self, token_ids: Sequence[int], context: Sequence[str]) -> bool:
+        """Whether it lies here, without asking a shared tier."""
+        key = self.key_of(token_ids, context)
+        on_device = self._device is not None and self._device.contains(key)
+        return on_device or self._ram.contains(key) or self._disk.contains(key)
 
     def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
         """Keep an exactly computed entry on disk. Raises TierFull, TierUnavailable or NotFinite."""

@@ -49,9 +49,13 @@ def to_ranked(rank: int, scored: ScoredChunk, row: PassageRow) -> RankedPassage:
     )
 
 
+def to_passages(rows: Sequence[PassageRow]) -> tuple[Passage, ...]:
+    return tuple(Passage(row.chunk_id, row.token_ids, row.primers) for row in rows)
+
+
 def to_request(question: Question, rows: Sequence[PassageRow]) -> DecodeRequest:
     return DecodeRequest(
-        passages=tuple(Passage(row.chunk_id, row.token_ids, row.primers) for row in rows),
+        passages=to_passages(rows),
         question=question.text,
         history=question.history,
         params=question.params,

@@ -38,6 +38,7 @@ from app.db.runs import Runs
 from app.decoder.types import DecodeRequest, Finished, Prefilled, TokenText
 from app.errors import InvalidValue, LarderError
 from kvstore.errors import InvalidReuse
+from kvstore.order import warm_order
 from kvstore.policies import find_policy
 from reliability.assessor import RANK_BETA
 from reliability.types import Assessment
@@ -135,7 +136,7 @@ class AnswerPipeline:
         yield _retrieved(scored, rows)
 
         assessment = self._assess(trust, scored, rows)
-        kept = [rows[chunk_id] for chunk_id in assessment.kept]
+        kept = self._warm_first(scored, [rows[chunk_id] for chunk_id in assessment.kept])
         request = self._fill_prompt(question, trust, kept)
         basis = Basis(question.text, trust, await self._beliefs.version())
         watch.lap("assess")
@@ -176,6 +177,15 @@ class AnswerPipeline:
         limit = len(evidence) if trust == "vote" else self._num_passages
         beta = 0.0 if trust == "plain" else RANK_BETA
         return self._assessor.assess(evidence, posteriors, limit, beta=beta)
+
+    def _warm_first(
+        self, scored: Sequence[ScoredChunk], kept: Sequence[PassageRow]
+    ) -> list[PassageRow]:
+        """What the cache holds first among passages that are equally relevant (kvstore.order)."""
+        relevance = {item.chunk_id: item.score for item in scored}
+        warm = self._decoder.warm(convert.to_passages(kept))
+        scores = [relevance[row.chunk_id] for row in kept]
+        return [kept[place] for place in warm_order(scores, warm)]
 
     def _fill_prompt(
         self, question: Question, trust: Trust, kept: Sequence[PassageRow]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
-from app.decoder.types import DecodeEvent, DecodeRequest, VoteEvent
+from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
 from reliability.observations import ObservationLog
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
@@ -51,6 +51,10 @@ class Decoder(Protocol):
 
     def trim_passages(self, request: DecodeRequest) -> DecodeRequest:
         """Leave out the last passages until the prompt and the answer fit the context."""
+        ...
+
+    def warm(self, passages: Sequence[Passage]) -> Sequence[bool]:
+        """Which of these the cache holds."""
         ...
 
     def answer(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:

@@ -127,6 +127,13 @@ class DecoderService:
             kept.append(passage)
         return replace(request, passages=tuple(kept))
 
+    def warm(self, passages: Sequence[Passage]) -> list[bool]:
+        """Which of these could be reused from this machine's tiers."""
+        engine = self._engine
+        if not isinstance(engine, ReuseEngine):
+            return [False] * len(passages)
+        return [engine.is_warm(_to_segment(passage)) for passage in passages]
+
     async def answer(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """Prefilled, then text, then Finished. Closing the generator stops the model."""
         self.check_fits(request)

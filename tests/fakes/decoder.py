@@ -72,6 +72,9 @@ class FakeDecoder:
             kept.append(passage)
         return replace(request, passages=tuple(kept))
 
+    def warm(self, passages: Sequence[Passage]) -> list[bool]:
+        return [passage.token_ids in self.stored for passage in passages]
+
     async def answer(self, request: DecodeRequest) -> AsyncIterator[DecodeEvent]:
         self.requests.append(request)
         try:

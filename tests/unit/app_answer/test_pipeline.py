@@ -8,9 +8,19 @@ from typing import TypeVar
 
 import pytest
 
-from app.answer.types import AnswerEvent, Assessed, Completed, Delta, Failed, Question, RunStarted
+from app.answer.types import (
+    AnswerEvent,
+    Assessed,
+    Completed,
+    Delta,
+    Failed,
+    Question,
+    Retrieved,
+    RunStarted,
+)
 from app.bootstrap import Container, open_container
 from app.decoder.types import GenerationParams
+from kvstore.order import TIE
 from tests.fakes.app import make_settings, use_fakes
 from tests.fakes.decoder import FakeDecoder
 
@@ -117,3 +127,16 @@ async def test_a_decoder_that_says_nothing_is_an_error(
     monkeypatch.setattr(decoder, "answer", silent)
     failed = only(await all_events(container, question()), Failed)
     assert (failed.code, failed.status) == ("internal_error", 500)
+
+
+async def test_what_the_cache_holds_goes_first_among_equals(
+    container: Container, decoder: FakeDecoder
+) -> None:
+    """All four passages match alike; the one that was evicted makes room for one that was not."""
+    events = await all_events(container, question(trust="plain"))
+    scores = [passage.score for passage in only(events, Retrieved).passages[:2]]
+    assert scores[0] - scores[1] <= TIE * scores[0]
+    first, second = decoder.requests[-1].passages
+    decoder.stored.remove(first.token_ids)
+    await all_events(container, question(trust="plain"))
+    assert decoder.requests[-1].passages == (second, first)
