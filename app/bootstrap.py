@@ -20,6 +20,7 @@ from app.db.lexical import LexicalSearch
 from app.db.model_records import ModelRecords
 from app.db.removal import Removal
 from app.db.runs import Runs
+from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.sources import Sources
 from app.db.stamps import Stamps
@@ -55,6 +56,7 @@ class Storage:
     runs: Runs
     stamps: Stamps
     words: LexicalSearch
+    selection: ChunkSelection
     model_records: ModelRecords
 
 
@@ -121,6 +123,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             runs=Runs(database),
             stamps=Stamps(database),
             words=LexicalSearch(database),
+            selection=ChunkSelection(database),
             model_records=ModelRecords(database),
         )
     finally:
@@ -202,7 +205,13 @@ def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
         parse=parse,
         split=partial(chunk, tokenizer=models.decoder),
         indexes=indexes,
-        retriever=Retriever(storage.words, indexes, models.embedder, storage.sources),
+        retriever=Retriever(
+            storage.words,
+            indexes,
+            models.embedder,
+            storage.sources,
+            selection=storage.selection,
+        ),
         assessor=Assessor(),
         gate=asyncio.Lock(),
     )

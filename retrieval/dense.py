@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 
 from retrieval.errors import IndexMismatch
-from retrieval.protocols import Float32Array
+from retrieval.protocols import Float32Array, Ids
 
 # Physical removal copies the whole index (10 ms at 100,000), so it waits for this many deletions
 # and for a tenth of the index.
@@ -62,19 +62,31 @@ class FlatDenseIndex:
             if len(self._tombstones) >= max(_MIN_REMOVALS, self._index.ntotal // 10):
                 self._compact()
 
-    def search(self, vector: Float32Array, limit: int) -> list[tuple[int, float]]:
+    def search(
+        self, vector: Float32Array, limit: int, allowed: Ids | None = None
+    ) -> list[tuple[int, float]]:
         if vector.shape != (self._dimension,):
             raise IndexMismatch(f"vector has shape {vector.shape}, not ({self._dimension},)")
         with self._lock:
             num_results = min(limit, len(self._ids))
             if num_results < 1:
                 return []
+            # FAISS keeps plain pointers to selectors: they stay referenced while it searches.
+            selectors = self._selectors(allowed)
             options = faiss.SearchParameters()
-            options.sel = self._alive
+            options.sel = selectors[-1] if selectors else None
             row = np.ascontiguousarray(vector[None], np.float32)
             scores, ids = self._index.search(row, num_results, params=options)
         found = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
         return [(chunk_id, score) for chunk_id, score in found if chunk_id >= 0]
+
+    def _selectors(self, allowed: Ids | None) -> list[faiss.IDSelector]:
+        """The last one is what the search asks; those before are its parts."""
+        alive = [self._alive] if self._alive is not None else []
+        if allowed is None:
+            return alive
+        chosen = faiss.IDSelectorBatch(np.ascontiguousarray(allowed, np.int64))
+        return [*alive, chosen, *(faiss.IDSelectorAnd(chosen, both) for both in alive)]
 
     def _checked(self, chunk_ids: Sequence[int], vectors: Float32Array) -> set[int]:
         if vectors.shape != (len(chunk_ids), self._dimension):
@@ -123,7 +135,7 @@ class DenseIndexes:
             index.remove(chunk_ids)
 
     def search(
-        self, collection_id: int, vector: Float32Array, limit: int
+        self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None
     ) -> list[tuple[int, float]]:
         index = self._indexes.get(collection_id)
-        return index.search(vector, limit) if index is not None else []
+        return index.search(vector, limit, allowed) if index is not None else []

@@ -6,9 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.types import Document
+from retrieval.types import NO_FILTER, Document, Filter
 
 Float32Array = NDArray[np.float32]
+Ids = NDArray[np.int64]
 
 
 class Parser(Protocol):
@@ -44,8 +45,19 @@ class Embedder(Protocol):
 
 
 class LexicalIndex(Protocol):
-    async def search(self, text: str, collection_id: int, limit: int) -> list[tuple[int, float]]:
-        """(chunk id, score) best first, higher is better. Any Unicode text is accepted."""
+    async def search(
+        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+    ) -> list[tuple[int, float]]:
+        """(chunk id, score) best first, higher is better. Any Unicode text is accepted.
+
+        `limit` counts what passes the filter.
+        """
+        ...
+
+
+class Selection(Protocol):
+    async def chunk_ids(self, collection_id: int, filter_: Filter) -> Ids:
+        """Ids of all chunks of a collection that pass, in no order."""
         ...
 
 
@@ -56,8 +68,13 @@ class DenseIndex(Protocol):
 
     def remove(self, chunk_ids: Sequence[int]) -> None: ...
 
-    def search(self, vector: Float32Array, limit: int) -> list[tuple[int, float]]:
-        """(chunk id, inner product) best first; `vector` is [dimension]."""
+    def search(
+        self, vector: Float32Array, limit: int, allowed: Ids | None = None
+    ) -> list[tuple[int, float]]:
+        """(chunk id, inner product) best first; `vector` is [dimension].
+
+        With `allowed` only these ids are looked at, so `limit` of them are found where there are.
+        """
         ...
 
     def __len__(self) -> int: ...

@@ -10,6 +10,7 @@ from typing import Literal
 from app.db.rows import RunTokens
 from app.decoder.types import GenerationParams, Message
 from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind, TokenCounts
+from retrieval.types import NO_FILTER, Filter
 
 AnswerFinish = Literal["stop", "length", "no_match", "cancelled", "error"]
 
@@ -21,6 +22,7 @@ class Question:
     history: tuple[Message, ...] = ()
     params: GenerationParams = field(default_factory=GenerationParams)
     reuse: ReuseOptions = field(default_factory=ReuseOptions)
+    filter: Filter = NO_FILTER
 
 
 @dataclass(frozen=True, slots=True)

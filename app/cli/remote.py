@@ -4,7 +4,7 @@ The same calls reach a running server or, where none holds the data directory, a
 this process, so a command cannot behave differently in the two cases.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,14 +44,16 @@ class Client:
     async def delete(self, path: str) -> JsonObject:
         return _body(await self._send("DELETE", path))
 
-    async def upload(self, collection_id: int, source: str, name: str, file: Path) -> JsonObject:
+    async def upload(
+        self, collection_id: int, fields: Mapping[str, str], name: str, file: Path
+    ) -> JsonObject:
         """One document; its item of the reply. Raises `ServerError` where it was refused."""
         with file.open("rb") as body:
             reply = await self._send(
                 "POST",
                 f"/api/v1/collections/{collection_id}/documents",
                 files={"file": (name, body)},
-                data={"source": source},
+                data=dict(fields),
             )
         (item,) = items(_body(reply))
         if "id" not in item:

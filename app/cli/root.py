@@ -67,12 +67,15 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
     collection: CollectionOption,
     source: Annotated[str, typer.Option("--source", "-s", help="Who wrote them.")] = "uploads",
+    tag: Annotated[list[str] | None, typer.Option(help="To filter by; may be repeated.")] = None,
+    date: Annotated[str | None, typer.Option(help="Of what they say, as 2026-11-22.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add documents to a collection, which is created if need be."""
     from app.cli.ingest import run_ingest
+    from app.db.facts import make_facts
 
-    run_ingest(paths, collection, source, as_json=as_json)
+    run_ingest(paths, collection, source, make_facts(tag or (), date), as_json=as_json)
 
 
 @app.command()
@@ -83,10 +86,27 @@ def ask(
     policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only of these sources; may be repeated.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with all of these tags.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only dated on this day or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only dated on this day or earlier.")] = None,
+    min_reliability: Annotated[
+        float | None, typer.Option(help="Only of sources believed so far, 0 to 1.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a question; the answer is printed as it is written, then its sources."""
     from app.cli.ask import run_ask
+
+    wanted = {
+        "sources": source,
+        "tags": tag,
+        "date_from": since,
+        "date_to": until,
+        "min_reliability": min_reliability,
+    }
 
     asked = {
         "question": question,
@@ -95,6 +115,7 @@ def ask(
         "policy": policy,
         "ratio": ratio,
         "max_tokens": max_tokens,
+        "filter": {name: value for name, value in wanted.items() if value is not None} or None,
     }
     run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -10,8 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from app.cli.files import InputFile
 from app.cli.output import err
 from app.cli.remote import Client, JsonObject, ServerError, items
+from app.db.rows import DocumentFacts
 
 POLL_SECONDS = 0.2
+NO_FACTS = DocumentFacts()
 DONE = frozenset({"ready", "failed"})
 
 
@@ -48,14 +50,18 @@ async def find_or_create_collection(client: Client, name: str) -> int:
 
 
 async def upload_files(
-    client: Client, collection_id: int, source: str, files: Sequence[InputFile]
+    client: Client,
+    collection_id: int,
+    source: str,
+    files: Sequence[InputFile],
+    facts: DocumentFacts = NO_FACTS,
 ) -> tuple[UploadReport, list[JsonObject]]:
     """Send all, then wait for each. Returns the documents too, without those refused."""
     report = UploadReport()
     started = time.perf_counter()
     with _progress() as progress:
         task = progress.add_task(source, total=len(files), rates="")
-        accepted = await _send(client, collection_id, source, files, report)
+        accepted = await _send(client, collection_id, _fields(source, facts), files, report)
         documents = []
         for document_id in dict.fromkeys(accepted):
             document = await _wait(client, document_id)
@@ -70,14 +76,14 @@ async def upload_files(
 async def _send(
     client: Client,
     collection_id: int,
-    source: str,
+    fields: Mapping[str, str],
     files: Sequence[InputFile],
     report: UploadReport,
 ) -> list[int]:
     accepted = []
     for file in files:
         try:
-            document = await client.upload(collection_id, source, file.name, file.path)
+            document = await client.upload(collection_id, fields, file.name, file.path)
         except ServerError as error:
             if error.code == "unreachable":
                 raise
@@ -85,6 +91,15 @@ async def _send(
         else:
             accepted.append(number(document["id"]))
     return accepted
+
+
+def _fields(source: str, facts: DocumentFacts) -> dict[str, str]:
+    fields = {"source": source}
+    if facts.tags:
+        fields["tags"] = ",".join(sorted(facts.tags))
+    if facts.date is not None:
+        fields["date"] = facts.date.isoformat()
+    return fields
 
 
 async def _wait(client: Client, document_id: int) -> JsonObject:

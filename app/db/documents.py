@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, func, insert, select, update
 
 from app.db import models, tokens
-from app.db.rows import DocumentRow, DocumentState
+from app.db.facts import joined_tags, set_facts, split_tags
+from app.db.rows import DocumentFacts, DocumentRow, DocumentState
 from app.db.session import Database, Statement
 from app.errors import CollectionNotFound, DocumentNotFound
 from retrieval.types import Chunk, Document
 
 PENDING: tuple[DocumentState, ...] = ("received", "chunked", "indexed")
+
+NO_FACTS = DocumentFacts()
 
 RESTART = {"state": "received", "error": None, "parse_attempts": 0}
 
@@ -25,9 +28,18 @@ class Documents:
         self._database = database
 
     async def add(
-        self, collection_id: int, source_id: int, name: str, body: bytes, media_type: str | None
+        self,
+        collection_id: int,
+        source_id: int,
+        name: str,
+        body: bytes,
+        media_type: str | None,
+        facts: DocumentFacts = NO_FACTS,
     ) -> tuple[DocumentRow, bool]:
-        """Commit the bytes. The same bytes from the same source are one document: (it, False)."""
+        """Commit the bytes. The same bytes from the same source are one document: (it, False).
+
+        Facts that are given replace those of before.
+        """
         document = models.Document(
             collection_id=collection_id,
             source_id=source_id,
@@ -48,6 +60,7 @@ class Documents:
                 session.add(document)
                 await session.flush()
                 session.add(models.DocumentBody(document_id=document.id, body=body))
+            await set_facts(session, document.id if known is None else known, facts)
         return await self.get(document.id if known is None else known), known is None
 
     async def get(self, document_id: int) -> DocumentRow:
@@ -170,7 +183,8 @@ class Documents:
 
     async def _rows(self, statement: Statement) -> Rows:
         async with self._database.session() as session:
-            return [DocumentRow(**row) for row in (await session.execute(statement)).mappings()]
+            rows = (await session.execute(statement)).mappings()
+            return [DocumentRow(**dict(row) | {"tags": split_tags(row["tags"])}) for row in rows]
 
 
 def _not_found(document_id: int) -> DocumentNotFound:
@@ -224,5 +238,8 @@ def _counted() -> Statement:
         document.state,
         document.error,
         document.created_at,
+        document.date,
+        document.acl_class,
+        joined_tags().label("tags"),
         *(count.scalar_subquery().label(name) for name, count in counts.items()),
     ).join(models.Source)

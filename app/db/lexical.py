@@ -3,25 +3,17 @@
 import re
 import unicodedata
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, column, func, literal_column, select, table
 
-from app.db.session import Database
+from app.db import models
+from app.db.selection import conditions
+from app.db.session import Database, Statement
+from retrieval.types import NO_FILTER, Filter
 
 # Letters and digits of any script: what the index's tokenizer keeps too.
 WORD = re.compile(r"[^\W_]+")
+FTS = table("chunks_fts", column("rowid"))
 MAX_WORDS = 64  # a pasted page as a question: the first words say enough and the rest costs time
-
-SEARCH = text(
-    """
-    SELECT chunks_fts.rowid AS chunk_id, -bm25(chunks_fts) AS score
-    FROM chunks_fts
-    JOIN chunks ON chunks.id = chunks_fts.rowid
-    JOIN documents ON documents.id = chunks.document_id
-    WHERE chunks_fts MATCH :match AND documents.collection_id = :collection_id
-    ORDER BY bm25(chunks_fts), chunk_id
-    LIMIT :limit
-    """
-)
 
 
 class LexicalSearch:
@@ -30,14 +22,15 @@ class LexicalSearch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def search(self, text: str, collection_id: int, limit: int) -> list[tuple[int, float]]:
+    async def search(
+        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+    ) -> list[tuple[int, float]]:
         match = match_expression(text)
         if not match or limit < 1:
             return []
-        values = {"match": match, "collection_id": collection_id, "limit": limit}
+        statement = _search(match, conditions(collection_id, filter_)).limit(limit)
         async with self._database.session() as session:
-            rows = await session.execute(SEARCH, values)
-            return [(row.chunk_id, row.score) for row in rows]
+            return [(row.chunk_id, row.score) for row in await session.execute(statement)]
 
 
 def match_expression(question: str) -> str:
@@ -45,3 +38,16 @@ def match_expression(question: str) -> str:
     normal = unicodedata.normalize("NFC", question).casefold()
     words = list(dict.fromkeys(WORD.findall(normal)))[:MAX_WORDS]
     return " OR ".join(f'"{word}"' for word in words)
+
+
+def _search(match: str, wanted: list[ColumnElement[bool]]) -> Statement:
+    chunk, document, source = models.Chunk, models.Document, models.Source
+    rank = func.bm25(literal_column("chunks_fts"))  # lower is better
+    return (
+        select(FTS.c.rowid.label("chunk_id"), (-rank).label("score"))
+        .join(chunk, chunk.id == FTS.c.rowid)
+        .join(document, document.id == chunk.document_id)
+        .join(source, source.id == document.source_id)
+        .where(literal_column("chunks_fts").op("MATCH")(match), *wanted)
+        .order_by(rank, FTS.c.rowid)
+    )

@@ -1,5 +1,7 @@
 """Every table. Only this folder sees these classes; what leaves it are the rows of rows.py."""
 
+from datetime import date as Date
+
 from sqlalchemy import (
     Dialect,
     ForeignKey,
@@ -14,6 +16,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Ids are never used twice, so a citation in an old run cannot point at somebody else's chunk.
 FRESH_IDS = {"sqlite_autoincrement": True}
+
+PUBLIC = "public"  # the access class of a document nobody gave one
 
 
 class CleanText(TypeDecorator[str]):
@@ -77,6 +81,17 @@ class Document(Base):
     error: Mapped[str | None] = mapped_column(CleanText)
     text: Mapped[str | None] = mapped_column(CleanText)  # None until parsed
     created_at: Mapped[float]
+    date: Mapped[Date | None]  # of what it says, where the sender gave one
+    acl_class: Mapped[str] = mapped_column(CleanText, server_default=PUBLIC)
+
+
+class DocumentTag(Base):
+    __tablename__ = "document_tags"
+
+    document_id: Mapped[int] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag: Mapped[str] = mapped_column(CleanText, primary_key=True, index=True)
 
 
 class DocumentBody(Base):

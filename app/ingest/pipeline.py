@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from app.db.chunks import Chunks
-from app.db.documents import Documents
-from app.db.rows import DocumentRow, DocumentState
+from app.db.documents import NO_FACTS, Documents
+from app.db.rows import DocumentFacts, DocumentRow, DocumentState
 from app.db.sources import Sources
 from app.decoder.types import Passage
 from app.errors import DocumentEmpty, DocumentNotFound, DocumentTooLarge, StorageFull
@@ -55,7 +55,13 @@ class IngestPipeline:
         }
 
     async def accept(
-        self, collection_id: int, source_name: str, name: str, body: bytes, media_type: str | None
+        self,
+        collection_id: int,
+        source_name: str,
+        name: str,
+        body: bytes,
+        media_type: str | None,
+        facts: DocumentFacts = NO_FACTS,
     ) -> tuple[DocumentRow, bool]:
         """Keep the bytes; once this returns, they survive a crash. False: they were here already.
 
@@ -71,7 +77,7 @@ class IngestPipeline:
         parts = self._parts
         source = await parts.sources.get_or_create(source_name)
         row, created = await parts.documents.add(
-            collection_id, source.id, clean_name(name), body, media_type
+            collection_id, source.id, clean_name(name), body, media_type, facts
         )
         if row.state == "failed":
             row = await parts.documents.retry(row.id)

@@ -1,5 +1,7 @@
 """Documents and their chunks: upload, look, remove."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Query, Request
 
 from app.api.deps import ContainerDep
@@ -14,7 +16,8 @@ from app.api.schemas import (
 )
 from app.api.uploads import Upload, read_uploads
 from app.bootstrap import Container
-from app.db.rows import PassageRow
+from app.db.facts import make_facts
+from app.db.rows import DocumentFacts, PassageRow
 from app.errors import DocumentTooLarge, InvalidValue
 
 DEFAULT_SOURCE = "uploads"
@@ -39,6 +42,8 @@ UPLOAD_BODY = {
                 "properties": {
                     "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
                     "source": {"type": "string", "default": DEFAULT_SOURCE},
+                    "tags": {"type": "string", "description": "separated by commas"},
+                    "date": {"type": "string", "format": "date"},
                 },
             }
         }
@@ -62,8 +67,11 @@ async def upload_documents(
         if len(form.files) == 1 and form.files[0].file is None:
             raise DocumentTooLarge(_too_large(form.files[0], limit))
         source = form.fields.get("source", "").strip() or DEFAULT_SOURCE
+        facts = _facts(form.fields)
         try:
-            items = [await _take(container, collection_id, source, part) for part in form.files]
+            items = [
+                await _take(container, collection_id, source, part, facts) for part in form.files
+            ]
         finally:
             container.worker.submit()  # what was taken is worked on even if a later part broke off
     return UploadResult(items=items)
@@ -103,8 +111,13 @@ async def get_chunk(chunk_id: int, container: ContainerDep) -> ChunkView:
     return _chunk_view(await container.chunks.get(chunk_id))
 
 
+def _facts(fields: Mapping[str, str]) -> DocumentFacts:
+    """Of all documents of an upload."""
+    return make_facts(fields.get("tags", "").split(","), fields.get("date", "").strip() or None)
+
+
 async def _take(
-    container: Container, collection_id: int, source: str, part: Upload
+    container: Container, collection_id: int, source: str, part: Upload, facts: DocumentFacts
 ) -> DocumentView | Refusal:
     if part.file is None:
         detail = _too_large(part, container.settings.max_document_bytes)
@@ -112,7 +125,7 @@ async def _take(
     body = await part.file.read()
     try:
         row, _ = await container.ingest.accept(
-            collection_id, source, part.name, body, part.media_type
+            collection_id, source, part.name, body, part.media_type, facts
         )
     except (InvalidValue, DocumentTooLarge) as error:
         return Refusal(name=part.name, code=error.code, detail=str(error))

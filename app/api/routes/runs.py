@@ -10,11 +10,12 @@ from app.answer.types import AnswerEvent, Failed, Question
 from app.answer.wire import JsonObject, event_data, event_name
 from app.api.deps import ContainerDep
 from app.api.errors import Problem, problem_object, request_id_of
-from app.api.schemas import NewRun, iso_time
+from app.api.schemas import FilterBody, NewRun, iso_time
 from app.api.sse import EventStream, encode
 from app.db.rows import RunRow
 from app.decoder.types import GenerationParams, Message
 from kvstore.types import ReuseOptions
+from retrieval.types import Filter
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 
@@ -45,6 +46,17 @@ def _to_question(body: NewRun, default_max_tokens: int) -> Question:
         history=tuple(Message(item.role, item.content) for item in body.history),
         params=GenerationParams(body.max_tokens or default_max_tokens, body.temperature),
         reuse=ReuseOptions(body.mode, body.policy, body.ratio),
+        filter=_to_filter(body.filter),
+    )
+
+
+def _to_filter(body: FilterBody) -> Filter:
+    return Filter(
+        sources=frozenset(body.sources),
+        tags=frozenset(body.tags),
+        date_from=body.date_from,
+        date_to=body.date_to,
+        min_reliability=body.min_reliability,
     )
 
 

@@ -33,6 +33,17 @@ def test_search_is_exact() -> None:
     assert [score for _, score in found] == pytest.approx(vectors[expected] @ question, abs=1e-5)
 
 
+def test_only_what_is_allowed_is_searched() -> None:
+    index, vectors = filled(500)
+    allowed = np.arange(3, 500, 50)
+    expected = allowed[np.argsort(-(vectors[allowed] @ vectors[7]))]
+    assert [found for found, _ in index.search(vectors[7], 100, allowed)] == expected.tolist()
+    index.remove([int(expected[0]), 7])
+    assert [found for found, _ in index.search(vectors[7], 100, allowed)] == expected[1:].tolist()
+    assert index.search(vectors[7], 5, np.array([10_000])) == []
+    assert index.search(vectors[7], 5, np.zeros(0, np.int64)) == []
+
+
 def test_limits() -> None:
     index, vectors = filled(3)
     assert len(index.search(vectors[0], 10)) == 3
