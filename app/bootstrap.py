@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
-from app.db.lexical import LexicalSearch
+from app.db.lexical import lexical_search
 from app.db.model_records import ModelRecords
 from app.db.removal import Removal
 from app.db.runs import Runs
@@ -24,7 +23,8 @@ from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.sources import Sources
 from app.db.stamps import Stamps
-from app.settings import SQLITE, Settings
+from app.settings import Settings
+from retrieval.protocols import LexicalIndex
 
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
@@ -55,7 +55,7 @@ class Storage:
     removal: Removal
     runs: Runs
     stamps: Stamps
-    words: LexicalSearch
+    words: LexicalIndex
     selection: ChunkSelection
     model_records: ModelRecords
 
@@ -109,7 +109,7 @@ class Container:
 
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
-    """Needs no lock: SQLite lets several processes read, and write in turn."""
+    """Needs no lock: both engines let several processes read and write."""
     DataDir.create(settings.data_dir)
     database = await Database.open(settings.resolved_database_url)
     try:
@@ -122,7 +122,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             removal=Removal(database),
             runs=Runs(database),
             stamps=Stamps(database),
-            words=LexicalSearch(database),
+            words=lexical_search(database),
             selection=ChunkSelection(database),
             model_records=ModelRecords(database),
         )
@@ -138,7 +138,7 @@ async def open_models(
     from app.decoder.load import load_decoder
     from retrieval.embedding import load_embedder
 
-    entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
+    entries = EntryRows(settings.resolved_database_url)
     try:
         decoder = await load_decoder(
             settings, entries, storage.model_records, data_dir.secret(), progress
@@ -174,6 +174,7 @@ async def open_container(
         from app.ingest.startup import prepare
 
         storage = await stack.enter_async_context(open_storage(settings))
+        await stack.enter_async_context(storage.database.claim())
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))

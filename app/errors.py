@@ -17,6 +17,7 @@ LarderError
 ├── ServerBusy               too many questions are waiting (503)
 ├── ModelMissing             the decoder or embedder is not where the settings say
 ├── PortInUse                another program listens there
+├── DatabaseUnreachable      the PostgreSQL server does not take us
 ├── DataDirInUse             another Larder works on the same data directory
 └── DataDirDamaged           a file in the data directory cannot be what Larder wrote
 """
@@ -98,6 +99,11 @@ class ModelMissing(LarderError):
 
 class PortInUse(LarderError):
     code = "port_in_use"
+
+
+class DatabaseUnreachable(LarderError):
+    code = "database_unreachable"
+    status = 503
 
 
 class DataDirInUse(LarderError):

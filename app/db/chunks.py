@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 
 from app.db import models, tokens
 from app.db.neighbours import find_primers
 from app.db.rows import PassageRow, UncachedRow
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import ChunkNotFound
 
 Float32Array = NDArray[np.float32]
@@ -45,6 +45,7 @@ class Chunks:
             rows = await session.execute(statement)
             return [(row.id, f"{row.label}\n{row.text}") for row in rows]
 
+    @retried
     async def save_embeddings(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         """One vector a chunk, [n, d]; a second time replaces the first."""
         if len(chunk_ids) != len(vectors):
@@ -96,6 +97,7 @@ class Chunks:
             for r in rows
         ]
 
+    @retried
     async def mark_cached(self, chunk_ids: Sequence[int]) -> None:
         statement = update(models.Chunk).where(models.Chunk.id.in_(chunk_ids))
         async with self._database.transaction() as session:

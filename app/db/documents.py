@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, func, insert, select, update
 
 from app.db import models, tokens
+from app.db.collections import total
 from app.db.facts import joined_tags, set_facts, split_tags
+from app.db.lexical_postgres import index_words
 from app.db.rows import DocumentFacts, DocumentRow, DocumentState
-from app.db.session import Database, Statement
+from app.db.session import Database, Statement, retried
 from app.errors import CollectionNotFound, DocumentNotFound
 from retrieval.types import Chunk, Document
 
@@ -27,6 +29,7 @@ class Documents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def add(
         self,
         collection_id: int,
@@ -101,6 +104,7 @@ class Documents:
         async with self._database.session() as session:
             return await session.scalar(statement.limit(1))
 
+    @retried
     async def begin_parse(self, document_id: int) -> int:
         """Count an attempt before it is made, so that bytes which kill the process are noticed."""
         document = models.Document
@@ -116,6 +120,7 @@ class Documents:
             raise _not_found(document_id)
         return attempts
 
+    @retried
     async def save_parsed(
         self, document_id: int, document: Document, chunks: Sequence[Chunk]
     ) -> None:
@@ -137,6 +142,8 @@ class Documents:
             if chunks:
                 values = [_chunk_values(document_id, chunk) for chunk in chunks]
                 await session.execute(insert(models.Chunk), values)
+                if not self._database.is_sqlite:  # where triggers do it
+                    await index_words(session, document_id)
             await session.execute(
                 delete(models.DocumentBody).where(models.DocumentBody.document_id == document_id)
             )
@@ -147,11 +154,13 @@ class Documents:
     async def mark_ready(self, document_id: int) -> None:
         await self._set_state(document_id, "ready", "indexed")
 
+    @retried
     async def mark_failed(self, document_id: int, error: str) -> None:
         statement = update(models.Document).where(models.Document.id == document_id)
         async with self._database.transaction() as session:
             await session.execute(statement.values(state="failed", error=error))
 
+    @retried
     async def retry(self, document_id: int) -> DocumentRow:
         """Put a failed document back to the last step it had finished; others stay as they are."""
         document = models.Document
@@ -172,6 +181,7 @@ class Documents:
         rows = await self._rows(statement.order_by(models.Document.id.desc()).limit(limit + 1))
         return rows[:limit], len(rows) > limit
 
+    @retried
     async def _set_state(
         self, document_id: int, state: DocumentState, before: DocumentState
     ) -> None:
@@ -219,7 +229,7 @@ def _chunk_values(document_id: int, chunk: Chunk) -> dict[str, object]:
 def _counted() -> Statement:
     document, chunk = models.Document, models.Chunk
     mine = select(func.count()).select_from(chunk).where(chunk.document_id == document.id)
-    tokens_sum = select(func.coalesce(func.sum(chunk.num_tokens), 0))
+    tokens_sum = select(total(chunk.num_tokens))
     counts = {
         "chunks": mine,
         "chunks_embedded": mine.join(models.Embedding),

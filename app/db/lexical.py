@@ -6,14 +6,16 @@ import unicodedata
 from sqlalchemy import ColumnElement, column, func, literal_column, select, table
 
 from app.db import models
+from app.db.folding import MAX_WORDS
+from app.db.lexical_postgres import PostgresLexicalSearch
 from app.db.selection import conditions
 from app.db.session import Database, Statement
+from retrieval.protocols import LexicalIndex
 from retrieval.types import NO_FILTER, Filter
 
 # Letters and digits of any script: what the index's tokenizer keeps too.
 WORD = re.compile(r"[^\W_]+")
 FTS = table("chunks_fts", column("rowid"))
-MAX_WORDS = 64  # a pasted page as a question: the first words say enough and the rest costs time
 
 
 class LexicalSearch:
@@ -31,6 +33,11 @@ class LexicalSearch:
         statement = _search(match, conditions(collection_id, filter_)).limit(limit)
         async with self._database.session() as session:
             return [(row.chunk_id, row.score) for row in await session.execute(statement)]
+
+
+def lexical_search(database: Database) -> LexicalIndex:
+    """The one that belongs to the engine."""
+    return LexicalSearch(database) if database.is_sqlite else PostgresLexicalSearch(database)
 
 
 def match_expression(question: str) -> str:

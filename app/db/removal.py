@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
 from app.db.rows import DeletedDocument, PurgeRow
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import DocumentNotFound
 
 REDACTED = {
@@ -24,6 +24,7 @@ class Removal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def delete(self, document_id: int) -> DeletedDocument:
         """Remove every row and every quotation of a document; runs keep their question and figures.
 
@@ -41,9 +42,12 @@ class Removal:
             await _redact_runs(session, document_id)
             await session.delete(document)
             await session.flush()
-            # Rewrites the word index without the words of deleted rows, which it would keep for
-            # now: 0.3 s at 10,000 chunks.
-            await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('optimize')"))
+            if self._database.is_sqlite:
+                # Rewrites the word index without the words of deleted rows, which it would keep
+                # for now: 0.3 s at 10,000 chunks.
+                await session.execute(
+                    text("INSERT INTO chunks_fts(chunks_fts) VALUES ('optimize')")
+                )
         await self.scrub()
         return DeletedDocument(
             document_id, document.collection_id, tuple(chunk_ids.all()), token_ids
@@ -53,6 +57,7 @@ class Removal:
         """Take deleted text out of the write-ahead log too; at start, what a crash left there."""
         await self._database.checkpoint()
 
+    @retried
     async def pending_purges(self) -> Sequence[PurgeRow]:
         """What the KV store has still to forget, less what a newer chunk needs again."""
         purge, chunk = models.PendingPurge, models.Chunk
@@ -62,6 +67,7 @@ class Removal:
             rows = await session.execute(select(purge.id, purge.token_ids).order_by(purge.id))
             return [PurgeRow(row.id, tokens.unpack(row.token_ids)) for row in rows]
 
+    @retried
     async def mark_purged(self, purge_ids: Sequence[int]) -> None:
         statement = delete(models.PendingPurge).where(models.PendingPurge.id.in_(purge_ids))
         async with self._database.transaction() as session:

@@ -7,11 +7,11 @@ Both changes are one transaction each, so a crash leaves either the old index or
 from collections.abc import Callable
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models, tokens
-from app.db.session import Database
+from app.db.session import Database, retried
 
 EMBEDDER = "embedder"
 TOKENIZER = "tokenizer"
@@ -28,10 +28,12 @@ class Stamps:
         async with self._database.session() as session:
             return await _known(session, name)
 
+    @retried
     async def set(self, name: str, value: str) -> None:
         async with self._database.transaction() as session:
             await _changed(session, name, value)
 
+    @retried
     async def use_embedder(self, identity: str) -> bool:
         """True where another embedder was used before: its vectors are dropped, and documents go
         back to `chunked` to be embedded again."""
@@ -46,6 +48,7 @@ class Stamps:
             )
             return True
 
+    @retried
     async def use_tokenizer(self, identity: str, encode_passage: EncodePassage) -> bool:
         """True where another tokenizer or decoder was used before: every chunk's token ids are
         computed again, documents go back to `indexed` for their KV, and the KV of the old ids is to

@@ -7,13 +7,14 @@ from pathlib import Path
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.documents import Documents
-from app.db.lexical import LexicalSearch
+from app.db.lexical import lexical_search
 from app.db.removal import Removal
 from app.db.rows import DocumentRow
 from app.db.runs import Runs
 from app.db.session import Database
 from app.db.sources import Sources
 from app.db.stamps import Stamps
+from retrieval.protocols import LexicalIndex
 from retrieval.types import Chunk, Document
 
 
@@ -28,7 +29,7 @@ class Store:
     documents: Documents
     removal: Removal
     chunks: Chunks
-    lexical: LexicalSearch
+    lexical: LexicalIndex
     runs: Runs
     stamps: Stamps
 
@@ -67,7 +68,7 @@ def make_store(database: Database, path: Path) -> Store:
         Documents(database),
         Removal(database),
         Chunks(database),
-        LexicalSearch(database),
+        lexical_search(database),
         Runs(database),
         Stamps(database),
     )

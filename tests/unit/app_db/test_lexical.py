@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.db.lexical import MAX_WORDS, match_expression
+from app.db.folding import MAX_WORDS
+from app.db.lexical import match_expression
 
 pytestmark = pytest.mark.anyio
 

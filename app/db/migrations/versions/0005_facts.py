@@ -1,4 +1,4 @@
-"""What filters ask for: a document's tags, its date and its access class."""
+"""What filters ask for: a document's tags, its date and its access class; words on PostgreSQL."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,19 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+# Filled in the transaction that stores the chunks: folding is the program's, not the server's.
+WORDS = [
+    """
+    CREATE TABLE chunk_words (
+        chunk_id bigint PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE,
+        words tsvector NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_chunk_words_words ON chunk_words USING gin (words)",
+]
+
 
 def upgrade() -> None:
     op.add_column("documents", sa.Column("date", sa.Date(), nullable=True))
@@ -16,7 +29,7 @@ def upgrade() -> None:
     op.add_column("documents", acl_class)
     op.create_table(
         "document_tags",
-        sa.Column("document_id", sa.Integer(), nullable=False),
+        sa.Column("document_id", INT, nullable=False),
         sa.Column("tag", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["document_id"],
@@ -27,9 +40,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("document_id", "tag", name=op.f("pk_document_tags")),
     )
     op.create_index(op.f("ix_document_tags_tag"), "document_tags", ["tag"])
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in WORDS:
+            op.execute(statement)
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_table("chunk_words")
     op.drop_table("document_tags")
     op.drop_column("documents", "acl_class")
     op.drop_column("documents", "date")
