@@ -23,18 +23,21 @@ from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.sources import Sources
 from app.db.stamps import Stamps
-from app.settings import Settings
+from app.errors import InvalidSettings
+from app.settings import SQLITE, Settings
 from retrieval.protocols import LexicalIndex
 
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
+    from app.db.pgvector import PgVectorIndexes
     from app.decoder.service import DecoderService
     from app.ingest.pipeline import IngestPipeline
     from app.ingest.protocols import Parse, Split, VectorIndexes
     from app.ingest.remove import Remover
     from app.ingest.startup import StartupParts
     from app.ingest.worker import IngestWorker
+    from retrieval.dense_indexes import DenseIndexes
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
@@ -178,7 +181,9 @@ async def open_container(
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
-        search = _build_search(storage, models, parsers.parse)
+        indexes = _open_indexes(settings, models.embedder.dimension)
+        stack.callback(indexes.close)
+        search = _build_search(storage, models, parsers.parse, indexes)
         remover = _build_remover(storage, models, search)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
@@ -195,13 +200,31 @@ def _build_parsers(settings: Settings) -> "ParserPool":
     return ParserPool(ParseLimits(settings.parse_seconds, settings.parse_memory_bytes))
 
 
-def _build_search(storage: Storage, models: Models, parse: "Parse") -> Search:
+def _open_indexes(settings: Settings, dimension: int) -> "DenseIndexes | PgVectorIndexes":
+    if settings.vector_index != "pgvector":
+        from retrieval.dense_indexes import DenseIndexes
+
+        return DenseIndexes(dimension, settings.vector_index)
+    from app.db.pgvector import PgVectorIndexes
+
+    if settings.resolved_database_url.startswith(SQLITE):
+        raise InvalidSettings(
+            "vector_index (LARDER_VECTOR_INDEX) is pgvector, which needs database_url to name a "
+            "PostgreSQL database"
+        )
+    return PgVectorIndexes(settings.resolved_database_url, dimension)
+
+
+def _build_search(
+    storage: Storage,
+    models: Models,
+    parse: "Parse",
+    indexes: "DenseIndexes | PgVectorIndexes",
+) -> Search:
     from reliability.assessor import Assessor
     from retrieval.chunking import chunk
-    from retrieval.dense import DenseIndexes
     from retrieval.retriever import Retriever
 
-    indexes = DenseIndexes(models.embedder.dimension)
     return Search(
         parse=parse,
         split=partial(chunk, tokenizer=models.decoder),

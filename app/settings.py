@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     database_url: Annotated[str | None, AfterValidator(_check_url)] = Field(
         None, description=f"{SQLITE}PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
     )
+    vector_index: Literal["auto", "flat", "sq8", "hnsw", "ivf", "pgvector"] = Field(
+        "auto", description="auto, flat, sq8, hnsw, ivf or pgvector"
+    )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),

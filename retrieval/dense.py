@@ -1,4 +1,4 @@
-"""Vectors of a collection in FAISS: exact inner products, deletions at once.
+"""Vectors of a collection in FAISS (kind `flat`): exact inner products, deletions at once.
 
 The database is the truth; this is a copy in memory that is filled at the start. Flat, because an
 exact search over 100,000 vectors takes some 6 ms, and because ids under IVF shift silently after a
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.errors import IndexMismatch
 from retrieval.protocols import Float32Array, Ids
@@ -17,6 +18,9 @@ from retrieval.protocols import Float32Array, Ids
 # Physical removal copies the whole index (10 ms at 100,000), so it waits for this many deletions
 # and for a tenth of the index.
 _MIN_REMOVALS = 256
+
+_MIN_BITMAP = 1_000
+_MAX_BITS_PER_ID = 256
 
 
 class FlatDenseIndex:
@@ -39,7 +43,7 @@ class FlatDenseIndex:
 
     def add(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         """All or nothing. An id that is in the index already is refused."""
-        new = self._checked(chunk_ids, vectors)
+        new = check_vectors(chunk_ids, vectors, self._dimension)
         if not new:
             return
         with self._lock:
@@ -61,6 +65,17 @@ class FlatDenseIndex:
                 self._hide_tombstones()
             if len(self._tombstones) >= max(_MIN_REMOVALS, self._index.ntotal // 10):
                 self._compact()
+
+    def ids(self) -> Ids:
+        """Of all vectors that count, in no order."""
+        with self._lock:
+            return np.fromiter(self._ids, np.int64, len(self._ids))
+
+    def contents(self) -> tuple[list[int], Float32Array]:
+        with self._lock:
+            ids = sorted(self._ids)
+            vectors: Float32Array = self._index.reconstruct_batch(np.asarray(ids, np.int64))
+        return ids, vectors
 
     def search(
         self, vector: Float32Array, limit: int, allowed: Ids | None = None
@@ -85,23 +100,8 @@ class FlatDenseIndex:
         alive = [self._alive] if self._alive is not None else []
         if allowed is None:
             return alive
-        chosen = faiss.IDSelectorBatch(np.ascontiguousarray(allowed, np.int64))
+        chosen = _selector(np.ascontiguousarray(allowed, np.int64))
         return [*alive, chosen, *(faiss.IDSelectorAnd(chosen, both) for both in alive)]
-
-    def _checked(self, chunk_ids: Sequence[int], vectors: Float32Array) -> set[int]:
-        if vectors.shape != (len(chunk_ids), self._dimension):
-            raise IndexMismatch(
-                f"vectors have shape {vectors.shape}, not ({len(chunk_ids)}, {self._dimension}); "
-                "they were made by another embedder"
-            )
-        new = set(chunk_ids)
-        if len(new) < len(chunk_ids):
-            raise IndexMismatch("a chunk is given twice")
-        if new and min(new) < 0:
-            raise IndexMismatch(f"chunk ids are never negative: {min(new)}")
-        if not np.isfinite(vectors).all():
-            raise IndexMismatch("vectors hold values that are not finite")
-        return new
 
     def _hide_tombstones(self) -> None:
         # FAISS keeps plain pointers from one selector to the next: both stay referenced here.
@@ -115,27 +115,33 @@ class FlatDenseIndex:
             self._dead = self._alive = None
 
 
-class DenseIndexes:
-    """One index per collection, made when first filled. A collection without one is empty."""
+def check_vectors(chunk_ids: Sequence[int], vectors: Float32Array, dimension: int) -> set[int]:
+    """The ids as a set. Raises `IndexMismatch` for what no index may take."""
+    if vectors.shape != (len(chunk_ids), dimension):
+        raise IndexMismatch(
+            f"vectors have shape {vectors.shape}, not ({len(chunk_ids)}, {dimension}); "
+            "they were made by another embedder"
+        )
+    new = set(chunk_ids)
+    if len(new) < len(chunk_ids):
+        raise IndexMismatch("a chunk is given twice")
+    if new and min(new) < 0:
+        raise IndexMismatch(f"chunk ids are never negative: {min(new)}")
+    if not np.isfinite(vectors).all():
+        raise IndexMismatch("vectors hold values that are not finite")
+    return new
 
-    def __init__(self, dimension: int) -> None:
-        self._dimension = dimension
-        self._indexes: dict[int, FlatDenseIndex] = {}
-        self._lock = threading.Lock()
 
-    def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
-        with self._lock:
-            if collection_id not in self._indexes:
-                self._indexes[collection_id] = FlatDenseIndex(self._dimension)
-            index = self._indexes[collection_id]
-        index.add(chunk_ids, vectors)
+def _selector(allowed: Ids) -> faiss.IDSelector:
+    """A bitmap where ids lie close together, as those of one database do: it asks one bit."""
+    if len(allowed) < _MIN_BITMAP or int(allowed.max()) > _MAX_BITS_PER_ID * len(allowed):
+        return faiss.IDSelectorBatch(allowed)
+    bits = np.zeros(int(allowed.max()) + 1, np.bool_)
+    bits[allowed] = True
+    return bitmap_selector(bits)
 
-    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
-        if index := self._indexes.get(collection_id):
-            index.remove(chunk_ids)
 
-    def search(
-        self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None
-    ) -> list[tuple[int, float]]:
-        index = self._indexes.get(collection_id)
-        return index.search(vector, limit, allowed) if index is not None else []
+def bitmap_selector(bits: NDArray[np.bool_]) -> faiss.IDSelector:
+    """The true ones. FAISS's wrapper, which its type stubs do not know, keeps the bytes alive."""
+    packed = np.packbits(bits, bitorder="little")
+    return faiss.IDSelectorBitmap(packed)  # type: ignore[call-arg, arg-type]

@@ -80,6 +80,14 @@ class DenseIndex(Protocol):
     def __len__(self) -> int: ...
 
 
+class VectorSearch(Protocol):
+    """One `DenseIndex` per collection, as the retriever sees them."""
+
+    def search(
+        self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None
+    ) -> list[tuple[int, float]]: ...
+
+
 class SourceWeights(Protocol):
     async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
         """Reliability in (0, 1) of the source behind each chunk."""

@@ -7,9 +7,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from retrieval.config import RankingConfig
-from retrieval.dense import DenseIndexes
 from retrieval.fusion import reciprocal_rank_fusion
-from retrieval.protocols import Embedder, Ids, LexicalIndex, Selection, SourceWeights
+from retrieval.protocols import (
+    Embedder,
+    Ids,
+    LexicalIndex,
+    Selection,
+    SourceWeights,
+    VectorSearch,
+)
 from retrieval.types import Query, ScoredChunk
 from retrieval.words import content_words
 
@@ -22,7 +28,7 @@ class Retriever:
     def __init__(
         self,
         lexical: LexicalIndex,
-        dense: DenseIndexes,
+        dense: VectorSearch,
         embedder: Embedder,
         weights: SourceWeights,
         config: RankingConfig | None = None,

@@ -64,14 +64,31 @@ class Chunks:
         async with self._database.transaction() as session:
             await session.execute(statement, values)
 
-    async def embeddings(self, collection_id: int) -> tuple[list[int], Float32Array]:
-        """Ids and vectors [n, d] of a collection, by id; [0, 0] where there is none."""
+    async def embedded(self, collection_id: int) -> list[int]:
+        """Ids of the chunks that have a vector."""
+        statement = (
+            select(models.Embedding.chunk_id)
+            .join(models.Chunk)
+            .join(models.Document)
+            .where(models.Document.collection_id == collection_id)
+        )
+        async with self._database.session() as session:
+            return list(await session.scalars(statement))
+
+    async def embeddings(
+        self, collection_id: int, after_id: int = 0, limit: int | None = None
+    ) -> tuple[list[int], Float32Array]:
+        """Ids and vectors [n, d] of a collection, by id; [0, 0] where there is none (any more)."""
         statement = (
             select(models.Embedding.chunk_id, models.Embedding.vector)
             .join(models.Chunk)
             .join(models.Document)
-            .where(models.Document.collection_id == collection_id)
+            .where(
+                models.Document.collection_id == collection_id,
+                models.Embedding.chunk_id > after_id,
+            )
             .order_by(models.Embedding.chunk_id)
+            .limit(limit)
         )
         async with self._database.session() as session:
             rows = (await session.execute(statement)).all()

@@ -10,10 +10,10 @@ MAX_WORDS = 64  # a pasted page as a question: the first words say enough and th
 
 # Letters and digits of any script with the marks that belong to them (Indic vowel signs).
 _WORD = re.compile(r"[^\W_]+")
-_ACCENTS = re.compile("[\u0300-\u036f]")
+_LATIN_ACCENTS = re.compile("([A-Za-z\u00c0-\u024f])[\u0300-\u036f]+")
 
 
 def fold(text: str) -> list[str]:
-    """Words in order."""
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+    """Words in order. Only Latin letters lose their accents: in Russian и and й are two letters."""
+    plain = _LATIN_ACCENTS.sub(r"\1", unicodedata.normalize("NFD", text))
     return _WORD.findall(unicodedata.normalize("NFC", plain).lower())

@@ -42,7 +42,7 @@ def lexical_search(database: Database) -> LexicalIndex:
 
 def match_expression(question: str) -> str:
     """Every distinct word quoted and joined by OR, so nothing in it acts as an operator."""
-    normal = unicodedata.normalize("NFC", question).casefold()
+    normal = unicodedata.normalize("NFC", question).lower()  # as the index: ß stays
     words = list(dict.fromkeys(WORD.findall(normal)))[:MAX_WORDS]
     return " OR ".join(f'"{word}"' for word in words)
 

@@ -142,7 +142,7 @@ class IngestPipeline:
             chunk_ids = [chunk_id for chunk_id, _ in batch]
             vectors = await asyncio.to_thread(parts.embedder.encode, [text for _, text in batch])
             await parts.chunks.save_embeddings(chunk_ids, vectors)
-            parts.indexes.add(row.collection_id, chunk_ids, vectors)
+            await asyncio.to_thread(parts.indexes.add, row.collection_id, chunk_ids, vectors)
 
     async def _precompute_batch(self, row: DocumentRow) -> None:
         """Chunks beyond the store's budget stay without KV; a question computes what it needs."""

@@ -45,6 +45,7 @@ class Remover:
     async def _delete(self, document_id: int) -> DeleteReport:
         async with self._gate:
             deleted = await self._removal.delete(document_id)
-            self._indexes.remove(deleted.collection_id, deleted.chunk_ids)
+            # Not in the loop: some indexes are built anew now and then.
+            await asyncio.to_thread(self._indexes.remove, deleted.collection_id, deleted.chunk_ids)
             purged = await self.purge_pending()
         return DeleteReport(len(deleted.chunk_ids), purged.entries, purged.bytes)

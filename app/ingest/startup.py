@@ -1,9 +1,9 @@
 """What is done once before serving: check what the indexes were made with, and fill them.
 
-Vectors live in the database and are only copied into the in-memory indexes; words are indexed by
-the database itself.
+Vectors live in the database, the indexes hold copies; words are indexed by the database itself.
 """
 
+import asyncio
 import hashlib
 import logging
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from retrieval.protocols import Embedder
 # Scripts, digits and spaces on which tokenizers differ.
 PROBE_LABEL = "Larder > Probe 1"
 PROBE_TEXT = "The naïve café opens 08:30, closes at 1,234.5 m.\n\n\t价格 Ωμέγα русский 🙂 don't"
+
+BATCH = 100_000  # vectors in memory at once: 150 MB of MiniLM's
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ async def prepare(parts: StartupParts) -> int:
     purged = await parts.remover.finish_deletes()
     if purged.entries:
         log.info("purged %d KV entries of documents deleted before", purged.entries)
-    return await _load_vectors(parts)
+    return await load_vectors(parts.collections, parts.chunks, parts.indexes)
 
 
 async def _follow_models(parts: StartupParts) -> None:
@@ -57,11 +59,30 @@ def decoder_stamp(decoder: Decoder) -> str:
     return hashlib.sha256(f"{decoder.name}\n{decoder.identity}\n".encode() + probe).hexdigest()
 
 
-async def _load_vectors(parts: StartupParts) -> int:
-    num_vectors = 0
-    for collection in await parts.collections.list():
-        chunk_ids, vectors = await parts.chunks.embeddings(collection.id)
-        if chunk_ids:
-            parts.indexes.add(collection.id, chunk_ids, vectors)
-            num_vectors += len(chunk_ids)
-    return num_vectors
+async def load_vectors(collections: Collections, chunks: Chunks, indexes: VectorIndexes) -> int:
+    """Every index holds exactly the vectors of the database afterwards; how many were missing.
+
+    An index that outlives the process may lack what was committed before a crash, and hold what
+    was deleted.
+    """
+    return sum([await _agree(chunks, indexes, row.id) for row in await collections.list()])
+
+
+async def _agree(chunks: Chunks, indexes: VectorIndexes, collection_id: int) -> int:
+    held = set((await asyncio.to_thread(indexes.ids, collection_id)).tolist())
+    wanted = set(await chunks.embedded(collection_id))
+    if surplus := sorted(held - wanted):
+        await asyncio.to_thread(indexes.remove, collection_id, surplus)
+    missing = wanted - held
+    last_id = min(missing, default=0) - 1
+    num_added = 0
+    while num_added < len(missing):
+        chunk_ids, vectors = await chunks.embeddings(collection_id, last_id, BATCH)
+        if not chunk_ids:
+            break
+        new = [at for at, chunk_id in enumerate(chunk_ids) if chunk_id in missing]
+        added = [chunk_ids[at] for at in new]
+        await asyncio.to_thread(indexes.add, collection_id, added, vectors[new])
+        num_added += len(new)
+        last_id = chunk_ids[-1]
+    return num_added

@@ -13,7 +13,7 @@ from app.ingest.remove import Remover
 from app.ingest.startup import StartupParts, prepare
 from app.ingest.types import IngestConfig
 from retrieval.chunking import chunk
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.embedding import SentenceEmbedder, load_embedder
 from retrieval.parsing.registry import parse
 from tests.fakes.ingest_parts import PassageStore

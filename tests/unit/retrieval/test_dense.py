@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from retrieval import dense
-from retrieval.dense import DenseIndexes, FlatDenseIndex
+from retrieval.dense import FlatDenseIndex
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.errors import IndexMismatch
 from retrieval.protocols import DenseIndex, Float32Array
 

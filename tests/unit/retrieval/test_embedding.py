@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from retrieval import embedding
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.embedding import SentenceEmbedder, load_embedder, packaged_embedder_path
 from retrieval.errors import EmbedderMissing
 from retrieval.protocols import Embedder

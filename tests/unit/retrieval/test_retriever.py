@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from retrieval.config import RankingConfig
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.protocols import Float32Array, Ids
 from retrieval.retriever import Retriever
 from retrieval.types import NO_FILTER, Filter, Query
