@@ -8,7 +8,7 @@ import unicodedata
 
 MAX_WORDS = 64  # a pasted page as a question: the first words say enough and the rest costs time
 
-# Letters and digits of any script with the marks that belong to them (Indic vowel signs).
+# Letters and digits of any script; other marks part words, as they do there.
 _WORD = re.compile(r"[^\W_]+")
 _LATIN_ACCENTS = re.compile("([A-Za-z\u00c0-\u024f])[\u0300-\u036f]+")
 

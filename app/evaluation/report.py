@@ -69,6 +69,8 @@ TEXT_COLUMNS = {
     "world",
     "estimator",
     "codec",
+    "search",
+    "index",
 }
 
 
