@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from sqlalchemy import ColumnElement, column, func, literal_column, select, table
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
 from app.db.folding import MAX_WORDS
@@ -15,6 +16,7 @@ from retrieval.types import NO_FILTER, Filter
 
 # Letters and digits of any script: what the index's tokenizer keeps too.
 WORD = re.compile(r"[^\W_]+")
+FOREIGN_HITS = 4  # times as many are looked at, since some may be of other collections
 FTS = table("chunks_fts", column("rowid"))
 
 
@@ -30,8 +32,12 @@ class LexicalSearch:
         match = match_expression(text)
         if not match or limit < 1:
             return []
-        statement = _search(match, conditions(collection_id, filter_)).limit(limit)
         async with self._database.session() as session:
+            if filter_.is_empty:
+                hits = await _of_collection(session, match, collection_id, limit)
+                if hits is not None:
+                    return hits
+            statement = _search(match, conditions(collection_id, filter_)).limit(limit)
             return [(row.chunk_id, row.score) for row in await session.execute(statement)]
 
 
@@ -45,6 +51,28 @@ def match_expression(question: str) -> str:
     normal = unicodedata.normalize("NFC", question).lower()  # as the index: ß stays
     words = list(dict.fromkeys(WORD.findall(normal)))[:MAX_WORDS]
     return " OR ".join(f'"{word}"' for word in words)
+
+
+async def _of_collection(
+    session: AsyncSession, match: str, collection_id: int, limit: int
+) -> list[tuple[int, float]] | None:
+    """The best of all collections first, then which of them are of this one: it halves the time,
+    since a common word is in thousands of chunks and only a few have to be looked up. None where
+    other collections' chunks left too few.
+    """
+    rank = func.bm25(literal_column("chunks_fts"))
+    best = select(FTS.c.rowid.label("chunk_id"), (-rank).label("score"))
+    best = best.where(literal_column("chunks_fts").op("MATCH")(match))
+    wanted = FOREIGN_HITS * limit
+    found = (await session.execute(best.order_by(rank, FTS.c.rowid).limit(wanted))).all()
+    chunk, document = models.Chunk, models.Document
+    mine = select(chunk.id).join(document, document.id == chunk.document_id)
+    mine = mine.where(
+        document.collection_id == collection_id, chunk.id.in_([row.chunk_id for row in found])
+    )
+    kept = set(await session.scalars(mine))
+    hits = [(row.chunk_id, row.score) for row in found if row.chunk_id in kept]
+    return hits[:limit] if len(hits) >= limit or len(found) < wanted else None
 
 
 def _search(match: str, wanted: list[ColumnElement[bool]]) -> Statement:

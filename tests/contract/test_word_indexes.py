@@ -48,6 +48,16 @@ async def test_rare_words_and_repeated_ones_come_first(store: Store) -> None:
     }
 
 
+async def test_better_matches_of_others_take_no_place(store: Store) -> None:
+    """More and better ones in another collection than are looked at in the first place."""
+    await store.add("mine", ["one cat among many words", "cat and dog in a long sentence"])
+    await store.add("theirs", ["cat cat cat"] * 60, collection="other")
+    for limit in (1, 2, 5):
+        assert len(await store.lexical.search("cat", 1, limit)) == min(limit, 2)
+    assert len(await store.lexical.search("cat", 2, 50)) == 50
+    assert len(await store.lexical.search("cat", 2, 100)) == 60
+
+
 async def test_deleted_filtered_and_opened_again(store: Store, database_url: str) -> None:
     first = await store.add("a", ["cat one"], source="x")
     await store.add("b", ["cat two"], source="y")
