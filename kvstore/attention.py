@@ -7,6 +7,7 @@ passes a 4D mask, or none where plain causal attention (all rows fresh) or a sin
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -16,6 +17,15 @@ ATTENTION_NAME = "larder_attention"
 # Rows that share a slice of the keys: under a mask torch skips no key, so a tile is shown only the
 # keys its last row may see. Halves attention over a long run of rows.
 TILE = 128
+
+
+class AttentionObserver(Protocol):
+    """Shown the attention weights [..., q, num_keys] float32 of the layers it names."""
+
+    @property
+    def layers(self) -> Sequence[int]: ...
+
+    def record(self, weights: torch.Tensor) -> None: ...
 
 
 @dataclass(slots=True)
@@ -64,7 +74,7 @@ def larder_attention(
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
-    attention_recorder: AttentionRecorder | None = None,
+    attention_recorder: AttentionObserver | None = None,
     tile_ends: Sequence[int] = (),
     places: Places | None = None,
     **_: object,

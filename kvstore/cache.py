@@ -61,6 +61,7 @@ class ScatterCache(Cache):  # type: ignore[misc]
         self.value_buffer = torch.empty(shape, dtype=dtype, device=device)
         self.rows = torch.empty(0, dtype=torch.int64, device=device)
         self.length = 0
+        self.hidden: torch.Tensor | None = None  # [capacity] bool, rows no attention may see
         super().__init__(
             layers=[
                 ScatterLayer(self.key_buffer[i], self.value_buffer[i], self)
@@ -77,6 +78,12 @@ class ScatterCache(Cache):  # type: ignore[misc]
         if length > self.capacity or (rows.numel() and int(rows.max()) >= length):
             raise ValueError(f"rows up to {length} do not fit a cache of {self.capacity}")
         self.rows, self.length = rows, length
+
+    def hide(self, rows: torch.Tensor) -> None:
+        """No row sees these until they are computed; they must hold finite numbers."""
+        if self.hidden is None:
+            self.hidden = torch.zeros(self.capacity, dtype=torch.bool, device=self.rows.device)
+        self.hidden[rows] = True
 
     def places(self, positions: torch.Tensor) -> torch.Tensor:
         """Position [length] of each row in the text: its own number, and `positions` for the rows
@@ -96,12 +103,17 @@ class ScatterCache(Cache):  # type: ignore[misc]
             self.rows, self.length = before
 
 
-def causal_mask(rows: torch.Tensor, num_keys: int, dtype: torch.dtype) -> torch.Tensor:
-    """Additive mask [1, 1, len(rows), num_keys]: row i sees keys at positions <= rows[i].
+def causal_mask(
+    rows: torch.Tensor, num_keys: int, dtype: torch.dtype, hidden: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Additive mask [1, 1, len(rows), num_keys]: row i sees keys at positions <= rows[i] that are
+    not `hidden` (bool, num_keys or more).
 
     Explicit because sdpa's own causal flag is aligned to the top left, wrong for scattered rows.
     """
     keys = torch.arange(num_keys, device=rows.device)
     mask = torch.zeros(len(rows), num_keys, dtype=dtype, device=rows.device)
     mask.masked_fill_(keys[None, :] > rows[:, None], float("-inf"))
+    if hidden is not None:
+        mask.masked_fill_(hidden[None, :num_keys], float("-inf"))
     return mask[None, None]

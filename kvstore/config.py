@@ -31,12 +31,15 @@ class ReuseConfig:
     policy: str = "question"
     ratio: float = 0.05
     encodings: tuple[Encoding, ...] = ("primed", "head")  # in order of preference
+    keep_share: float = 1.0  # of a chunk's tokens, by KeyDiff (kvstore.keydiff); 1 keeps all
     floor_tokens: int = 2  # every reused chunk gets at least this many recomputed, if any are
     min_reusable_tokens: int = 64  # below it a partial forward saves less than it costs
     pack_tokens: int = 512  # in one forward; more speeds nothing up, and questions wait for it
 
     def __post_init__(self) -> None:
         check_ratio(self.ratio)
+        if not 0.0 < self.keep_share <= 1.0:
+            raise InvalidReuse(f"keep_share must lie above 0 and at most 1, got {self.keep_share}")
 
 
 def check_ratio(ratio: float) -> float:

@@ -70,7 +70,8 @@ def fill_cache(cache: ScatterCache, context: Sequence[Rows], rotator: Rotator) -
     """Copy rows to the start of `cache`, keys rotated to their places; returns how many."""
     start = 0
     for rows in context:
-        rotator.place(rows.keys, cache.key_buffer[:, 0], start)
+        keys = rows.keys.to(cache.key_buffer.device)  # stored rows lie in host memory
+        rotator.place(keys, cache.key_buffer[:, 0], start)
         cache.value_buffer[:, 0, :, start : start + rows.num_tokens].copy_(rows.values)
         start += rows.num_tokens
     return start

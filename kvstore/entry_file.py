@@ -1,6 +1,7 @@
 """One entry, one safetensors file: written whole or not at all, checked when read.
 
-Layout: a codec's tensors (`raw`: `keys` and `values` [L, G, n, D]) and `token_ids` [n] int32;
+Layout: a codec's tensors (`raw`: `keys` and `values` [L, G, k, D]), `token_ids` [n] int32, `kept`
+[k] int32 where k < n, and statistics under `stat.NAME`;
 metadata strings hold the parts of the key, the codec, the compute dtype and a SHA-256 over the
 tensors' bytes. Every tier keeps these same bytes. No pickle anywhere.
 """
@@ -22,6 +23,7 @@ from kvstore.protocols import Codec
 from kvstore.types import ChunkKV, EntryKey
 
 TEMP_SUFFIX = ".tmp"
+STATISTIC = "stat."
 KEY_FIELDS = ("namespace", "identity", "content", "context", "digest", "preceding")
 DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float16, torch.bfloat16)}
 
@@ -29,12 +31,16 @@ DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float16, torch.bf
 def to_bytes(entry: ChunkKV, codec: Codec = RAW) -> bytes:
     """The file of an entry. Raises NotFinite when its rows, or what is kept of them, hold NaN or
     infinity."""
+    codec = codec if entry.coded else RAW
     _check_finite(entry, (entry.keys, entry.values), codec)
     coded = codec.encode(entry.keys.cpu(), entry.values.cpu())
     if not codec.lossless:
         _check_finite(entry, coded.values(), codec)
     tensors = {name: tensor.contiguous() for name, tensor in coded.items()}
     tensors["token_ids"] = torch.tensor(entry.token_ids, dtype=torch.int32)
+    if entry.kept is not None:
+        tensors["kept"] = entry.kept.cpu()
+    tensors |= {STATISTIC + name: t.cpu() for name, t in entry.statistics.items()}
     metadata = {name: str(getattr(entry.key, name)) for name in KEY_FIELDS}
     metadata |= {"schema": SCHEMA, "codec": codec.name, "dtype": str(entry.keys.dtype)}
     metadata["sha256"] = entry_digest(tensors, metadata)
@@ -58,12 +64,15 @@ def from_bytes(data: bytes, key: EntryKey) -> ChunkKV:
         token_ids = tuple(tensors.pop("token_ids").tolist())
         codec = CODECS[metadata.get("codec", RAW.name)]
         dtype = DTYPES[metadata["dtype"]] if "dtype" in metadata else tensors["keys"].dtype
+        kept = tensors.pop("kept", None)
+        named = [name for name in tensors if name.startswith(STATISTIC)]
+        statistics = {name.removeprefix(STATISTIC): tensors.pop(name) for name in named}
         keys, values = codec.decode(tensors, dtype)
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise CorruptEntry(f"{name}: {error}") from error
     if content_id(token_ids) != key.content:
         raise CorruptEntry(f"{name}: token ids differ from the key")
-    return ChunkKV(key, token_ids, keys, values)
+    return ChunkKV(key, token_ids, keys, values, kept, statistics, codec.lossless)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -9,10 +9,13 @@ from typing import Protocol
 
 from kvstore import reasons
 from kvstore.config import ReuseConfig
+from kvstore.encodings import find_encoding
 from kvstore.frame import Frame
+from kvstore.keys import content_id
 from kvstore.protocols import Span
 from kvstore.store import Lookup
 from kvstore.types import Action, ChunkKV, Encoding, Segment
+from kvstore.variants import VariantCatalog
 
 TokenIds = tuple[int, ...]
 
@@ -26,6 +29,7 @@ class PlannedSegment:
     entry: ChunkKV | None = None
     tier: str | None = None
     encoding: Encoding | None = None
+    overhead: float = 1.0  # how much of a reused chunk wants recomputing (kvstore.impact)
 
     @property
     def end(self) -> int:
@@ -44,7 +48,11 @@ class PrefillPlan:
     @property
     def reused_spans(self) -> tuple[Span, ...]:
         """Rows that come from the store and are not exact: what a policy may choose from."""
-        return tuple(Span(s.start, s.end) for s in self.segments if s.action == "reused")
+        return tuple(
+            Span(s.start, s.end, s.overhead, s.entry.statistics.get("inter_tokens"))
+            for s in self.segments
+            if s.action == "reused" and s.entry is not None
+        )
 
     @property
     def computed_spans(self) -> tuple[Span, ...]:
@@ -60,17 +68,25 @@ class Finder(Protocol):
 class Planner:
     """Looks segments up in order. `find` is KVStore.lookup."""
 
-    def __init__(self, frame: Frame, config: ReuseConfig) -> None:
+    def __init__(self, frame: Frame, config: ReuseConfig, variants: VariantCatalog) -> None:
         self._frame = frame
         self._config = config
+        self._variants = variants
 
     def plan(
-        self, segments: Sequence[Segment], find: Finder, *, exact_only: str | None
+        self,
+        segments: Sequence[Segment],
+        find: Finder,
+        *,
+        exact_only: str | None,
+        encoding: Encoding | None = None,
     ) -> PrefillPlan:
-        """Plan a prompt P, chunks, Q. `exact_only`: the reason when only exact reuse is allowed."""
+        """Plan a prompt P, chunks, Q. `exact_only`: the reason when only exact reuse is allowed;
+        `encoding` is tried before the configured ones."""
         planned = self._plan_exact(segments, find)
         if exact_only is None:
-            planned = self._plan_chunks(planned, find)
+            wanted = (encoding, *self._config.encodings) if encoding else self._config.encodings
+            planned = self._plan_chunks(planned, find, tuple(dict.fromkeys(wanted)))
         else:
             # the first chunk may be open because it is not stored, which is the better reason
             planned[2:] = [_computed(s, exact_only) if _is_open(s) else s for s in planned[2:]]
@@ -83,29 +99,64 @@ class Planner:
         if prefix != self._frame.prefix:
             return planned
         found = find(prefix, ())
+        if found.entry is not None and not found.entry.is_exact:
+            return planned
         planned[0] = _settle(planned[0], found, "exact", reasons.EXACT_PREFIX, None)
         if found.entry is not None and planned[1].segment.kind == "chunk":
             first = planned[1].segment
-            found = find(first.token_ids, self._frame.context(first, "head"))
-            planned[1] = _settle(planned[1], found, "exact", reasons.FIRST_CHUNK, "head")
+            found = find(first.token_ids, find_encoding("head").key_context(self._frame, first))
+            if found.entry is None or found.entry.is_exact:  # else it is one more chunk to repair
+                planned[1] = _settle(planned[1], found, "exact", reasons.FIRST_CHUNK, "head")
         return planned
 
-    def _plan_chunks(self, planned: list[PlannedSegment], find: Finder) -> list[PlannedSegment]:
-        return [self._plan_chunk(s, find) if _is_open(s) else s for s in planned]
+    def _plan_chunks(
+        self, planned: list[PlannedSegment], find: Finder, encodings: Sequence[Encoding]
+    ) -> list[PlannedSegment]:
+        before: list[str] = []
+        settled = []
+        for place, one in enumerate(planned):
+            told = self._plan_chunk(one, find, encodings, before, place) if _is_open(one) else one
+            settled.append(told)
+            if one.segment.kind != "link":
+                before.append(content_id(one.segment.token_ids))
+        return settled
 
-    def _plan_chunk(self, planned: PlannedSegment, find: Finder) -> PlannedSegment:
-        """`primed` first: it drifts several times less than `head` (DESIGN 5, kvstore.primers)."""
+    def _plan_chunk(
+        self,
+        planned: PlannedSegment,
+        find: Finder,
+        encodings: Sequence[Encoding],
+        before: Sequence[str],
+        place: int,
+    ) -> PlannedSegment:
+        """The first encoding that is stored; directly behind P that is `head`, even where a codec
+        rounded it."""
         chunk = planned.segment
         is_corrupt = False
-        for encoding in self._config.encodings:
-            found = find(chunk.token_ids, self._frame.context(chunk, encoding))
+        for encoding in ("head", *encodings) if place == 1 else encodings:
+            overhead = 1.0
+            if encoding == "variant":
+                found, overhead = self._variants.best(chunk.token_ids, before, find)
+            else:
+                context = find_encoding(encoding).key_context(self._frame, chunk)
+                found = find(chunk.token_ids, context)
             is_corrupt = is_corrupt or found.corrupt
             if found.entry is not None:
-                return _settle(planned, found, "reused", _REUSED[encoding], encoding)
+                told = _settle(planned, found, "reused", _REUSED[encoding], encoding)
+                return replace(told, overhead=overhead)
         return _computed(planned, reasons.CORRUPT if is_corrupt else reasons.NOT_STORED)
 
 
-_REUSED: dict[Encoding, str] = {"primed": reasons.REUSED_PRIMED, "head": reasons.REUSED_HEAD}
+_REUSED: dict[Encoding, str] = {
+    "alone": reasons.REUSED_ALONE,
+    "head": reasons.REUSED_HEAD,
+    "neutral": reasons.REUSED_NEUTRAL,
+    "primed": reasons.REUSED_PRIMED,
+    "mean": reasons.REUSED_MEAN,
+    "medoid": reasons.REUSED_MEDOID,
+    "variant": reasons.REUSED_VARIANT,
+}
+_FRESH = {"question": reasons.QUESTION, "link": reasons.LINK}
 
 
 def plan_nothing(segments: Sequence[Segment], reason: str) -> PrefillPlan:
@@ -117,7 +168,7 @@ def _place(segments: Sequence[Segment]) -> list[PlannedSegment]:
     planned: list[PlannedSegment] = []
     start = 0
     for segment in segments:
-        reason = reasons.QUESTION if segment.kind == "question" else reasons.NOT_STORED
+        reason = _FRESH.get(segment.kind, reasons.NOT_STORED)
         planned.append(PlannedSegment(segment, start, "computed", reason))
         start += len(segment.token_ids)
     return planned
@@ -139,8 +190,7 @@ def _settle(
 
 
 def _computed(planned: PlannedSegment, reason: str) -> PlannedSegment:
-    if planned.segment.kind == "question":
-        reason = reasons.QUESTION
+    reason = _FRESH.get(planned.segment.kind, reason)
     return replace(planned, action="computed", reason=reason, entry=None, tier=None, encoding=None)
 
 

@@ -1,7 +1,7 @@
-"""Store both encodings of chunks: `head` behind P, `primed` behind P and the chunk's primers.
+"""Store the encodings of chunks that prompts will ask for (kvstore.encodings).
 
-Costs three forwards a chunk where it has two neighbours: the nearer one has to be computed behind
-the farther one, and those rows are needed for this only.
+`head` and `primed` cost three forwards a chunk where it has two neighbours: the nearer one has to
+be computed behind the farther one, and those rows are needed for this only.
 """
 
 import logging
@@ -10,12 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import torch
+
+from kvstore.config import ReuseConfig
 from kvstore.encode import Encoder, Rows, pack
+from kvstore.encodings import Before, EncodingRule, combined, find_encoding
 from kvstore.errors import NotFinite, TierFull, TierUnavailable
 from kvstore.frame import Frame, TokenIds
+from kvstore.keydiff import kept_tokens
 from kvstore.keys import content_id
 from kvstore.store import KVStore
-from kvstore.types import ChunkKV, Encoding, Segment
+from kvstore.types import ChunkKV, EntryKey, Segment
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +41,15 @@ class Precomputed:
 class Precomputer:
     """Writes to the store; one thread at a time."""
 
-    def __init__(self, encoder: Encoder, store: KVStore, frame: Frame, pack_tokens: int) -> None:
+    def __init__(self, encoder: Encoder, store: KVStore, frame: Frame, config: ReuseConfig) -> None:
         self._encoder = encoder
         self._store = store
         self._frame = frame
-        self._pack_tokens = pack_tokens
+        self._pack_tokens = config.pack_tokens
+        self._keep_share = config.keep_share
+        # `head` first: neighbours are needed behind P, and the first chunk of a prompt is exact
+        names = dict.fromkeys(("head", *config.encodings))
+        self._rules = [find_encoding(name) for name in names if name != "variant"]
 
     def prepare(self) -> None:
         """Compute and pin what every prompt begins with: P, then the neutral primers behind it."""
@@ -53,21 +62,22 @@ class Precomputer:
         contexts = _Contexts(self._encoder, self._store, self._frame)
         unique = list(dict.fromkeys(chunks))
         for batch in pack(unique, self._pack_tokens, lambda chunk: len(chunk.token_ids)):
-            head = self._store_missing(batch, "head", contexts, evict)
-            if head.reason is None:
-                yield _weaker(head, self._store_missing(batch, "primed", contexts, evict))
-            else:
-                yield head
+            report = self._store_missing(batch, self._rules[0], contexts, evict)
+            for rule in self._rules[1:]:
+                if report.reason is None:
+                    report = _weaker(report, self._store_missing(batch, rule, contexts, evict))
+            yield report
 
     def _store_missing(
-        self, batch: Sequence[Segment], encoding: Encoding, contexts: "_Contexts", evict: bool
+        self, batch: Sequence[Segment], rule: EncodingRule, contexts: "_Contexts", evict: bool
     ) -> Precomputed:
-        missing = [chunk for chunk in batch if not self._is_stored(chunk, encoding)]
+        missing = [chunk for chunk in batch if not self._is_stored(chunk, rule)]
         stored = 0
         num_tokens = 0
         reason = None
-        for chunk, before, rows in self._encode(missing, encoding, contexts):
-            reason = _keep(self._store, chunk.token_ids, before, rows, evict=evict)
+        for chunk, rows in self._encode(missing, rule, contexts):
+            key = self._store.key_of(chunk.token_ids, rule.key_context(self._frame, chunk))
+            reason = _keep(self._store, self._entry(key, chunk, rows), evict=evict)
             if reason is not None:
                 break
             stored += 1
@@ -76,26 +86,32 @@ class Precomputer:
         return Precomputed(stored, already, len(missing) - stored, num_tokens, reason)
 
     def _encode(
-        self, chunks: Iterable[Segment], encoding: Encoding, contexts: "_Contexts"
-    ) -> Iterator[tuple[Segment, tuple[TokenIds, ...], Rows]]:
-        """Neighbours behind the same context share one forward."""
-        groups = groupby(chunks, lambda chunk: self._frame.before(chunk, encoding))
-        for before, group in groups:
+        self, chunks: Iterable[Segment], rule: EncodingRule, contexts: "_Contexts"
+    ) -> Iterator[tuple[Segment, Rows]]:
+        """Neighbours behind the same contexts share one forward for each of them."""
+        groups = groupby(chunks, lambda chunk: rule.contexts(self._frame, chunk))
+        for befores, group in groups:
             together = list(group)
             segments = [chunk.token_ids for chunk in together]
-            encoded = self._encoder.encode(contexts.rows(before), segments)
-            for chunk, rows in zip(together, encoded, strict=True):
-                if encoding == "head":  # the next chunks' neighbour
-                    contexts.remember((*before, chunk.token_ids), rows)
-                yield chunk, before, rows
+            tries = [self._encoder.encode(contexts.rows(b), segments) for b in befores]
+            for chunk, *rows in zip(together, *tries, strict=True):
+                if rule.name == "head":  # the next chunks' neighbour
+                    contexts.remember((*befores[0], chunk.token_ids), rows[0])
+                yield chunk, combined(rule, rows)
 
-    def _is_stored(self, chunk: Segment, encoding: Encoding) -> bool:
-        return self._store.contains(chunk.token_ids, self._frame.context(chunk, encoding))
+    def _entry(self, key: EntryKey, chunk: Segment, rows: Rows) -> ChunkKV:
+        kept = kept_tokens(rows.keys, self._keep_share)
+        if kept is None:
+            return ChunkKV(key, chunk.token_ids, rows.keys, rows.values)
+        keys, values = (part[:, :, kept].contiguous() for part in (rows.keys, rows.values))
+        return ChunkKV(key, chunk.token_ids, keys, values, kept.to(torch.int32))
+
+    def _is_stored(self, chunk: Segment, rule: EncodingRule) -> bool:
+        return self._store.contains(chunk.token_ids, rule.key_context(self._frame, chunk))
 
 
 class _Contexts:
-    """Rows of what chunks are encoded behind: remembered, else from a lossless store, else
-    computed."""
+    """Rows of what chunks are encoded behind: remembered, else stored exactly, else computed."""
 
     def __init__(self, encoder: Encoder, store: KVStore, frame: Frame) -> None:
         self._encoder = encoder
@@ -103,7 +119,7 @@ class _Contexts:
         self._frame = frame
         self._kept: OrderedDict[tuple[TokenIds, ...], Rows] = OrderedDict()
 
-    def rows(self, segments: tuple[TokenIds, ...]) -> list[Rows]:
+    def rows(self, segments: Before) -> list[Rows]:
         """Rows of each segment behind those before it."""
         found: list[Rows] = []
         for end in range(1, len(segments) + 1):
@@ -125,30 +141,32 @@ class _Contexts:
         return rows
 
     def _load(self, segments: tuple[TokenIds, ...]) -> Rows | None:
-        if not self._store.lossless:
-            return None  # what is kept behind these rows has to be exact
         context = [content_id(ids) for ids in segments[:-1]]
         if not self._store.contains(segments[-1], context):
             return None
         entry = self._store.lookup(segments[-1], context).entry
-        return Rows(entry.keys, entry.values) if entry is not None else None
+        if entry is None or not entry.is_exact:  # what is kept behind these rows has to be exact
+            return None
+        return Rows(entry.keys, entry.values)
 
     def _compute(self, segments: tuple[TokenIds, ...], before: Sequence[Rows]) -> Rows:
         rows = next(iter(self._encoder.encode(before, [segments[-1]])))
         if self._frame.is_fixed(segments):
-            _keep(self._store, segments[-1], segments[:-1], rows, evict=True)
             context = [content_id(ids) for ids in segments[:-1]]
-            self._store.pin(self._store.key_of(segments[-1], context), pinned=True)
+            key = self._store.key_of(segments[-1], context)
+            _keep(
+                self._store,
+                ChunkKV(key, segments[-1], rows.keys, rows.values, coded=False),
+                evict=True,
+            )
+            self._store.pin(key, pinned=True)
         return rows
 
 
-def _keep(
-    store: KVStore, ids: TokenIds, before: tuple[TokenIds, ...], rows: Rows, *, evict: bool
-) -> str | None:
-    """Store rows computed behind `before`; returns why it was not possible, or None."""
-    key = store.key_of(ids, [content_id(segment) for segment in before])
+def _keep(store: KVStore, entry: ChunkKV, *, evict: bool) -> str | None:
+    """Store an entry; returns why it was not possible, or None."""
     try:
-        store.put(ChunkKV(key, ids, rows.keys, rows.values), evict=evict)
+        store.put(entry, evict=evict)
     except TierFull:
         return "disk_budget"
     except TierUnavailable as error:
@@ -161,7 +179,7 @@ def _keep(
 
 
 def _weaker(head: Precomputed, primed: Precomputed) -> Precomputed:
-    """A chunk counts as stored when both encodings are there."""
+    """A chunk counts as stored when all its encodings are there."""
     return Precomputed(
         stored=max(head.stored, primed.stored) if primed.reason is None else primed.stored,
         already=min(head.already, primed.already),

@@ -17,7 +17,7 @@ from kvstore.position import Rotator
 from kvstore.probe import PromptProbes
 from kvstore.protocols import SelectionPolicy, SelectionRequest, Span
 from kvstore.runner import ModelRunner
-from kvstore.types import SegmentReport, TokenCounts
+from kvstore.types import ChunkKV, SegmentReport, TokenCounts
 
 NOTHING = torch.empty(0, dtype=torch.int64)
 
@@ -87,8 +87,27 @@ class Prefiller:
         for planned in plan.segments:
             if planned.entry is not None:
                 rows = slice(planned.start, planned.end)
-                self._rotator.place(planned.entry.keys, cache.key_buffer[:, 0], planned.start)
-                cache.value_buffer[:, 0, :, rows].copy_(planned.entry.values)
+                keys, values = self._rows_of(planned.entry, planned.start, cache)
+                self._rotator.place(keys, cache.key_buffer[:, 0], planned.start)
+                cache.value_buffer[:, 0, :, rows].copy_(values)
+
+    def _rows_of(
+        self, entry: ChunkKV, start: int, cache: ScatterCache
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values [L, G, n, D] on the model's device; rows that were not kept are zero and
+        hidden."""
+        keys, values = entry.keys.to(self._runner.device), entry.values.to(self._runner.device)
+        if entry.kept is None:
+            return keys, values
+        kept = entry.kept.to(self._runner.device, torch.int64)
+        shape = (*keys.shape[:2], len(entry.token_ids), keys.shape[3])
+        dropped = torch.ones(shape[2], dtype=torch.bool, device=kept.device)
+        dropped[kept] = False
+        cache.hide(start + dropped.nonzero().flatten())
+        return (
+            keys.new_zeros(shape).index_copy_(2, kept, keys),
+            values.new_zeros(shape).index_copy_(2, kept, values),
+        )
 
     def _choose(
         self,
@@ -130,7 +149,7 @@ def describe(
     plan: PrefillPlan, chosen: torch.Tensor
 ) -> tuple[tuple[SegmentReport, ...], TokenCounts]:
     """What a plan came to once a policy chose the rows `chosen` [n] to recompute."""
-    reports = tuple(_report(planned, chosen) for planned in plan.segments)
+    reports = tuple(_report(planned, chosen) for planned in plan.segments if not _is_link(planned))
     recomputed = len(chosen)
     exact = sum(r.num_tokens for r in reports if r.action == "exact")
     reused = sum(r.num_tokens for r in reports if r.action == "reused") - recomputed
@@ -142,6 +161,10 @@ def describe(
         fresh=plan.num_tokens - exact - reused - recomputed,
     )
     return reports, counts
+
+
+def _is_link(planned: PlannedSegment) -> bool:
+    return planned.segment.kind == "link"
 
 
 def _report(planned: PlannedSegment, chosen: torch.Tensor) -> SegmentReport:

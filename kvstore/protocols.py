@@ -1,7 +1,7 @@
 """What kvstore needs from outside, and what its own parts promise one another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -97,10 +97,16 @@ class EntryIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows start..end of a prompt that came from the store and are not exact."""
+    """Rows start..end of a prompt that came from the store and are not exact.
+
+    overhead: share of them that wants recomputing, by what preceded them (kvstore.impact).
+    scores: [end - start] float32, attention of each to what preceded it then; None if unknown.
+    """
 
     start: int
     end: int
+    overhead: float = 1.0
+    scores: torch.Tensor | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -133,6 +139,11 @@ class SelectionPolicy(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def needs_links(self) -> bool:
+        """Whether the prompt has to be woven with link tokens first (kvstore.links)."""
+        ...
 
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:
         """Sorted int64 positions inside the spans, without repetition."""

@@ -12,7 +12,9 @@ import torch
 from kvstore import reasons
 from kvstore.config import ReuseConfig, check_ratio
 from kvstore.encode import Encoder
+from kvstore.errors import InvalidReuse
 from kvstore.frame import Frame
+from kvstore.links import LinkTokens
 from kvstore.planner import Planner, PrefillPlan, plan_nothing
 from kvstore.policies import find_policy
 from kvstore.precompute import Precomputed, Precomputer
@@ -20,6 +22,7 @@ from kvstore.prefill import Prefiller, Stopwatch
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 from kvstore.types import PrefillReport, ReuseOptions, Segment
+from kvstore.variants import VariantCapture, VariantCatalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,11 @@ class ReuseEngine:
         self.config = config
         self.refusal: str | None = reasons.MODEL_NOT_PROVEN
         encoder = Encoder(runner, config.pack_tokens)
-        self._precomputer = Precomputer(encoder, store, frame, config.pack_tokens)
-        self._planner = Planner(frame, config)
+        self._precomputer = Precomputer(encoder, store, frame, config)
+        variants = VariantCatalog()
+        self._capture = VariantCapture(runner, store, variants)
+        self._planner = Planner(frame, config, variants)
+        self._link_tokens: LinkTokens | None = None
         self._prefiller = Prefiller(runner, config.floor_tokens)
 
     def plan(self, segments: Sequence[Segment], options: ReuseOptions) -> PrefillPlan:
@@ -53,7 +59,9 @@ class ReuseEngine:
         if options.mode == "off":
             return plan_nothing(segments, reasons.MODE_OFF)
         exact_only = reasons.MODE_EXACT if options.mode == "exact" else self.refusal
-        return self._planner.plan(segments, self.store.lookup, exact_only=exact_only)
+        return self._planner.plan(
+            segments, self.store.lookup, exact_only=exact_only, encoding=options.encoding
+        )
 
     def prefill(
         self, segments: Sequence[Segment], options: ReuseOptions, *, capacity: int, seed: int = 0
@@ -61,6 +69,9 @@ class ReuseEngine:
         """Prefill a prompt P, chunks, Q. Raises InvalidReuse for an unknown policy or bad ratio."""
         policy = find_policy(options.policy or self.config.policy)
         ratio = check_ratio(self.config.ratio if options.ratio is None else options.ratio)
+        if policy.needs_links and options.mode == "auto" and self.refusal is None:
+            segments = self._links().weave(segments)
+            capacity += self._links().count_in(segments)
         watch = Stopwatch()
         with watch.step("lookup"):
             plan = self.plan(segments, options)
@@ -88,6 +99,24 @@ class ReuseEngine:
         """Store `head` and `primed` of each chunk; one report a batch, so that a caller can let
         questions go first in between. Without `evict` it stops at the disk budget."""
         return self._precomputer.run(chunks, evict=evict)
+
+    def use_links(self, links: LinkTokens) -> None:
+        """Let requests ask for the policy `link_tokens`."""
+        self._link_tokens = links
+        self.runner.links = links.embeddings.to(self.runner.device)
+
+    def capture(self, segments: Sequence[Segment]) -> int:
+        """Compute a prompt exactly and keep its chunks as variants (kvstore.variants); returns how
+        many. As slow as a full prefill: for after an answer."""
+        return self._capture.capture(segments)
+
+    def _links(self) -> LinkTokens:
+        if self._link_tokens is None:
+            raise InvalidReuse(
+                "the policy link_tokens needs trained link embeddings; name their file in "
+                "LARDER_LINK_TOKENS (benchmarks/train_link_tokens.py makes one)"
+            )
+        return self._link_tokens
 
     def repair(self, segments: Sequence[Segment], report: PrefillReport) -> int:
         """Encode again what was found damaged while `segments` were prefilled; returns how many.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from kvstore.attention import TILE, AttentionRecorder, Places, tile_ends_of
+from kvstore.attention import TILE, AttentionObserver, Places, tile_ends_of
 from kvstore.cache import ScatterCache, causal_mask
 from kvstore.families import layout_of
 
@@ -22,16 +22,29 @@ class ModelRunner:
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device
         self._has_windows = getattr(model.config, "sliding_window", None) is not None
+        self._embed = model.get_input_embeddings()
+        self.links: torch.Tensor | None = None  # [k, hidden]: ids from the vocabulary's end on
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids the model knows; link tokens follow (kvstore.links)."""
+        return int(self._embed.weight.shape[0])
 
     def new_cache(self, capacity: int) -> ScatterCache:
         return ScatterCache(self.layout, capacity, self.dtype, self.device)
 
     @torch.inference_mode()
-    def forward_all(self, token_ids: torch.Tensor, cache: ScatterCache) -> torch.Tensor:
+    def forward_all(
+        self,
+        token_ids: torch.Tensor,
+        cache: ScatterCache,
+        *,
+        recorder: AttentionObserver | None = None,
+    ) -> torch.Tensor:
         """Plain full prefill of [N] ids from row 0; returns the last row's logits [V]."""
         rows = torch.arange(len(token_ids), device=self.device)
         cache.expect(rows, len(token_ids))
-        return self._call(token_ids, rows, cache, mask=None)[0]
+        return self._call(token_ids, rows, cache, mask=None, recorder=recorder)[0]
 
     @torch.inference_mode()
     def forward_rows(
@@ -41,7 +54,7 @@ class ModelRunner:
         cache: ScatterCache,
         *,
         keep_logits: int = 1,
-        recorder: AttentionRecorder | None = None,
+        recorder: AttentionObserver | None = None,
     ) -> torch.Tensor:
         """Compute the sorted `rows` of a prompt of [N] ids; other rows come from the cache.
 
@@ -49,7 +62,9 @@ class ModelRunner:
         """
         num_tokens = len(token_ids)
         cache.expect(rows, num_tokens)
-        mask = causal_mask(rows, num_tokens, self.dtype)
+        if cache.hidden is not None:
+            cache.hidden[rows] = False
+        mask = causal_mask(rows, num_tokens, self.dtype, cache.hidden)
         return self._call(token_ids[rows], rows, cache, mask, keep_logits, recorder)
 
     @torch.inference_mode()
@@ -75,7 +90,8 @@ class ModelRunner:
         ids = torch.tensor(token_ids, device=self.device)
         rows = torch.arange(cache.length, cache.length + len(ids), device=self.device)
         cache.expect(rows, cache.length + len(ids))
-        mask = causal_mask(rows, cache.length, self.dtype) if len(ids) > 1 else None
+        needs_mask = len(ids) > 1 or cache.hidden is not None
+        mask = causal_mask(rows, cache.length, self.dtype, cache.hidden) if needs_mask else None
         return self._call(ids, rows, cache, mask, keep_logits=len(ids))
 
     @staticmethod
@@ -90,7 +106,7 @@ class ModelRunner:
         cache: ScatterCache,
         mask: torch.Tensor | None,
         keep_logits: int = 1,
-        recorder: AttentionRecorder | None = None,
+        recorder: AttentionObserver | None = None,
     ) -> torch.Tensor:
         extra: dict[str, object] = {} if recorder is None else {"attention_recorder": recorder}
         if mask is not None and len(token_ids) > TILE:
@@ -98,7 +114,7 @@ class ModelRunner:
         if self._has_windows:
             extra["places"] = Places(positions, cache.places(positions))
         output = self.model(
-            input_ids=token_ids[None],
+            **self._inputs(token_ids),
             position_ids=positions[None],
             past_key_values=cache,
             attention_mask=mask,
@@ -108,3 +124,12 @@ class ModelRunner:
         )
         logits: torch.Tensor = output.logits[0]
         return logits
+
+    def _inputs(self, token_ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Ids as they are, or the embeddings [1, n, hidden] where link tokens are among them."""
+        if self.links is None or not bool((token_ids >= self.vocabulary).any()):
+            return {"input_ids": token_ids[None]}
+        is_link = token_ids >= self.vocabulary
+        embedded = self._embed(token_ids.masked_fill(is_link, 0))
+        embedded[is_link] = self.links[token_ids[is_link] - self.vocabulary].to(embedded.dtype)
+        return {"inputs_embeds": embedded[None]}

@@ -59,11 +59,6 @@ class KVStore:
         self._counters: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    @property
-    def lossless(self) -> bool:
-        """Whether entries come back as they were put in."""
-        return self._disk.codec.lossless
-
     def key_of(self, token_ids: Sequence[int], context: Sequence[str]) -> EntryKey:
         """Key of a segment behind the segments whose content ids are `context`."""
         return entry_key(self._namespace, self._identity, content_id(token_ids), context)
@@ -123,6 +118,17 @@ class KVStore:
                 complete = False
         self._ram.remove(list(digests))
         return Purged(len(digests), num_bytes, complete)
+
+    def discard(self, token_ids: Sequence[int], context: Sequence[str]) -> None:
+        """Forget one entry, in every tier that can be asked."""
+        digest = self.key_of(token_ids, context).digest
+        self._ram.remove([digest])
+        self._disk.remove([digest])
+        if self._shared is not None:
+            try:
+                self._shared.remove([digest])
+            except TierUnavailable as error:
+                logger.warning("discarded here only: %s", error)
 
     def close(self) -> None:
         """Write what is only in memory, and let go of a shared tier."""

@@ -3,14 +3,15 @@
 Shapes: L layers, G kv heads, D head size, n tokens of one entry.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 
-SegmentKind = Literal["prefix", "chunk", "question"]
+SegmentKind = Literal["prefix", "chunk", "link", "question"]
 ReuseMode = Literal["auto", "exact", "off"]
-Encoding = Literal["head", "primed"]
+Encoding = Literal["alone", "head", "neutral", "primed", "mean", "medoid", "variant"]
 Action = Literal["exact", "reused", "computed"]
 
 
@@ -37,28 +38,43 @@ class EntryKey:
 
 @dataclass(frozen=True, slots=True)
 class ChunkKV:
-    """Exactly computed keys and values of one segment under its stated context.
+    """Keys and values of one segment, computed under its stated context.
 
-    keys: [L, G, n, D], before rotation; values: [L, G, n, D]; both contiguous, the compute dtype.
+    keys: [L, G, k, D], before rotation; values: [L, G, k, D]; both contiguous, the compute dtype.
+    kept: sorted int32 [k], which of the n tokens have rows; None where all do (kvstore.keydiff).
+    statistics: float32 tensors that a reuse method keeps beside the rows (kvstore.impact).
+    lossless: the rows are as they were computed; a codec that rounds says so when it reads.
+    coded: false for what every prompt needs exactly (P): kept raw, whatever a tier's codec.
     """
 
     key: EntryKey
     token_ids: tuple[int, ...]
     keys: torch.Tensor
     values: torch.Tensor
+    kept: torch.Tensor | None = None
+    statistics: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    lossless: bool = True
+    coded: bool = True
 
     @property
     def num_bytes(self) -> int:
-        return self.keys.nbytes + self.values.nbytes + 4 * len(self.token_ids)
+        beside = sum(tensor.nbytes for tensor in self.statistics.values())
+        return self.keys.nbytes + self.values.nbytes + beside + 4 * len(self.token_ids)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the rows may stand in for a forward behind the entry's own context."""
+        return self.lossless and self.kept is None
 
 
 @dataclass(frozen=True, slots=True)
 class ReuseOptions:
-    """What a request asks for. `policy` and `ratio` None mean the model's defaults."""
+    """What a request asks for. None means the model's default; `encoding` is a preference."""
 
     mode: ReuseMode = "auto"
     policy: str | None = None
     ratio: float | None = None
+    encoding: Encoding | None = None
 
 
 @dataclass(frozen=True, slots=True)

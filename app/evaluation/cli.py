@@ -28,36 +28,50 @@ def eval_reuse(
     passages: Annotated[int, typer.Option(min=1, help="Passages in a prompt.")] = 5,
     policies: Annotated[str, typer.Option(help="Comma-separated.")] = POLICIES,
     ratios: Annotated[str, typer.Option(help="Comma-separated.")] = "0.05,0.15",
+    encodings: Annotated[str, typer.Option(help="Comma-separated.")] = "primed,head",
+    join: Annotated[int, typer.Option(min=1, help="Paragraphs in a passage.")] = 1,
+    primers: Annotated[str, typer.Option(help="neighbours, nearest, opening or far")] = (
+        "neighbours"
+    ),
+    codec: Annotated[str, typer.Option(help="The codec of the store.")] = "raw",
+    keep_share: Annotated[float, typer.Option(help="Of a chunk's tokens, by KeyDiff.")] = 1.0,
+    links: Annotated[Path | None, typer.Option(help="File of link tokens.")] = None,
     answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 48,
     dtype: str = "float32",
     seed: int = 0,
+    report: Annotated[Path | None, typer.Option(help="Folder for JSON, a table, plots.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Drift and F1 of reuse against the full prefill, policy by policy and ratio by ratio."""
-    from app.evaluation.bench_model import open_bench
-    from app.evaluation.datasets import load_cases
-    from app.evaluation.reuse_quality import ReuseEvaluation, make_arms, summarise
+    """Drift and F1 of reuse against the full prefill, method by method and ratio by ratio."""
+    from app.evaluation.reuse_run import ReuseRun, run_reuse
 
-    cases = load_cases(dataset, file_format, questions, passages=passages, seed=seed)
-    arms = make_arms(policies.split(","), numbers(ratios))
-    settings = load_settings()
-    with (
-        open_bench(settings, dtype=dtype, ram_bytes=GIB) as bench,
-        Progress(console=Console(stderr=True)) as bar,
-    ):
-        task = bar.add_task("questions", total=len(cases))
-        evaluation = ReuseEvaluation(bench, answer_tokens)
-        outcomes = evaluation.run(cases, arms, lambda: bar.advance(task))
-    asked = {
-        "dataset": dataset.name,
-        "questions": len(cases),
-        "passages": passages,
-        "dtype": dtype,
-        "model": settings.model,
-        "answer_tokens": answer_tokens,
-        "seed": seed,
-    }
-    show(asked, summarise(outcomes), as_json=as_json)
+    if primers not in {"neighbours", "nearest", "opening", "far"}:
+        raise InvalidValue(f"unknown primers {primers!r}; known: neighbours, nearest, opening, far")
+    run = ReuseRun(
+        dataset=dataset,
+        file_format=file_format,
+        questions=questions,
+        passages=passages,
+        policies=tuple(policies.split(",")),
+        ratios=tuple(numbers(ratios)),
+        encodings=tuple(encodings.split(",")),
+        join=join,
+        primers=primers,  # type: ignore[arg-type]  # checked above
+        codec=codec,
+        keep_share=keep_share,
+        links=links,
+        answer_tokens=answer_tokens,
+        dtype=dtype,
+        seed=seed,
+    )
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("questions", total=questions)
+        rows = run_reuse(run, load_settings(), lambda: bar.advance(task))
+    if report is not None:
+        from app.evaluation.reuse_report import write_report
+
+        write_report(report, run.as_settings(), rows)
+    show(run.as_settings(), rows, as_json=as_json)
 
 
 @eval_app.command("reliability")

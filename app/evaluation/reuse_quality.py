@@ -4,6 +4,7 @@ Every arm sees the same token list. Drift is measured teacher-forced on the full
 greedy answer; F1 compares each arm's own answer with the gold answers. All arms are paired.
 """
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from kvstore.reuse import Prefilled, ReuseEngine
 from kvstore.types import Encoding, ReuseOptions, Segment
 
 ENCODINGS: tuple[Encoding, ...] = ("primed", "head")
+# Prompts computed exactly before a question is measured, as the source of its variants: as many as
+# Cache-Craft keeps contexts for a chunk.
+NUM_HISTORY = 3
 # Gold answers are a few words long, and an arm's own tokens cost a forward each (0.1 s).
 F1_TOKENS = 16
 
@@ -46,12 +50,14 @@ class Reference:
     log_probs: torch.Tensor
 
 
-def make_arms(policies: Sequence[str], ratios: Sequence[float]) -> list[Arm]:
+def make_arms(
+    policies: Sequence[str], ratios: Sequence[float], encodings: Sequence[Encoding] = ENCODINGS
+) -> list[Arm]:
     """`none` once per encoding, `all` once (it reads nothing stored), others at every ratio."""
     arms = []
-    for encoding in ENCODINGS:
+    for encoding in encodings:
         for policy in policies:
-            if policy == "all" and encoding != ENCODINGS[0]:
+            if policy == "all" and encoding != encodings[0]:
                 continue
             fixed = {"none": [0.0], "all": [1.0]}.get(policy)
             arms += [Arm(encoding, policy, ratio) for ratio in fixed or ratios]
@@ -59,11 +65,21 @@ def make_arms(policies: Sequence[str], ratios: Sequence[float]) -> list[Arm]:
 
 
 class ReuseEvaluation:
-    def __init__(self, bench: Bench, answer_tokens: int) -> None:
+    """Every encoding has an engine of its own over one store, so that no arm falls back on
+    another's rows."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        answer_tokens: int,
+        encodings: Sequence[Encoding] = ENCODINGS,
+        keep_share: float = 1.0,
+    ) -> None:
         self._bench = bench
         self._answer_tokens = answer_tokens
         self._engines: dict[Encoding, ReuseEngine] = {
-            encoding: bench.engine(ReuseConfig(encodings=(encoding,))) for encoding in ENCODINGS
+            encoding: bench.engine(ReuseConfig(encodings=(encoding,), keep_share=keep_share))
+            for encoding in encodings
         }
 
     def run(
@@ -72,13 +88,21 @@ class ReuseEvaluation:
         """Outcomes per arm in the order of `cases`; `progress` is called after each case."""
         outcomes: dict[Arm, list[Outcome]] = {arm: [] for arm in arms}
         for number, case in enumerate(cases):
-            segments = self._segments(case)
-            self._store(segments)
-            reference = self._reference(segments)
+            segments = self.prepare(case, number)
+            reference = self.reference(segments)
             for arm in arms:
                 outcomes[arm].append(self._measure(arm, segments, reference, case, number))
             progress()
         return outcomes
+
+    def engine(self, encoding: Encoding) -> ReuseEngine:
+        return self._engines[encoding]
+
+    def prepare(self, case: QuestionCase, seed: int) -> list[Segment]:
+        """The prompt, P, chunks, Q, with every chunk stored in every encoding."""
+        segments = self._segments(case)
+        self._store(segments, seed)
+        return segments
 
     def _segments(self, case: QuestionCase) -> list[Segment]:
         template = self._bench.template
@@ -93,14 +117,32 @@ class ReuseEvaluation:
         primers = tuple(encode(text.label, text.text) for text in passage.primers)
         return Segment("chunk", encode(passage.shown.label, passage.shown.text), primers)
 
-    def _store(self, segments: Sequence[Segment]) -> None:
-        engine = self._engines["primed"]
-        engine.prepare()
-        for _ in engine.precompute([s for s in segments if s.kind == "chunk"]):
-            pass
+    def _store(self, segments: Sequence[Segment], seed: int) -> None:
+        chunks = [s for s in segments if s.kind == "chunk"]
+        for encoding, engine in self._engines.items():
+            engine.prepare()
+            for _ in engine.precompute(chunks, evict=True):
+                pass
+            if encoding == "variant":
+                self._make_history(engine, segments, chunks, random.Random(seed))
 
-    def _reference(self, segments: Sequence[Segment]) -> Reference:
-        prefilled = self._prefill(self._engines["primed"], segments, ReuseOptions(mode="off"))
+    def _make_history(
+        self,
+        engine: ReuseEngine,
+        segments: Sequence[Segment],
+        chunks: Sequence[Segment],
+        draw: random.Random,
+    ) -> None:
+        """Earlier prompts with these passages in other orders, one more of them at the front."""
+        for _ in range(NUM_HISTORY):
+            order = draw.sample(chunks, len(chunks))
+            neutral = Segment("chunk", self._bench.template.frame.primers[0])
+            engine.capture([segments[0], neutral, *order])
+
+    def reference(self, segments: Sequence[Segment]) -> Reference:
+        """The full prefill of a prompt and its greedy answer."""
+        engine = next(iter(self._engines.values()))
+        prefilled = self._prefill(engine, segments, ReuseOptions(mode="off"))
         answer, rows = [], []
         for token, logits in self._greedy(prefilled):
             answer.append(token)
@@ -154,7 +196,8 @@ class ReuseEvaluation:
         options: ReuseOptions,
         seed: int = 0,
     ) -> Prefilled:
-        capacity = sum(len(s.token_ids) for s in segments) + self._answer_tokens
+        capacity = sum(len(s.token_ids) for s in segments)
+        capacity += max(self._answer_tokens, F1_TOKENS)
         return engine.prefill(segments, options, capacity=capacity, seed=seed)
 
     def _greedy(self, prefilled: Prefilled) -> Iterator[tuple[int, torch.Tensor]]:

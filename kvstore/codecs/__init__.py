@@ -4,6 +4,7 @@ A codec is part of the model identity, so entries of different codecs never meet
 """
 
 from kvstore.codecs.bf16 import Bf16Codec
+from kvstore.codecs.cachegen import CacheGenCodec
 from kvstore.codecs.int8 import Int8Codec
 from kvstore.codecs.kivi_int4 import KiviInt4Codec
 from kvstore.codecs.raw import RawCodec
@@ -13,7 +14,15 @@ from kvstore.protocols import Codec
 
 RAW = RawCodec()
 CODECS: dict[str, Codec] = {
-    codec.name: codec for codec in (RAW, Bf16Codec(), Int8Codec(), KiviInt4Codec(), ZstdInt8Codec())
+    codec.name: codec
+    for codec in (
+        RAW,
+        Bf16Codec(),
+        Int8Codec(),
+        KiviInt4Codec(),
+        ZstdInt8Codec(),
+        CacheGenCodec(),
+    )
 }
 
 

@@ -1,9 +1,13 @@
 """Which reused tokens to recompute: one policy a file, one line in this table."""
 
 from kvstore.errors import InvalidReuse
+from kvstore.policies.cache_craft import CacheCraftPolicy
 from kvstore.policies.everything import EverythingPolicy
+from kvstore.policies.gradual_deviation import GradualDeviationPolicy
+from kvstore.policies.link_tokens import LinkTokensPolicy
 from kvstore.policies.nothing import NothingPolicy
 from kvstore.policies.question import QuestionPolicy
+from kvstore.policies.question_deviation import QuestionDeviationPolicy
 from kvstore.policies.random_tokens import RandomPolicy
 from kvstore.policies.seam import SeamPolicy
 from kvstore.policies.value_deviation import ValueDeviationPolicy
@@ -16,8 +20,14 @@ POLICIES: dict[str, SelectionPolicy] = {
         EverythingPolicy(),
         RandomPolicy(),
         SeamPolicy(),
+        SeamPolicy("epic"),  # the same choice under its paper's name
         ValueDeviationPolicy(),
+        GradualDeviationPolicy(),
         QuestionPolicy(),
+        QuestionDeviationPolicy(),
+        CacheCraftPolicy(),
+        CacheCraftPolicy("cache_craft_focus", has_focus=True),
+        LinkTokensPolicy(),
     )
 }
 

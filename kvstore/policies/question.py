@@ -14,6 +14,7 @@ from kvstore.protocols import Probes, SelectionRequest
 @dataclass(frozen=True, slots=True)
 class QuestionPolicy:
     name: str = "question"
+    needs_links: bool = False
 
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:
         return best_positions(request, probes.question_attention())

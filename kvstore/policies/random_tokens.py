@@ -11,6 +11,7 @@ from kvstore.protocols import Probes, SelectionRequest
 @dataclass(frozen=True, slots=True)
 class RandomPolicy:
     name: str = "random"
+    needs_links: bool = False
 
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:  # noqa: ARG002
         positions = positions_of(request.spans)

@@ -14,6 +14,7 @@ from kvstore.protocols import Probes, SelectionRequest, Span
 @dataclass(frozen=True, slots=True)
 class SeamPolicy:
     name: str = "seam"
+    needs_links: bool = False
 
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:  # noqa: ARG002
         heads = [

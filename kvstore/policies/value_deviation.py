@@ -12,6 +12,7 @@ from kvstore.protocols import Probes, SelectionRequest
 @dataclass(frozen=True, slots=True)
 class ValueDeviationPolicy:
     name: str = "value_deviation"
+    needs_links: bool = False
     layers: tuple[int, ...] = (1, 2)  # both, as measured for DESIGN 5; the paper checks layer 1
 
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:

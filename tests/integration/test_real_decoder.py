@@ -23,6 +23,7 @@ from app.decoder.types import ChunkReuseStatus, Message
 from kvstore.cache import ScatterCache
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskTier
+from kvstore.encodings import find_encoding
 from kvstore.memory_index import MemoryIndex
 from kvstore.proofs import prove
 from kvstore.ram_tier import RamTier
@@ -233,7 +234,7 @@ def digests(parts: Parts, passages: list[tuple[int, ...]]) -> list[str]:
     encodings: tuple[Encoding, ...] = ("head", "primed")
     for passage in chunks_of(passages):
         for encoding in encodings:
-            context = frame.context(passage, encoding)
+            context = find_encoding(encoding).key_context(frame, passage)
             entry = parts.engine.store.lookup(passage.token_ids, context).entry
             assert entry is not None
             data = entry.keys.numpy().tobytes() + entry.values.numpy().tobytes()

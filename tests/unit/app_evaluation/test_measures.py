@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import InvalidValue
 from app.evaluation.cli import numbers
-from app.evaluation.datasets import load_cases
+from app.evaluation.datasets import Layout, load_cases
 from app.evaluation.statistics import bootstrap, token_f1
 
 
@@ -47,10 +47,10 @@ def squad(tmp_path: Path) -> Path:
 
 
 def test_squad_prompts_hold_the_gold_paragraph_among_others(squad: Path) -> None:
-    cases = load_cases(squad, "squad", 10, passages=4, seed=1)
+    cases = load_cases(squad, "squad", 10, layout=Layout(4), seed=1)
     assert len(cases) == 10
-    assert cases == load_cases(squad, "squad", 10, passages=4, seed=1)
-    assert cases != load_cases(squad, "squad", 10, passages=4, seed=2)
+    assert cases == load_cases(squad, "squad", 10, layout=Layout(4), seed=1)
+    assert cases != load_cases(squad, "squad", 10, layout=Layout(4), seed=2)
     places = set()
     for case in cases:
         texts = [passage.shown.text for passage in case.passages]
@@ -61,7 +61,7 @@ def test_squad_prompts_hold_the_gold_paragraph_among_others(squad: Path) -> None
 
 
 def test_a_paragraph_is_primed_by_its_neighbours(squad: Path) -> None:
-    for case in load_cases(squad, "squad", 10, passages=4, seed=1):
+    for case in load_cases(squad, "squad", 10, layout=Layout(4), seed=1):
         for passage in case.passages:
             near = {ord(primer.text[0]) - ord(passage.shown.text[0]) for primer in passage.primers}
             assert near in ({-2, -1}, {1, 2})
@@ -69,12 +69,12 @@ def test_a_paragraph_is_primed_by_its_neighbours(squad: Path) -> None:
 
 def test_bad_evaluation_sets_are_named(squad: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="known: squad"):
-        load_cases(squad, "jsonl", 1, passages=4, seed=0)
+        load_cases(squad, "jsonl", 1, layout=Layout(4), seed=0)
     with pytest.raises(InvalidValue, match="no file"):
-        load_cases(tmp_path / "none.json", "squad", 1, passages=4, seed=0)
+        load_cases(tmp_path / "none.json", "squad", 1, layout=Layout(4), seed=0)
     squad.write_text('{"rows": []}', encoding="utf-8")
     with pytest.raises(InvalidValue, match="not in the format"):
-        load_cases(squad, "squad", 1, passages=4, seed=0)
+        load_cases(squad, "squad", 1, layout=Layout(4), seed=0)
 
 
 def test_numbers() -> None:

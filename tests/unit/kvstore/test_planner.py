@@ -8,6 +8,7 @@ from kvstore.frame import Frame
 from kvstore.planner import Planner
 from kvstore.store import MISS, Lookup
 from kvstore.types import ChunkKV, EntryKey, Segment
+from kvstore.variants import VariantCatalog
 
 PREFIX, FIRST, SECOND = tuple(range(10, 50)), (1, 2, 3), (4, 5, 6)
 EMPTY = torch.empty(0)
@@ -16,7 +17,9 @@ DAMAGED = Lookup(None, corrupt=True)
 
 
 def plan_reasons(min_tokens: int, found: dict[tuple[int, ...], Lookup]) -> list[str]:
-    planner = Planner(Frame(PREFIX, ()), ReuseConfig(min_reusable_tokens=min_tokens))
+    planner = Planner(
+        Frame(PREFIX, ()), ReuseConfig(min_reusable_tokens=min_tokens), VariantCatalog()
+    )
     segments = [
         Segment("prefix", PREFIX),
         Segment("chunk", FIRST),

@@ -12,6 +12,7 @@ from kvstore.capture import captured_keys
 from kvstore.codecs import find_codec
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskRules, DiskTier
+from kvstore.encodings import find_encoding
 from kvstore.entry_file import from_bytes, to_bytes
 from kvstore.keys import content_id
 from kvstore.memory_index import MemoryIndex
@@ -55,9 +56,9 @@ def test_primers_are_neighbours(place_and_count: tuple[int, int]) -> None:
 )
 def test_neutral_primers_fill_up(own: tuple, before: tuple) -> None:
     chunk = Segment("chunk", (5, 6), own)
-    assert FRAME.before(chunk, "primed") == before
-    assert FRAME.before(chunk, "head") == (FRAME.prefix,)
-    assert FRAME.context(chunk, "primed") == tuple(map(content_id, before))
+    assert find_encoding("primed").contexts(FRAME, chunk) == (before,)
+    assert find_encoding("head").contexts(FRAME, chunk) == ((FRAME.prefix,),)
+    assert find_encoding("primed").key_context(FRAME, chunk) == tuple(map(content_id, before))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -70,8 +71,10 @@ def test_primed_rows_are_those_of_a_plain_forward(
     encodings: tuple[Encoding, ...] = ("head", "primed")
     for chunk in document(TEXTS[:count]):
         for encoding in encodings:
-            before = FRAME.before(chunk, encoding)
-            found = engine.store.lookup(chunk.token_ids, FRAME.context(chunk, encoding)).entry
+            (before,) = find_encoding(encoding).contexts(FRAME, chunk)
+            found = engine.store.lookup(
+                chunk.token_ids, find_encoding(encoding).key_context(FRAME, chunk)
+            ).entry
             assert found is not None
             keys, values = plain_rows(runner, [*before, chunk.token_ids])
             assert torch.allclose(found.keys, keys, atol=1e-5)
@@ -131,7 +134,7 @@ def test_rows_that_saw_a_purged_passage_go_with_it(engine: ReuseEngine) -> None:
     behind = [chunk for chunk in chunks if TEXTS[1] in chunk.primers]
     assert purged == 2 + len(behind)
     for chunk in chunks:
-        context = FRAME.context(chunk, "primed")
+        context = find_encoding("primed").key_context(FRAME, chunk)
         assert engine.store.contains(chunk.token_ids, context) == (
             chunk not in behind and chunk.token_ids != TEXTS[1]
         )
@@ -149,9 +152,11 @@ def test_behind_a_lossy_store_rows_are_computed_from_exact_ones(
         engine = ReuseEngine(runner, store, FRAME, ReuseConfig())
         engine.prepare()
     list(engine.precompute([chunk]))
-    found = store.lookup(chunk.token_ids, FRAME.context(chunk, "primed")).entry
+    found = store.lookup(chunk.token_ids, find_encoding("primed").key_context(FRAME, chunk)).entry
     assert found is not None
-    keys, values = plain_rows(runner, [*FRAME.before(chunk, "primed"), chunk.token_ids])
+    keys, values = plain_rows(
+        runner, [*find_encoding("primed").contexts(FRAME, chunk)[0], chunk.token_ids]
+    )
     exact = ChunkKV(found.key, found.token_ids, keys, values)
     once = from_bytes(to_bytes(exact, find_codec("int8")), found.key)
     assert (found.keys - once.keys).abs().max() < 0.3 * (once.keys - keys).abs().max()

@@ -25,7 +25,9 @@ def test_positions_hold_over_the_whole_context(runner: ModelRunner) -> None:
 def test_a_mask_aligned_to_the_bottom_right_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """CacheBlend's mask: right only when the recomputed rows are the last ones."""
 
-    def bottom_right(rows: torch.Tensor, num_keys: int, dtype: torch.dtype) -> torch.Tensor:
+    def bottom_right(
+        rows: torch.Tensor, num_keys: int, dtype: torch.dtype, _hidden: torch.Tensor | None = None
+    ) -> torch.Tensor:
         shift = num_keys - len(rows)
         hidden = torch.arange(num_keys)[None] > torch.arange(len(rows))[:, None] + shift
         return torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, float("-inf"))[

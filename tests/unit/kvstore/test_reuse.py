@@ -9,6 +9,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from kvstore import reasons
+from kvstore.encodings import find_encoding
 from kvstore.errors import InvalidReuse
 from kvstore.reuse import Prefilled, ReuseEngine
 from kvstore.store import KVStore
@@ -166,7 +167,9 @@ def test_serving_changes_no_stored_tensor(
 def digests(engine: ReuseEngine, chunks: list[tuple[int, ...]]) -> list[str]:
     encodings: tuple[Encoding, ...] = ("head", "primed")
     entries = [
-        engine.store.lookup(chunk.token_ids, engine.frame.context(chunk, encoding)).entry
+        engine.store.lookup(
+            chunk.token_ids, find_encoding(encoding).key_context(engine.frame, chunk)
+        ).entry
         for chunk in chunk_segments(chunks)
         for encoding in encodings
     ]
