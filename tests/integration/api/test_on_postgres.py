@@ -7,17 +7,24 @@ import pytest
 
 from app.bootstrap import Container, open_container
 from app.db.entries import EntryRows
-from app.errors import DataDirInUse
+from app.errors import DataDirInUse, InvalidSettings
 from app.settings import Settings
-from tests.fakes.app import make_settings
+from tests.fakes.app import make_settings, use_fakes
+from tests.fakes.decoder import FakeDecoder
 from tests.integration.api.test_runs import QUESTION, only, read_events
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=["auto", "pgvector"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str) -> Settings:
+    values = {"database_url": postgres_url, "vector_index": request.param}
+    return make_settings(tmp_path / "data", **values)
+
+
 @pytest.fixture
-def settings(tmp_path: Path, postgres_url: str) -> Settings:
-    return make_settings(tmp_path / "data", database_url=postgres_url)
+def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_fakes(monkeypatch, FakeDecoder(""))
 
 
 async def test_documents_are_found_cited_filtered_and_deleted(
@@ -53,3 +60,12 @@ async def test_the_kv_list_lies_beside_it(container: Container, settings: Settin
     entries = EntryRows(settings.resolved_database_url)
     assert entries.rows() == []
     entries.close()
+
+
+@pytest.mark.usefixtures("without_models")
+async def test_pgvector_needs_postgresql(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="database_url"):
+        async with open_container(
+            make_settings(tmp_path / "data", vector_index="pgvector"), lambda _: None
+        ):
+            pass
