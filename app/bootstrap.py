@@ -15,12 +15,16 @@ from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
+from app.db.estimates import Estimates
 from app.db.lexical import lexical_search
 from app.db.model_records import ModelRecords
+from app.db.observations import Observations
+from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.runs import Runs
 from app.db.selection import ChunkSelection
 from app.db.session import Database
+from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.errors import InvalidSettings
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from app.ingest.remove import Remover
     from app.ingest.startup import StartupParts
     from app.ingest.worker import IngestWorker
+    from app.sources.tools import EstimationTools, SourceTools
     from retrieval.dense_indexes import DenseIndexes
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
@@ -61,6 +66,10 @@ class Storage:
     words: LexicalIndex
     selection: ChunkSelection
     model_records: ModelRecords
+    source_changes: SourceChanges
+    observations: Observations
+    versions: ReliabilityVersions
+    estimates: Estimates
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,8 @@ class Container:
     ingest: "IngestPipeline"
     worker: "IngestWorker"
     remover: "Remover"
+    source_tools: "SourceTools"
+    estimation: "EstimationTools"
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -128,6 +139,10 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             words=lexical_search(database),
             selection=ChunkSelection(database),
             model_records=ModelRecords(database),
+            source_changes=SourceChanges(database),
+            observations=Observations(database),
+            versions=ReliabilityVersions(database),
+            estimates=Estimates(database),
         )
     finally:
         await database.close()
@@ -153,6 +168,13 @@ async def open_models(
             await decoder.close()
     finally:
         entries.close()
+
+
+def build_source_tools(storage: Storage) -> "SourceTools":
+    """What a curator works with; needs no model and no lock."""
+    from app.sources.tools import make_tools
+
+    return make_tools(storage)
 
 
 ModelLoader = Callable[[Settings, Storage, DataDir, Progress], AbstractAsyncContextManager[Models]]
@@ -184,12 +206,16 @@ async def open_container(
         indexes = _open_indexes(settings, models.embedder.dimension)
         stack.callback(indexes.close)
         search = _build_search(storage, models, parsers.parse, indexes)
-        remover = _build_remover(storage, models, search)
+        tools = build_source_tools(storage)
+        remover = _build_remover(storage, models, search, tools)
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
-        container = _build_container(settings, storage, models, search, remover)
+        await tools.beliefs.start()
+        container = _build_container(settings, storage, models, search, remover, tools)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
+        await container.estimation.worker.start()
+        stack.push_async_callback(container.estimation.worker.stop)
         yield container
 
 
@@ -241,10 +267,12 @@ def _build_search(
     )
 
 
-def _build_remover(storage: Storage, models: Models, search: Search) -> "Remover":
+def _build_remover(
+    storage: Storage, models: Models, search: Search, tools: "SourceTools"
+) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.indexes, models.decoder, search.gate)
+    return Remover(storage.removal, search.indexes, models.decoder, search.gate, tools.beliefs)
 
 
 def _startup_parts(
@@ -264,10 +292,18 @@ def _startup_parts(
 
 
 def _build_container(
-    settings: Settings, storage: Storage, models: Models, search: Search, remover: "Remover"
+    settings: Settings,
+    storage: Storage,
+    models: Models,
+    search: Search,
+    remover: "Remover",
+    tools: "SourceTools",
 ) -> Container:
     from app.ingest.worker import IngestWorker
+    from app.sources.reader import DecoderReader
+    from app.sources.tools import make_estimation
 
+    reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = _build_ingest(settings, storage, models, search)
     return Container(
         settings=settings,
@@ -282,6 +318,8 @@ def _build_container(
         ingest=ingest,
         worker=IngestWorker(ingest, storage.documents),
         remover=remover,
+        source_tools=tools,
+        estimation=make_estimation(storage, tools, reader),
     )
 
 

@@ -10,8 +10,12 @@ LarderError
 │   ├── DocumentNotFound
 │   ├── SourceNotFound
 │   ├── RunNotFound
-│   └── ChunkNotFound
+│   ├── ChunkNotFound
+│   ├── VersionNotFound      of what is believed about sources
+│   └── EstimateNotFound
 ├── CollectionExists         the name is taken (409)
+├── SourceExists             the name is another source's, or was (409)
+├── EstimateRunning          of this collection (409)
 ├── DocumentTooLarge         above max_document_bytes (413)
 ├── StorageFull              no room left on the disk (507)
 ├── ServerBusy               too many questions are waiting (503)
@@ -72,8 +76,26 @@ class ChunkNotFound(NotFound):
     code = "chunk_not_found"
 
 
+class VersionNotFound(NotFound):
+    code = "version_not_found"
+
+
+class EstimateNotFound(NotFound):
+    code = "estimate_not_found"
+
+
 class CollectionExists(LarderError):
     code = "collection_exists"
+    status = 409
+
+
+class SourceExists(LarderError):
+    code = "source_exists"
+    status = 409
+
+
+class EstimateRunning(LarderError):
+    code = "estimate_running"
     status = 409
 
 

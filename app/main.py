@@ -6,7 +6,16 @@ from fastapi import FastAPI
 
 from app.api.errors import install_error_handlers
 from app.api.middleware import BodyLimit, HostAndOriginCheck, RequestContext
-from app.api.routes import cache, collections, documents, health, openai, runs, sources
+from app.api.routes import (
+    cache,
+    collections,
+    documents,
+    estimates,
+    health,
+    openai,
+    runs,
+    sources,
+)
 from app.api.web import web_router
 from app.bootstrap import Container
 
@@ -26,7 +35,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
     )
     app.state.container = container
     install_error_handlers(app)
-    for module in (health, collections, documents, sources, runs, cache, openai):
+    for module in (health, collections, documents, estimates, sources, runs, cache, openai):
         app.include_router(module.router)
     app.include_router(web_router(static))
     app.add_middleware(

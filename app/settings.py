@@ -56,6 +56,10 @@ def _check_url(value: str | None) -> str | None:
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), Field(min_length=1)]
+EncodingName = Literal["alone", "head", "neutral", "primed", "mean", "medoid", "variant"]
+Encodings = Annotated[
+    tuple[EncodingName, ...], NoDecode, BeforeValidator(_split_commas), Field(min_length=1)
+]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
 
 
@@ -77,9 +81,13 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="a number of threads, 0 for all cores")
     kv_disk_bytes: Size = Field(10 * 10**9, description='a size such as "10GB" or "512MiB"')
     kv_ram_bytes: Size = Field(256 * 2**20, description='a size such as "1GB" or "256MiB"')
-    kv_codec: Literal["raw", "bf16", "int8", "kivi_int4", "zstd_int8"] = Field(
-        "raw", description="raw, bf16, int8, kivi_int4 or zstd_int8"
+    kv_codec: Literal["raw", "bf16", "int8", "kivi_int4", "zstd_int8", "cachegen"] = Field(
+        "raw", description="raw, bf16, int8, kivi_int4, zstd_int8 or cachegen"
     )
+    kv_encodings: Encodings = Field(("primed",), description="names of encodings, comma-separated")
+    kv_keep_share: float = Field(1.0, gt=0, le=1, description="a number above 0, at most 1")
+    kv_variants: int = Field(0, ge=0, le=16, description="a number from 0 to 16")
+    link_tokens: Folder | None = Field(None, description="a file of link tokens")
     kv_eviction: Literal["gdsf", "lru"] = Field("gdsf", description="gdsf or lru")
     kv_ttl_days: float = Field(0, ge=0, description="a number of days, 0 for no limit")
     kv_shared_url: str | None = Field(

@@ -107,7 +107,8 @@ class Trainer:
         cache = ScatterCache(runner.layout, len(ids), runner.dtype, runner.device)
         cache.key_buffer.zero_()
         cache.value_buffer.zero_()
-        fresh, start = [], 0
+        fresh: list[int] = []
+        start = 0
         for segment in woven:
             end = start + len(segment.token_ids)
             if segment.kind in ("link", "question"):
@@ -159,7 +160,8 @@ class Trainer:
         )
         student = output.logits[0].float().log_softmax(-1)
         teacher = example.teacher
-        return (teacher.exp() * (teacher - student)).sum(-1).mean()
+        loss: torch.Tensor = (teacher.exp() * (teacher - student)).sum(-1).mean()
+        return loss
 
     @torch.no_grad()
     def kept_out(self, examples: Sequence[Example]) -> float:
@@ -184,11 +186,11 @@ def main(
 ) -> None:
     """Train on four fifths of the questions, report on the last fifth."""
     torch.manual_seed(seed)
-    draw = random.Random(seed)
+    plan = Plan(steps, batch, rate, seed)
     cases = load_cases(dataset, file_format, questions, layout=Layout(passages), seed=seed)
+    console = Console(stderr=True)
     with open_bench(load_settings(), dtype=dtype, ram_bytes=4 * GIB) as bench:
         trainer = Trainer(bench, cast(Encoding, encoding), links, answer_tokens)
-        console = Console(stderr=True)
         examples = [
             trainer.example(case, number)
             for number, case in enumerate(track(cases, "prompts", console=console))
@@ -196,22 +198,9 @@ def main(
         split = len(examples) * 4 // 5
         training, kept_out = examples[:split], examples[split:]
         before = trainer.kept_out(kept_out)
-        optimiser = torch.optim.Adam([trainer.links], lr=rate)
-        losses: list[float] = []
-        for step in track(range(steps), "steps", console=console):
-            for group in optimiser.param_groups:  # cosine to zero
-                group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-            optimiser.zero_grad()
-            chosen = draw.sample(training, min(batch, len(training)))
-            total = 0.0
-            for example in chosen:
-                loss = trainer.loss(example) / len(chosen)
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += float(loss)
-            optimiser.step()
-            losses.append(total)
+        losses = fit(trainer, training, plan, console)
         after = trainer.kept_out(kept_out)
-        save_links(out, trainer.links, settings_name(bench))
+        save_links(out, trainer.links, str(bench.runner.model.config.model_type))
     tenth = max(1, steps // 10)
     row = {
         "encoding": encoding,
@@ -227,9 +216,32 @@ def main(
     show(asked, [row], as_json=as_json)
 
 
-def settings_name(bench: Bench) -> str:
-    """The model's own name, as a note in the file."""
-    return str(bench.runner.model.config.model_type)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    steps: int
+    batch: int
+    rate: float
+    seed: int
+
+
+def fit(trainer: Trainer, training: Sequence[Example], plan: Plan, console: Console) -> list[float]:
+    """Adam with a rate that falls to zero along a cosine; the loss of every step."""
+    draw = random.Random(plan.seed)
+    optimiser = torch.optim.Adam([trainer.links], lr=plan.rate)
+    losses: list[float] = []
+    for step in track(range(plan.steps), "steps", console=console):
+        for group in optimiser.param_groups:
+            group["lr"] = plan.rate * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
+        optimiser.zero_grad()
+        chosen = draw.sample(training, min(plan.batch, len(training)))
+        total = 0.0
+        for example in chosen:
+            loss = trainer.loss(example) / len(chosen)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        optimiser.step()
+        losses.append(total)
+    return losses
 
 
 if __name__ == "__main__":

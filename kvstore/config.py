@@ -32,6 +32,7 @@ class ReuseConfig:
     ratio: float = 0.05
     encodings: tuple[Encoding, ...] = ("primed", "head")  # in order of preference
     keep_share: float = 1.0  # of a chunk's tokens, by KeyDiff (kvstore.keydiff); 1 keeps all
+    variants: int = 0  # contexts kept a chunk, from prompts computed in full (kvstore.variants)
     floor_tokens: int = 2  # every reused chunk gets at least this many recomputed, if any are
     min_reusable_tokens: int = 64  # below it a partial forward saves less than it costs
     pack_tokens: int = 512  # in one forward; more speeds nothing up, and questions wait for it

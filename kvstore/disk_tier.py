@@ -141,6 +141,10 @@ class DiskTier:
             if row.content in wanted or not wanted.isdisjoint(row.preceding.split(","))
         ]
 
+    def indexed(self) -> Sequence[IndexedEntry]:
+        """What the index lists, of whatever model."""
+        return self._index.rows()
+
     def flush(self) -> None:
         """Write the times of last use to the index; they are only kept in memory until then."""
         with self._lock:

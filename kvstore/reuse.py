@@ -22,7 +22,7 @@ from kvstore.prefill import Prefiller, Stopwatch
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 from kvstore.types import PrefillReport, ReuseOptions, Segment
-from kvstore.variants import VariantCapture, VariantCatalog
+from kvstore.variants import USUAL_VARIANTS, VariantCapture, VariantCatalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,9 @@ class ReuseEngine:
         self.refusal: str | None = reasons.MODEL_NOT_PROVEN
         encoder = Encoder(runner, config.pack_tokens)
         self._precomputer = Precomputer(encoder, store, frame, config)
-        variants = VariantCatalog()
+        variants = VariantCatalog(config.variants or USUAL_VARIANTS)
+        if "variant" in config.encodings:
+            variants.seed(store.contexts())
         self._capture = VariantCapture(runner, store, variants)
         self._planner = Planner(frame, config, variants)
         self._link_tokens: LinkTokens | None = None
@@ -99,6 +101,12 @@ class ReuseEngine:
         """Store `head` and `primed` of each chunk; one report a batch, so that a caller can let
         questions go first in between. Without `evict` it stops at the disk budget."""
         return self._precomputer.run(chunks, evict=evict)
+
+    def learn(self, segments: Sequence[Segment], report: PrefillReport) -> int:
+        """After an answer: keep the chunks of a prompt that was computed in full as variants, where
+        variants are wanted; returns how many."""
+        computed = report.tokens.reused == report.tokens.recomputed == 0
+        return self.capture(segments) if self.config.variants and computed else 0
 
     def use_links(self, links: LinkTokens) -> None:
         """Let requests ask for the policy `link_tokens`."""

@@ -119,6 +119,10 @@ class KVStore:
         self._ram.remove(list(digests))
         return Purged(len(digests), num_bytes, complete)
 
+    def contexts(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Content id and context of every entry on disk."""
+        return [(row.content, tuple(row.preceding.split(","))) for row in self._disk.indexed()]
+
     def discard(self, token_ids: Sequence[int], context: Sequence[str]) -> None:
         """Forget one entry, in every tier that can be asked."""
         digest = self.key_of(token_ids, context).digest

@@ -4,7 +4,7 @@ A prompt computed in full anyway is a source of rows that have seen real neighbo
 it once more with attention weights, so it belongs after an answer, never before its first token.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,6 +21,7 @@ TokenIds = tuple[int, ...]
 Find = Callable[[TokenIds, Sequence[str]], Lookup]
 # Weights of one layer take heads * N^2 * 4 bytes: 600 MB for 9 heads at 4,096 tokens.
 MAX_TOKENS = 4096
+USUAL_VARIANTS = 3  # contexts a chunk (Cache-Craft keeps 3 to 5)
 SMALLEST_OVERHEAD = 0.01  # what a reuse without any fix counts as, in reuse per fix overhead
 
 
@@ -51,10 +52,17 @@ class VariantCatalog:
     alpha scales the fix overhead; the paper calibrates it, 1 takes the ratio as it is.
     """
 
-    def __init__(self, limit: int = 3, alpha: float = 1.0) -> None:
+    def __init__(self, limit: int = USUAL_VARIANTS, alpha: float = 1.0) -> None:
         self._limit = limit
         self._alpha = alpha
         self._known: dict[str, list[_Variant]] = {}
+
+    def seed(self, stored: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        """Begin with what an earlier process kept: (content, context) of every entry. Those without
+        statistics are no variants, which shows when one is read."""
+        for content, context in stored:
+            if len(context) > 1:
+                self._known.setdefault(content, []).append(_Variant(context))
 
     def best(self, token_ids: TokenIds, before: Sequence[str], find: Find) -> tuple[Lookup, float]:
         """The stored variant with the least fix overhead behind `before` (P first), and that."""

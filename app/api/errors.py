@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from app.errors import LarderError
+from reliability.errors import ReliabilityError
 from retrieval.errors import RetrievalError
 
 OPENAI_PREFIX = "/v1/"
@@ -44,7 +45,7 @@ def to_problem(error: Exception) -> Problem:
     match error:
         case LarderError():
             return Problem(error.status, error.code, str(error))
-        case RetrievalError():
+        case RetrievalError() | ReliabilityError():
             return Problem(422, error.code, str(error))
         case RequestValidationError():
             return Problem(422, "invalid_request", _explain_validation(error))
@@ -88,7 +89,13 @@ def request_id_of(scope: Scope) -> str:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    for kind in (LarderError, RetrievalError, RequestValidationError, HTTPException):
+    for kind in (
+        LarderError,
+        RetrievalError,
+        ReliabilityError,
+        RequestValidationError,
+        HTTPException,
+    ):
         app.add_exception_handler(kind, _answer_expected)
     app.add_exception_handler(Exception, _answer_unexpected)
 

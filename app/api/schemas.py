@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from kvstore.types import ReuseMode
+from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -33,10 +33,6 @@ class View(BaseModel):
 
 class NewCollection(Body):
     name: Name
-
-
-class NewReliability(Body):
-    reliability: float = Field(gt=0, lt=1)
 
 
 class HistoryMessage(Body):
@@ -66,6 +62,7 @@ class NewRun(Body):
     mode: ReuseMode = "auto"
     policy: str | None = None
     ratio: float | None = Field(None, ge=0, le=1)
+    encoding: Encoding | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float = Field(0.0, ge=0, le=2)
     history: list[HistoryMessage] = []
@@ -80,13 +77,6 @@ class CollectionView(View):
     chunks: int
     tokens: int
     documents_ready: int
-
-
-class SourceView(View):
-    id: int
-    name: str
-    reliability: float
-    documents: int
 
 
 class DocumentView(View):
@@ -126,6 +116,7 @@ class DeletedView(BaseModel):
     chunks: int
     kv_entries: int
     kv_bytes: int
+    observations: int
 
 
 class ChunkView(BaseModel):
@@ -143,10 +134,6 @@ class ChunkView(BaseModel):
 
 class CollectionList(BaseModel):
     items: list[CollectionView]
-
-
-class SourceList(BaseModel):
-    items: list[SourceView]
 
 
 class DocumentPage(BaseModel):

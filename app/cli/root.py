@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from app.cli.output import print_error
+from app.cli.source_commands import sources_app
 from app.errors import LarderError
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
@@ -31,7 +32,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-sources_app = typer.Typer(help="Who wrote the documents, and how far each is believed.")
 collections_app = typer.Typer(help="Sets of documents that questions are asked of.")
 app.add_typer(sources_app, name="sources", no_args_is_help=True)
 app.add_typer(collections_app, name="collections", no_args_is_help=True)
@@ -85,6 +85,7 @@ def ask(
     reuse: Annotated[Reuse, typer.Option(help="How far stored KV may be used.")] = Reuse.auto,
     policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="How chunks were encoded.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     source: Annotated[
         list[str] | None, typer.Option(help="Only of these sources; may be repeated.")
@@ -114,6 +115,7 @@ def ask(
         "mode": reuse.value,
         "policy": policy,
         "ratio": ratio,
+        "encoding": encoding,
         "max_tokens": max_tokens,
         "filter": {name: value for name, value in wanted.items() if value is not None} or None,
     }
@@ -126,25 +128,6 @@ def doctor() -> None:
     from app.cli.doctor import run_doctor
 
     run_doctor()
-
-
-@sources_app.command("ls")
-def sources_ls(as_json: JsonOption = False) -> None:
-    """List sources with their reliability."""
-    from app.cli.listing import list_sources
-
-    list_sources(as_json=as_json)
-
-
-@sources_app.command("set")
-def sources_set(
-    name: Annotated[str, typer.Argument(help="Name or id.")],
-    reliability: Annotated[float, typer.Option(help="Strictly between 0 and 1.")],
-) -> None:
-    """State how far a source is believed."""
-    from app.cli.listing import set_reliability
-
-    set_reliability(name, reliability)
 
 
 @collections_app.command("ls")

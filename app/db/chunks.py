@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
+from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
 from app.db.neighbours import find_primers
@@ -30,6 +31,22 @@ class Chunks:
         if not rows:
             raise ChunkNotFound(f"there is no chunk {chunk_id}")
         return rows[0]
+
+    async def first_of_documents(self, collection_id: int, limit: int) -> list[PassageRow]:
+        """The first chunks of documents that can be found and whose sources may be asked."""
+        chunk, document, source = models.Chunk, models.Document, models.Source
+        statement = (
+            select(chunk.id)
+            .join(document, document.id == chunk.document_id)
+            .join(source, source.id == document.source_id)
+            .where(document.collection_id == collection_id, source.state == "active")
+            .where(document.state.in_(("indexed", "ready")), chunk.ordinal < 3)
+            .order_by(document.id, chunk.ordinal)
+            .limit(limit)
+        )
+        async with self._database.session() as session:
+            chunk_ids = list(await session.scalars(statement))
+        return await self.passages(chunk_ids)
 
     async def unembedded(self, document_id: int, limit: int | None = None) -> list[tuple[int, str]]:
         """(chunk id, label and passage for the index) of the first chunks without a vector."""
@@ -125,14 +142,18 @@ class Chunks:
             return await session.scalar(select(func.count()).select_from(models.Chunk)) or 0
 
     async def _passages(self, condition: ColumnElement[bool]) -> list[PassageRow]:
-        chunk, document, source = models.Chunk, models.Document, models.Source
+        chunk, document = models.Chunk, models.Document
+        named, source = (
+            aliased(models.Source),
+            models.Source,
+        )  # as sent, and what it was merged into
         statement = (
             select(
                 chunk.id.label("chunk_id"),
                 chunk.document_id,
                 chunk.ordinal,
                 document.collection_id,
-                document.source_id,
+                source.id.label("source_id"),
                 source.name.label("source"),
                 (source.alpha / (source.alpha + source.beta)).label("reliability"),
                 document.title,
@@ -144,7 +165,8 @@ class Chunks:
                 chunk.token_ids,
             )
             .join(document, document.id == chunk.document_id)
-            .join(source, source.id == document.source_id)
+            .join(named, named.id == document.source_id)
+            .join(source, source.id == func.coalesce(named.merged_into, named.id))
             .where(condition)
         )
         async with self._database.session() as session:

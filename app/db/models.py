@@ -67,9 +67,14 @@ class Source(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(CleanText, unique=True)
-    alpha: Mapped[float]
+    alpha: Mapped[float]  # what is believed now: ranking reads it
     beta: Mapped[float]
     created_at: Mapped[float]
+    prior_alpha: Mapped[float]  # what was believed before anything was observed
+    prior_beta: Mapped[float]
+    class_name: Mapped[str | None] = mapped_column(CleanText)  # see reliability/prior.py
+    state: Mapped[str] = mapped_column(CleanText)  # active, quarantined
+    merged_into: Mapped[int | None]  # the source that it turned out to be
 
 
 class Document(Base):

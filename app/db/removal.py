@@ -1,12 +1,15 @@
-"""The complete removal of a document: rows, words, quotations in runs, pending KV purges."""
+"""The complete removal of a document: rows, words, quotations in runs, what was observed in it,
+pending KV purges.
+"""
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
+from app.db.reliability_models import Observation, Probe
 from app.db.rows import DeletedDocument, PurgeRow
 from app.db.session import Database, retried
 from app.errors import DocumentNotFound
@@ -39,6 +42,7 @@ class Removal:
                 select(models.Chunk.id).where(models.Chunk.document_id == document_id)
             )
             token_ids = await _note_orphans(session, document_id)
+            observations = await _forget_observations(session, document_id)
             await _redact_runs(session, document_id)
             await session.delete(document)
             await session.flush()
@@ -50,7 +54,11 @@ class Removal:
                 )
         await self.scrub()
         return DeletedDocument(
-            document_id, document.collection_id, tuple(chunk_ids.all()), token_ids
+            document_id,
+            document.collection_id,
+            tuple(chunk_ids.all()),
+            token_ids,
+            observations,
         )
 
     async def scrub(self) -> None:
@@ -88,6 +96,23 @@ async def _note_orphans(session: AsyncSession, document_id: int) -> tuple[tuple[
         for row in rows
     )
     return tuple(tokens.unpack(row.token_ids) for row in rows)
+
+
+async def _forget_observations(session: AsyncSession, document_id: int) -> int:
+    """What was read in the document, asked about it, or said about an answer that quotes it."""
+    saw_it = select(models.RunDocument.run_id).where(models.RunDocument.document_id == document_id)
+    gone = or_(
+        Observation.document_id == document_id,
+        Observation.question_document_id == document_id,
+        Observation.run_id.in_(saw_it),
+    )
+    statement = delete(Observation).where(gone).returning(Observation.id)
+    unsynchronised = {"synchronize_session": False}
+    found = await session.scalars(statement, execution_options=unsynchronised)
+    await session.execute(
+        delete(Probe).where(Probe.document_id == document_id), execution_options=unsynchronised
+    )
+    return len(found.all())
 
 
 async def _redact_runs(session: AsyncSession, document_id: int) -> None:

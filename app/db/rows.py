@@ -6,6 +6,7 @@ from datetime import date as Date
 from typing import Literal
 
 DocumentState = Literal["received", "chunked", "indexed", "ready", "failed"]
+SourceState = Literal["active", "quarantined"]
 
 # A run's JSON parts are stored as they are given and given back as they were.
 Json = Mapping[str, object]
@@ -29,10 +30,20 @@ class SourceRow:
     alpha: float
     beta: float
     documents: int
+    prior_alpha: float = 2.0
+    prior_beta: float = 2.0
+    class_name: str | None = None
+    state: SourceState = "active"
+    merged_into: int | None = None
 
     @property
     def reliability(self) -> float:
         return self.alpha / (self.alpha + self.beta)
+
+    @property
+    def owner(self) -> int:
+        """Whose observations these are: the source it was merged into, or itself."""
+        return self.id if self.merged_into is None else self.merged_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,7 @@ class DeletedDocument:
     collection_id: int
     chunk_ids: tuple[int, ...]
     token_ids: tuple[tuple[int, ...], ...]
+    observations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

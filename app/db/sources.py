@@ -1,13 +1,18 @@
-"""Sources: who wrote the documents, and how far each is believed (a Beta posterior)."""
+"""Sources: who wrote the documents, and how far each is believed (a Beta posterior).
+
+What a person changes about one is in app/db/source_changes.py.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
+from sqlalchemy.orm import aliased
 
 from app.db import models
 from app.db.collections import check_name, parse_id
+from app.db.reliability_models import SourceAlias
 from app.db.rows import SourceRow
 from app.db.session import Database, Statement, retried
 from app.errors import InvalidValue, SourceNotFound
@@ -26,9 +31,19 @@ class Sources:
 
     @retried
     async def get_or_create(self, name: str) -> SourceRow:
+        """The source of that name, or the one that had it before it was renamed."""
         name = check_name(name, "source")
+        known = await self._renamed(name)
+        if known is not None:
+            return await self.get(known)
         statement = insert(models.Source).values(
-            name=name, alpha=PRIOR_ALPHA, beta=PRIOR_BETA, created_at=time.time()
+            name=name,
+            alpha=PRIOR_ALPHA,
+            beta=PRIOR_BETA,
+            prior_alpha=PRIOR_ALPHA,
+            prior_beta=PRIOR_BETA,
+            state="active",
+            created_at=time.time(),
         )
         async with self._database.transaction() as session:
             await session.execute(statement.on_conflict_do_nothing())
@@ -42,11 +57,12 @@ class Sources:
         return rows[0]
 
     async def find(self, name_or_id: str) -> SourceRow:
-        """By name first: a source may be called "7"."""
+        """By name first: a source may be called "7". Then by a name it had before."""
         rows = await self._rows(_counted().where(models.Source.name == name_or_id.strip()))
         if rows:
             return rows[0]
-        number = parse_id(name_or_id)
+        known = await self._renamed(name_or_id.strip())
+        number = parse_id(name_or_id) if known is None else known
         if number is None:
             raise SourceNotFound(f"there is no source {name_or_id!r}")
         return await self.get(number)
@@ -56,30 +72,69 @@ class Sources:
 
     @retried
     async def set_reliability(self, source_id: int, value: float) -> SourceRow:
-        """Move the mean to `value`; how much evidence stands behind it (alpha + beta) stays."""
+        """Move the mean to `value`; how much evidence stands behind it (alpha + beta) stays.
+
+        It is where the next estimate starts from, too.
+        """
         if not 0 < value < 1:
             raise InvalidValue(f"reliability must lie strictly between 0 and 1, not {value}")
-        strength = models.Source.alpha + models.Source.beta
+        source = models.Source
+        strength, before = source.alpha + source.beta, source.prior_alpha + source.prior_beta
         statement = (
-            update(models.Source)
-            .where(models.Source.id == source_id)
-            .values(alpha=strength * value, beta=strength * (1 - value))
+            update(source)
+            .where(source.id == source_id)
+            .values(
+                alpha=strength * value,
+                beta=strength * (1 - value),
+                prior_alpha=before * value,
+                prior_beta=before * (1 - value),
+            )
         )
         async with self._database.transaction() as session:
             await session.execute(statement)
         return await self.get(source_id)
 
     async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
-        """Reliability behind each chunk; ids that do not exist are left out."""
-        source, chunk = models.Source, models.Chunk
+        """Reliability behind each chunk; ids that do not exist are left out.
+
+        So are those of sources in quarantine, which keeps them out of every answer.
+        """
+        source, owner, chunk = models.Source, aliased(models.Source), models.Chunk
         statement = (
-            select(chunk.id, (source.alpha / (source.alpha + source.beta)).label("weight"))
+            select(chunk.id, (owner.alpha / (owner.alpha + owner.beta)).label("weight"))
             .join(models.Document, models.Document.id == chunk.document_id)
             .join(source, source.id == models.Document.source_id)
-            .where(chunk.id.in_(chunk_ids))
+            .join(owner, owner.id == func.coalesce(source.merged_into, source.id))
+            .where(chunk.id.in_(chunk_ids), owner.state == "active", source.state == "active")
         )
         async with self._database.session() as session:
             return {row.id: row.weight for row in await session.execute(statement)}
+
+    async def in_collection(self, collection_id: int) -> Sequence[int]:
+        """Whom to ask: sources with a document there that can be found, less those in quarantine.
+
+        A merged source's documents count for the one it was merged into.
+        """
+        source, owner, document = models.Source, aliased(models.Source), models.Document
+        statement = (
+            select(owner.id)
+            .distinct()
+            .select_from(document)
+            .join(source, source.id == document.source_id)
+            .join(owner, owner.id == func.coalesce(source.merged_into, source.id))
+            .where(document.collection_id == collection_id)
+            .where(document.state.in_(("indexed", "ready")))
+            .where(owner.state == "active", source.state == "active")
+        )
+        async with self._database.session() as session:
+            return (await session.scalars(statement.order_by(owner.id))).all()
+
+    async def _renamed(self, name: str) -> int | None:
+        """Whose name that was before."""
+        statement = select(SourceAlias.source_id).where(SourceAlias.name == name)
+        async with self._database.session() as session:
+            found: int | None = await session.scalar(statement)
+            return found
 
     async def _rows(self, statement: Statement) -> Rows:
         async with self._database.session() as session:
@@ -94,5 +149,10 @@ def _counted() -> Statement:
         source.name,
         source.alpha,
         source.beta,
+        source.prior_alpha,
+        source.prior_beta,
+        source.class_name,
+        source.state,
+        source.merged_into,
         documents.scalar_subquery().label("documents"),
     )

@@ -30,6 +30,7 @@ from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.errors import UnsupportedModel
 from kvstore.families import check_supported
 from kvstore.keys import derive_namespace
+from kvstore.links import load_links
 from kvstore.open_shared import open_shared
 from kvstore.plain import PlainEngine
 from kvstore.policies import find_policy
@@ -167,19 +168,34 @@ async def _reusing_service(
 ) -> DecoderService:
     digests = FileDigests(settings.data_dir / "digests.json")
     identity = identify(
-        parts.model, parts.directory, parts.template, digests.sha256, settings.kv_codec
+        parts.model, parts.directory, parts.template, digests.sha256, _written_as(settings)
     ).digest
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
     record = await pass_gate(runner, identity, records)
     store = build_store(settings, entries, secret, identity, record.cost)
-    config = ReuseConfig(policy=settings.reuse_policy, ratio=settings.reuse_ratio)
+    config = ReuseConfig(
+        policy=settings.reuse_policy,
+        ratio=settings.reuse_ratio,
+        encodings=tuple(dict.fromkeys((*settings.kv_encodings, "head"))),
+        keep_share=settings.kv_keep_share,
+        variants=settings.kv_variants,
+    )
     engine = ReuseEngine(runner, store, parts.template.frame, config)
+    if settings.link_tokens is not None:
+        hidden = int(parts.model.get_input_embeddings().weight.shape[1])
+        engine.use_links(load_links(settings.link_tokens, hidden, runner.vocabulary))
     if record.proven:
         engine.refusal = None
     progress("computing the fixed prefix")
     engine.prepare()
     return DecoderService(_loaded(parts, identity), engine, store, _status(record), record.cost)
+
+
+def _written_as(settings: Settings) -> str:
+    """Codec and what is left out: entries of another way of writing are not read."""
+    left_out = "" if settings.kv_keep_share == 1 else f"+keydiff{settings.kv_keep_share:g}"
+    return f"{settings.kv_codec}{left_out}"
 
 
 def build_store(

@@ -219,6 +219,7 @@ class DecoderService:
         )
         if isinstance(self._engine, ReuseEngine):
             self._engine.repair(segments, prefilled.report)
+            self._engine.learn(segments, prefilled.report)
 
 
 def _to_segment(passage: Passage) -> Segment:

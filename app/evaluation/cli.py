@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,11 +12,14 @@ from rich.progress import Progress
 from app.errors import InvalidValue
 from app.settings import load_settings
 
+if TYPE_CHECKING:
+    from app.evaluation.reliability_run import Maker
+
 eval_app = typer.Typer(help="Measure quality on evaluation sets.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-POLICIES = "none,question,value_deviation,seam,random,all"
+POLICIES = "none,question,value_deviation,epic,random,all"
 GIB = 2**30
 
 
@@ -33,7 +36,7 @@ def eval_reuse(
     primers: Annotated[str, typer.Option(help="neighbours, nearest, opening or far")] = (
         "neighbours"
     ),
-    codec: Annotated[str, typer.Option(help="The codec of the store.")] = "raw",
+    codecs: Annotated[str, typer.Option(help="Codecs of the store, comma-separated.")] = "raw",
     keep_share: Annotated[float, typer.Option(help="Of a chunk's tokens, by KeyDiff.")] = 1.0,
     links: Annotated[Path | None, typer.Option(help="File of link tokens.")] = None,
     answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 48,
@@ -43,7 +46,7 @@ def eval_reuse(
     as_json: Json = False,
 ) -> None:
     """Drift and F1 of reuse against the full prefill, method by method and ratio by ratio."""
-    from app.evaluation.reuse_run import ReuseRun, run_reuse
+    from app.evaluation.reuse_run import ReuseRun, run_reuse, run_times
 
     if primers not in {"neighbours", "nearest", "opening", "far"}:
         raise InvalidValue(f"unknown primers {primers!r}; known: neighbours, nearest, opening, far")
@@ -57,7 +60,7 @@ def eval_reuse(
         encodings=tuple(encodings.split(",")),
         join=join,
         primers=primers,  # type: ignore[arg-type]  # checked above
-        codec=codec,
+        codecs=tuple(codecs.split(",")),
         keep_share=keep_share,
         links=links,
         answer_tokens=answer_tokens,
@@ -65,12 +68,12 @@ def eval_reuse(
         seed=seed,
     )
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("questions", total=questions)
+        task = bar.add_task("questions", total=questions * len(run.codecs))
         rows = run_reuse(run, load_settings(), lambda: bar.advance(task))
     if report is not None:
         from app.evaluation.reuse_report import write_report
 
-        write_report(report, run.as_settings(), rows)
+        write_report(report, run.as_settings(), rows, run_times(run, load_settings()))
     show(run.as_settings(), rows, as_json=as_json)
 
 
@@ -84,14 +87,16 @@ def eval_reliability(
         "claims"
     ),
     truth: Annotated[Path | None, typer.Option(help="Truths of a table of claims.")] = None,
+    reader: Annotated[str, typer.Option(help="Of documents: perfect, decoder.")] = "perfect",
+    sample: Annotated[int | None, typer.Option(min=1, help="Questions of the file.")] = None,
     attacks: Annotated[str, typer.Option(help="Comma-separated, `all` or `none`.")] = "none",
     speed: Annotated[bool, typer.Option(help="Time a refit and an update too.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Folder for plots as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Estimators of truth and reliability: accuracy, calibration, attacks; a perfect reader."""
+    """Estimators of truth and reliability: accuracy, calibration, attacks."""
     from app.evaluation.reliability_attacks import ATTACKS, attack_rows
-    from app.evaluation.reliability_run import check_names, file_world, run_worlds, world_makers
+    from app.evaluation.reliability_run import check_names, run_worlds, world_makers
     from app.evaluation.reliability_speed import speed_row
     from app.evaluation.reliability_worlds import WORLDS
     from reliability.estimators.registry import ESTIMATORS
@@ -101,7 +106,7 @@ def eval_reliability(
     counts = dict.fromkeys(makers, draws)
     if dataset is not None:
         name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
-        makers[name] = file_world(dataset, file_format, truth)
+        makers[name] = _file_world(dataset, file_format, truth, reader, sample)
         counts[name] = 1 if file_format == "claims" else draws
     names = check_names(estimators, tuple(ESTIMATORS), "estimator")
     tried = check_names(attacks, tuple(ATTACKS), "attack")
@@ -112,8 +117,36 @@ def eval_reliability(
         rows += attack_rows(tried, draws, lambda: bar.advance(task))
     if speed:
         rows.append(speed_row())
-    asked = {"draws": draws, "estimators": names, "dataset": dataset.name if dataset else None}
+    asked = {
+        "draws": draws,
+        "estimators": names,
+        "dataset": dataset.name if dataset else None,
+        "reader": reader,
+        "sample": sample,
+    }
     show(asked, rows, as_json=as_json)
+
+
+def _file_world(
+    dataset: Path, file_format: str, truth: Path | None, reader: str, sample: int | None
+) -> "Maker":
+    """The world of a file; read by the decoder where that is asked for, once for all draws."""
+    from app.evaluation.reliability_run import file_world
+
+    if reader == "perfect":
+        return file_world(dataset, file_format, truth, sample)
+    if reader != "decoder":
+        raise InvalidValue(f"unknown reader {reader!r}; known: perfect, decoder")
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.reliability_decoder import BenchReader
+
+    with (
+        open_bench(load_settings(), dtype="float32", ram_bytes=0) as bench,
+        Progress(console=Console(stderr=True)) as bar,
+    ):
+        task = bar.add_task("questions read", total=sample)
+        read = BenchReader(bench)
+        return file_world(dataset, file_format, truth, sample, read, lambda: bar.advance(task))
 
 
 @bench_app.command("ttft")

@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,25 @@ GOOD, BAD = 0.9, 0.1
 PAIRS = 1000
 
 Random = np.random.Generator
+Item = dict[str, Any]  # one question, as the file has it
+
+
+def read_file(path: Path, file_format: str) -> list[Item]:
+    """The questions of a file of either kind. Raises `InvalidValue`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if file_format == "poisoned":
+            return list(json.loads(text).values())
+        return [json.loads(line) for line in text.splitlines()]
+    except (OSError, ValueError, AttributeError) as error:
+        raise InvalidValue(f"{path} cannot be read as {file_format}: {error!r}") from error
 
 
 def load_ramdocs(path: Path, seed: int) -> World:
+    return ramdocs_world(read_file(path, "ramdocs"), seed)
+
+
+def ramdocs_world(lines: Sequence[Item], seed: int) -> World:
     """Each document is what one source says; noise says nothing.
 
     RAMDocs names no sources: nine get identities here, four that carry mostly misinformation and
@@ -35,7 +52,6 @@ def load_ramdocs(path: Path, seed: int) -> World:
     wrong: dict[str, frozenset[str]] = {}
     senses: dict[str, tuple[frozenset[str], ...]] = {}
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for place, line in enumerate(lines):
             question = f"{place}: {line['question']}"
             truths[question] = frozenset(map(normal_answer, line["gold_answers"]))
@@ -47,8 +63,8 @@ def load_ramdocs(path: Path, seed: int) -> World:
             for (_, text), source in zip(stated, sources, strict=True):
                 answer = None if is_no_answer(text) else normal_answer(text)
                 rows.append(Observation(len(rows), "probe", question, answer, source))
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidValue(f"{path} is not a RAMDocs file: {error!r}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidValue(f"this is not a RAMDocs file: {error!r}") from error
     return World(
         "ramdocs",
         tuple(rows),
@@ -90,7 +106,13 @@ def _identities(kinds: Sequence[str], random: Random) -> list[int]:
     return found
 
 
-def load_poisoned(path: Path, seed: int, *, poisoned: int = 5, honest: int = 9) -> World:
+def load_poisoned(path: Path, seed: int) -> World:
+    return poisoned_world(read_file(path, "poisoned"), seed)
+
+
+def poisoned_world(
+    items: Sequence[Item], seed: int, *, poisoned: int = 5, honest: int = 9
+) -> World:
     """PoisonedRAG's questions: honest sources, and false texts by accounts made for the purpose.
 
     The file has no clean passages, so honest claims are drawn: covered with chance 0.6, right with
@@ -99,7 +121,6 @@ def load_poisoned(path: Path, seed: int, *, poisoned: int = 5, honest: int = 9) 
     """
     random = np.random.default_rng(seed)
     try:
-        items = list(json.loads(path.read_text(encoding="utf-8")).values())
         texts = [text for item in items for text in item["adv_texts"][:poisoned]]
         limit = cosine_limit(_random_cosines(texts, random))
         truths = {item["question"]: normal_answer(item["correct answer"]) for item in items}
@@ -108,8 +129,8 @@ def load_poisoned(path: Path, seed: int, *, poisoned: int = 5, honest: int = 9) 
             passages += _poisoned_passages(
                 item, item["adv_texts"][:poisoned], len(passages), random, honest
             )
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidValue(f"{path} is not a PoisonedRAG file: {error!r}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidValue(f"this is not a PoisonedRAG file: {error!r}") from error
     families = find_families(passages, FamilyConfig(cosine_limit=limit)).family_of
     rows = tuple(
         Observation(
@@ -122,7 +143,7 @@ def load_poisoned(path: Path, seed: int, *, poisoned: int = 5, honest: int = 9) 
 
 
 def _poisoned_passages(
-    item: dict[str, str], texts: Sequence[str], first: int, random: Random, honest: int
+    item: Item, texts: Sequence[str], first: int, random: Random, honest: int
 ) -> list[Passage]:
     question, truth = item["question"], normal_answer(item["correct answer"])
     false = normal_answer(item["incorrect answer"])
@@ -133,14 +154,15 @@ def _poisoned_passages(
         found.append(
             Passage(first + len(found), source, "", question, answer, source_first_day=day)
         )
-    for number, text in enumerate(texts):
+    read = item.get("read") or [false] * len(texts)  # by a perfect reader, or by the decoder
+    for number, (text, said) in enumerate(zip(texts, read, strict=False)):
         found.append(
             Passage(
                 first + len(found),
                 honest + number,
                 text,
                 question,
-                false,
+                None if said is None else normal_answer(said),
                 embedding=_word_vector(text),
                 source_first_day=0.0,
             )

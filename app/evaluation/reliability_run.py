@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import InvalidValue
-from app.evaluation.reliability_documents import load_poisoned, load_ramdocs
+from app.evaluation.reliability_documents import Item, poisoned_world, ramdocs_world, read_file
 from app.evaluation.reliability_plots import write_plots
 from app.evaluation.reliability_quality import Outcome, Row, compare
+from app.evaluation.reliability_reading import Reader, read_poisoned, read_ramdocs, sampled
 from app.evaluation.reliability_tables import load_claims
 from app.evaluation.reliability_worlds import World, make_world
 
 FORMATS = ("claims", "ramdocs", "poisoned")
 PLOTTED = "larder"
+WORLD_OF: dict[str, Callable[[list[Item], int], World]] = {
+    "ramdocs": ramdocs_world,
+    "poisoned": poisoned_world,
+}
+READ = {"ramdocs": read_ramdocs, "poisoned": read_poisoned}
 
 Progress = Callable[[], None]
 Maker = Callable[[int], World]
@@ -31,18 +37,31 @@ def check_names(chosen: str, known: Sequence[str], noun: str) -> list[str]:
     return names
 
 
-def file_world(path: Path, file_format: str, truth: Path | None) -> Maker:
-    """Draws of a file's world; a table of claims is the same in each."""
+def file_world(
+    path: Path,
+    file_format: str,
+    truth: Path | None,
+    sample: int | None = None,
+    reader: Reader | None = None,
+    progress: Progress = lambda: None,
+) -> Maker:
+    """Draws of a file's world; a table of claims is the same in each, and has nothing to read.
+
+    Of the other formats `sample` questions are taken; `reader` reads their documents, once.
+    """
+    if file_format == "claims" and (sample is not None or reader is not None):
+        raise InvalidValue("a table of claims has no documents: leave --reader and --sample out")
     if file_format == "claims":
         truths = truth or path.with_name(path.name.replace("claims", "truth"))
         if truths == path:
             raise InvalidValue("a table of claims needs --truth, the table of truths")
         world = load_claims(path, truths)
         return lambda _: world
-    if file_format == "ramdocs":
-        return lambda seed: load_ramdocs(path, seed)
-    if file_format == "poisoned":
-        return lambda seed: load_poisoned(path, seed)
+    if file_format in WORLD_OF:
+        items = sampled(read_file(path, file_format), sample)
+        if reader is not None:
+            items = READ[file_format](items, reader, progress)
+        return lambda seed: WORLD_OF[file_format](items, seed)
     raise InvalidValue(f"unknown format {file_format!r}; known: {', '.join(FORMATS)}")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 Row = Mapping[str, object]
+FILE_WIDTH = 240
 
 
 def machine() -> dict[str, object]:
@@ -40,7 +42,8 @@ def _processor() -> str:
 
 
 def print_figures(settings: Row, rows: Sequence[Row], *, as_json: bool) -> None:
-    console = Console()
+    # A pipe or a file has no width of its own: without one, columns would be cut to 80.
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     if as_json:
         document = {
             "machine": machine(),

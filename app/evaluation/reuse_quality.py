@@ -15,7 +15,7 @@ from app.evaluation.datasets import Passage, QuestionCase
 from app.evaluation.statistics import bootstrap, token_f1
 from kvstore.config import ReuseConfig
 from kvstore.reuse import Prefilled, ReuseEngine
-from kvstore.types import Encoding, ReuseOptions, Segment
+from kvstore.types import ChunkKV, Encoding, ReuseOptions, Segment
 
 ENCODINGS: tuple[Encoding, ...] = ("primed", "head")
 # Prompts computed exactly before a question is measured, as the source of its variants: as many as
@@ -103,6 +103,12 @@ class ReuseEvaluation:
         segments = self._segments(case)
         self._store(segments, seed)
         return segments
+
+    def sample(self, case: QuestionCase) -> ChunkKV | None:
+        """A stored entry of the case's last passage, None where nothing was stored."""
+        segments = self._segments(case)
+        engine = next(iter(self._engines.values()))
+        return engine.plan(segments, ReuseOptions()).segments[-2].entry
 
     def _segments(self, case: QuestionCase) -> list[Segment]:
         template = self._bench.template

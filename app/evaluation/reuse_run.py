@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import cast
 
 from app.errors import InvalidValue
-from app.evaluation.bench_model import open_bench
+from app.evaluation.bench_model import Bench, open_bench
 from app.evaluation.datasets import Layout, PrimerChoice, load_cases
 from app.evaluation.reuse_quality import ReuseEvaluation, make_arms, summarise
+from app.evaluation.ttft import bench_ttft
+from app.evaluation.ttft import make_arms as make_ttft_arms
 from app.settings import Settings
+from kvstore.codecs import find_codec
 from kvstore.encodings import ENCODINGS
+from kvstore.entry_file import to_bytes
 from kvstore.links import load_links
 from kvstore.policies import find_policy
-from kvstore.types import Encoding
+from kvstore.types import ChunkKV, Encoding
 
 RAM_BYTES = 2**30
+TTFT_CHUNKS, TTFT_CHUNK_TOKENS, TTFT_REQUESTS = (2, 4, 8), 220, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class ReuseRun:
     encodings: tuple[str, ...]
     join: int
     primers: PrimerChoice
-    codec: str
+    codecs: tuple[str, ...]
     keep_share: float
     links: Path | None
     answer_tokens: int
@@ -52,16 +57,48 @@ def run_reuse(
     layout = Layout(run.passages, run.join, run.primers)
     cases = load_cases(run.dataset, run.file_format, run.questions, layout=layout, seed=run.seed)
     arms = make_arms(run.policies, run.ratios, encodings)
-    with open_bench(settings, dtype=run.dtype, ram_bytes=RAM_BYTES, codec=run.codec) as bench:
-        if run.links is not None:
-            runner = bench.runner
-            hidden = int(runner.model.get_input_embeddings().weight.shape[1])
-            links = load_links(run.links, hidden, runner.vocabulary)
-            bench = replace(bench, links=links)
-        evaluation = ReuseEvaluation(bench, run.answer_tokens, encodings, run.keep_share)
-        outcomes = evaluation.run(cases, arms, progress)
-    beside = {"codec": run.codec, "keep_share": run.keep_share}
-    return [row | beside for row in summarise(outcomes)]
+    rows = []
+    for codec in run.codecs:
+        with open_bench(settings, dtype=run.dtype, ram_bytes=RAM_BYTES, codec=codec) as opened:
+            bench = _with_links(opened, run.links)
+            evaluation = ReuseEvaluation(bench, run.answer_tokens, encodings, run.keep_share)
+            outcomes = evaluation.run(cases, arms, progress)
+            sample = evaluation.sample(cases[-1])
+        beside = {
+            "codec": codec,
+            "keep_share": run.keep_share,
+            "bytes_per_token": _bytes_per_token(sample, codec) if sample is not None else None,
+        }
+        rows += [row | beside for row in summarise(outcomes)]
+    return rows
+
+
+def _bytes_per_token(entry: ChunkKV, codec: str) -> float:
+    return len(to_bytes(entry, find_codec(codec))) / len(entry.token_ids)
+
+
+def run_times(run: ReuseRun, settings: Settings) -> list[dict[str, object]]:
+    """First-token times at several prompt lengths, for the report's plot."""
+    arms = make_ttft_arms("question", (0.0, 0.05))
+    rows: list[dict[str, object]] = []
+    with open_bench(settings, dtype=run.dtype, ram_bytes=RAM_BYTES) as bench:
+        for chunks in TTFT_CHUNKS:
+            rows += bench_ttft(
+                bench,
+                arms,
+                chunks=chunks,
+                chunk_tokens=TTFT_CHUNK_TOKENS,
+                requests=TTFT_REQUESTS,
+                progress=lambda: None,
+            )
+    return rows
+
+
+def _with_links(bench: Bench, path: Path | None) -> Bench:
+    if path is None:
+        return bench
+    hidden = int(bench.runner.model.get_input_embeddings().weight.shape[1])
+    return replace(bench, links=load_links(path, hidden, bench.runner.vocabulary))
 
 
 def _encodings(names: tuple[str, ...]) -> tuple[Encoding, ...]:

@@ -40,3 +40,9 @@ class VectorIndexes(Protocol):
     def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None: ...
 
     def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None: ...
+
+
+class Beliefs(Protocol):
+    async def refit(self, reason: str) -> object:
+        """Compute anew what is believed of each source from what is left of the observations."""
+        ...

@@ -1,10 +1,13 @@
-"""Deleting a document everywhere: rows, search indexes and every tier of the KV store."""
+"""Deleting a document everywhere: rows, search indexes, every tier of the KV store, and beliefs.
+
+Beliefs about sources that rested on it are computed anew by the part that is handed in.
+"""
 
 import asyncio
 
 from app.db.removal import Removal
 from app.decoder.types import PurgeReport
-from app.ingest.protocols import Decoder, VectorIndexes
+from app.ingest.protocols import Beliefs, Decoder, VectorIndexes
 from app.ingest.types import DeleteReport
 
 
@@ -12,12 +15,18 @@ class Remover:
     """`gate` is the pipeline's: no batch of the document is half-way while it goes."""
 
     def __init__(
-        self, removal: Removal, indexes: VectorIndexes, decoder: Decoder, gate: asyncio.Lock
+        self,
+        removal: Removal,
+        indexes: VectorIndexes,
+        decoder: Decoder,
+        gate: asyncio.Lock,
+        beliefs: Beliefs | None = None,
     ) -> None:
         self._removal = removal
         self._indexes = indexes
         self._decoder = decoder
         self._gate = gate
+        self._beliefs = beliefs
         self._running: set[asyncio.Task[DeleteReport]] = set()  # the loop itself holds tasks weakly
 
     async def delete(self, document_id: int) -> DeleteReport:
@@ -48,4 +57,8 @@ class Remover:
             # Not in the loop: some indexes are built anew now and then.
             await asyncio.to_thread(self._indexes.remove, deleted.collection_id, deleted.chunk_ids)
             purged = await self.purge_pending()
-        return DeleteReport(len(deleted.chunk_ids), purged.entries, purged.bytes)
+        if deleted.observations and self._beliefs is not None:
+            await self._beliefs.refit("a document was deleted")
+        return DeleteReport(
+            len(deleted.chunk_ids), purged.entries, purged.bytes, deleted.observations
+        )

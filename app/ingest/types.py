@@ -23,3 +23,4 @@ class DeleteReport:
     chunks: int
     kv_entries: int
     kv_bytes: int
+    observations: int = 0

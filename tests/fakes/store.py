@@ -7,11 +7,15 @@ from pathlib import Path
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.documents import Documents
+from app.db.estimates import Estimates
 from app.db.lexical import lexical_search
+from app.db.observations import Observations
+from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.rows import DocumentRow
 from app.db.runs import Runs
 from app.db.session import Database
+from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from retrieval.protocols import LexicalIndex
@@ -32,6 +36,10 @@ class Store:
     lexical: LexicalIndex
     runs: Runs
     stamps: Stamps
+    source_changes: SourceChanges
+    observations: Observations
+    versions: ReliabilityVersions
+    estimates: Estimates
 
     async def add(
         self, name: str, passages: Sequence[str], collection: str = "c", source: str = "s"
@@ -71,4 +79,8 @@ def make_store(database: Database, path: Path) -> Store:
         lexical_search(database),
         Runs(database),
         Stamps(database),
+        SourceChanges(database),
+        Observations(database),
+        ReliabilityVersions(database),
+        Estimates(database),
     )

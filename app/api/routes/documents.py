@@ -103,7 +103,12 @@ async def get_document_text(document_id: int, container: ContainerDep) -> TextVi
 @router.delete("/documents/{document_id}")
 async def delete_document(document_id: int, container: ContainerDep) -> DeletedView:
     report = await container.remover.delete(document_id)
-    return DeletedView(chunks=report.chunks, kv_entries=report.kv_entries, kv_bytes=report.kv_bytes)
+    return DeletedView(
+        chunks=report.chunks,
+        kv_entries=report.kv_entries,
+        kv_bytes=report.kv_bytes,
+        observations=report.observations,
+    )
 
 
 @router.get("/chunks/{chunk_id}")

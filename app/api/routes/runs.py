@@ -11,9 +11,11 @@ from app.answer.wire import JsonObject, event_data, event_name
 from app.api.deps import ContainerDep
 from app.api.errors import Problem, problem_object, request_id_of
 from app.api.schemas import FilterBody, NewRun, iso_time
+from app.api.source_schemas import NewFeedback
 from app.api.sse import EventStream, encode
 from app.db.rows import RunRow
 from app.decoder.types import GenerationParams, Message
+from app.sources.wire import change_data
 from kvstore.types import ReuseOptions
 from retrieval.types import Filter
 
@@ -39,13 +41,22 @@ async def get_run(run_id: str, container: ContainerDep) -> JsonObject:
     return _full(await container.runs.get(run_id))
 
 
+@router.post("/{run_id}/feedback", status_code=201)
+async def give_feedback(run_id: str, body: NewFeedback, container: ContainerDep) -> JsonObject:
+    is_good = body.verdict == "good"
+    change = await container.source_tools.feedback.give(
+        run_id, is_good=is_good, author=body.by, chunk_id=body.chunk_id
+    )
+    return change_data(change)
+
+
 def _to_question(body: NewRun, default_max_tokens: int) -> Question:
     return Question(
         text=body.question,
         collection=body.collection,
         history=tuple(Message(item.role, item.content) for item in body.history),
         params=GenerationParams(body.max_tokens or default_max_tokens, body.temperature),
-        reuse=ReuseOptions(body.mode, body.policy, body.ratio),
+        reuse=ReuseOptions(body.mode, body.policy, body.ratio, body.encoding),
         filter=_to_filter(body.filter),
     )
 

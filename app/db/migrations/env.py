@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from app.db import reliability_models  # noqa: F401  its tables are part of the metadata
 from app.db.models import Base
 
 context.configure(

@@ -107,7 +107,8 @@ async def test_sources(client: httpx2.AsyncClient, town: int) -> None:
     ]
     path = f"/api/v1/sources/{sources[0]['id']}"
     reply = await client.patch(path, json={"reliability": 0.8})
-    assert reply.json() == sources[0] | {"reliability": pytest.approx(0.8)}
+    evidence = pytest.approx(sources[0]["evidence"])
+    assert reply.json() == sources[0] | {"reliability": pytest.approx(0.8), "evidence": evidence}
     for value in (0, 1, 1.5, "high"):
         assert (await client.patch(path, json={"reliability": value})).status_code == 422
     reply = await client.patch("/api/v1/sources/99", json={"reliability": 0.5})

@@ -57,7 +57,7 @@ def test_eval_reuse(tiny: Path) -> None:
             assert row["kl_mean"] > 1e-6
         else:
             assert row["recomputed_share"] == pytest.approx(0.2, abs=0.02)
-        assert ("vs_random" in row) == (policy in {"question", "value_deviation", "seam"})
+        assert ("vs_random" in row) == (policy in {"question", "value_deviation", "epic"})
 
 
 def test_bench_ttft(tiny: Path) -> None:

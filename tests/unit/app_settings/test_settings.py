@@ -1,12 +1,13 @@
 """Settings: where values come from, what is accepted and what a mistake is told."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from app.errors import InvalidSettings
-from app.settings import Settings, load_settings
+from app.settings import EncodingName, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +114,12 @@ def test_frozen_and_url_of_every_interface() -> None:
     assert load_settings(host="::1", port=1).url == "http://[::1]:1"
     with pytest.raises(ValidationError):
         settings.port = 2  # type: ignore[misc]
+
+
+def test_names_of_codecs_and_encodings_are_those_of_the_store() -> None:
+    """Settings name them again, since importing the store would load torch."""
+    from kvstore.codecs import CODECS
+    from kvstore.types import Encoding
+
+    assert set(get_args(EncodingName)) == set(get_args(Encoding))
+    assert set(get_args(Settings.model_fields["kv_codec"].annotation)) == set(CODECS)

@@ -139,6 +139,44 @@ def test_of_several_variants_the_one_that_owes_least_is_taken_and_few_are_kept(
 
 
 @families
+def test_variants_outlive_the_process(
+    runner: ModelRunner, tmp_path: Path, chunks: list[tuple[int, ...]]
+) -> None:
+    config = ReuseConfig(encodings=("variant", "primed", "head"))
+    index = MemoryIndex()
+
+    def start() -> ReuseEngine:
+        disk = DiskTier(tmp_path, 10**9, index)
+        store = KVStore(RamTier(10**8), disk, "namespace", "identity")
+        engine = ReuseEngine(runner, store, FRAME, config)
+        engine.refusal = None
+        engine.prepare()
+        return engine
+
+    first = start()
+    list(first.precompute(chunk_segments(chunks)))
+    first.capture(prompt_of(chunks))
+    found = start().plan(prompt_of(chunks), ReuseOptions()).segments[2:-1]
+    assert {s.encoding for s in found} == {"variant"}
+    assert {s.overhead for s in found} == {0.0}
+
+
+@families
+def test_prompts_computed_in_full_are_learnt_from_where_wanted(
+    runner: ModelRunner, tmp_path: Path, chunks: list[tuple[int, ...]]
+) -> None:
+    segments = prompt_of(chunks)
+    for variants, learnt in ((0, 0), (3, len(chunks) - 1)):
+        config = ReuseConfig(encodings=("variant", "head"), variants=variants)
+        engine = open_engine(runner, tmp_path / str(variants), config)
+        off = prefill(engine, segments, ReuseOptions(mode="off"))
+        assert engine.learn(segments, off.report) == learnt
+    auto = prefill(engine, segments, ReuseOptions(policy="none", ratio=0.0))
+    assert auto.report.tokens.reused > 0
+    assert engine.learn(segments, auto.report) == 0
+
+
+@families
 def test_cache_craft_mends_within_the_budget(
     runner: ModelRunner,
     plain_model: PreTrainedModel,

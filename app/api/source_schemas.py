@@ -1,0 +1,73 @@
+"""Request bodies of what is done about sources, as docs/api.md states them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from app.api.schemas import Body, Name
+
+Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+QuestionText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)
+]
+AnswerText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+RowId = Annotated[int, Field(ge=1, lt=2**53)]
+MAX_PROBES = 1000
+
+
+class SourceChange(Body):
+    """At least one thing that is to be different."""
+
+    reliability: float | None = Field(None, gt=0, lt=1)
+    name: Name | None = None
+    state: Literal["active", "quarantined"] | None = None
+    class_name: Short | None = Field(None, alias="class")
+    merged_into: RowId | Literal[0] | None = None  # 0: a source of its own again
+    by: Person = "curator"
+    note: Short = ""
+
+    @model_validator(mode="after")
+    def _check_something(self) -> "SourceChange":
+        if self.model_fields_set <= {"by", "note"}:
+            raise ValueError("name what is to change")
+        return self
+
+
+class NewLabel(Body):
+    question: QuestionText
+    answer: AnswerText
+    verdict: float = Field(ge=0, le=1)
+    topic: Short = ""
+    by: Person = "curator"
+    note: Short = ""
+
+
+class NewUndo(Body):
+    observations: list[RowId] = Field([], max_length=1000)
+    author: Person | None = None
+    source_id: RowId | None = None
+    version: RowId | None = None
+    by: Person = "curator"
+    note: Short = ""
+
+
+class NewFeedback(Body):
+    verdict: Literal["good", "bad"]
+    chunk_id: RowId | None = None
+    by: Person = "user"
+
+
+class ProbeQuestion(Body):
+    question: QuestionText
+    answer: AnswerText | None = None
+    topic: Short = ""
+
+
+class NewEstimate(Body):
+    collection: Name
+    questions: list[ProbeQuestion] = Field([], max_length=MAX_PROBES)
+    take_from: Literal["questions", "runs", "documents"] | None = Field(None, alias="from")
+    limit: int = Field(50, ge=1, le=MAX_PROBES)
+    estimator: Short = "larder"
+    by: Person = "curator"

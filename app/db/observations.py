@@ -1,0 +1,159 @@
+"""Observations about sources: appended, marked as undone, read. Nothing here changes one.
+
+Only the removal of a document takes rows away for good (app/db/removal.py).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.reliability_models import Observation
+from app.db.reliability_rows import NewObservation, ObservationRow, UndoneRow
+from app.db.session import Database, retried
+from app.errors import InvalidValue
+
+MAX_UNDONE_IDS = 1000  # named one by one; an author or a source takes back any number
+BATCH = 500  # rows an insert
+
+COLUMNS = tuple(Observation.__table__.columns)
+
+
+class Observations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @retried
+    async def append(
+        self, rows: Sequence[NewObservation], observed_at: float | None = None
+    ) -> list[int]:
+        """Ids in the order of `rows`; all or nothing."""
+        async with self._database.transaction() as session:
+            return await append_rows(session, rows, observed_at)
+
+    async def active(self, as_of: int | None = None) -> list[ObservationRow]:
+        """What counts, oldest first: undoing rows and what they took back are left out.
+
+        `as_of` is an observation's id: what counted when that was the last one.
+        """
+        return await self._rows(_counted(as_of))
+
+    async def after(self, last_id: int) -> list[ObservationRow]:
+        """Every row that came later, undoing ones included."""
+        return await self._rows(Observation.id > last_id)
+
+    async def since(self, observed_at: float) -> list[ObservationRow]:
+        """What counts and was observed at that time or later."""
+        return await self._rows(and_(_counted(None), Observation.observed_at >= observed_at))
+
+    async def of_source(
+        self, source_ids: Sequence[int], limit: int, before_id: int | None = None
+    ) -> list[ObservationRow]:
+        """Newest first, with what was undone."""
+        condition: ColumnElement[bool] = Observation.source_id.in_(source_ids)
+        if before_id is not None:
+            condition &= Observation.id < before_id
+        statement = select(*COLUMNS).where(condition).order_by(Observation.id.desc()).limit(limit)
+        async with self._database.session() as session:
+            found = (await session.execute(statement)).mappings()
+            return [ObservationRow(**row) for row in found]
+
+    async def undone_count(self, source_ids: Sequence[int]) -> int:
+        """How much of what these sources said was taken back."""
+        mine = Observation.source_id.in_(source_ids) & Observation.undone_by.is_not(None)
+        async with self._database.session() as session:
+            return await session.scalar(select(func.count(Observation.id)).where(mine)) or 0
+
+    async def last_id(self) -> int:
+        """0 where nothing was ever observed."""
+        async with self._database.session() as session:
+            return await session.scalar(select(func.max(Observation.id))) or 0
+
+    @retried
+    async def undo(self, ids: Sequence[int], author: str, note: str) -> UndoneRow:
+        """Take these back. Raises `InvalidValue` where one is unknown or was taken back before."""
+        wanted = sorted(set(ids))
+        if not 0 < len(wanted) <= MAX_UNDONE_IDS:
+            raise InvalidValue(f"name 1 to {MAX_UNDONE_IDS} observations, not {len(wanted)}")
+        async with self._database.transaction() as session:
+            condition = and_(_counted(None), Observation.id.in_(wanted))
+            found = set(await session.scalars(select(Observation.id).where(condition)))
+            if missing := [number for number in wanted if number not in found]:
+                shown = ", ".join(map(str, missing[:10]))
+                raise InvalidValue(f"there is nothing to undo under {shown}")
+            return await _undo(session, condition, author, note)
+
+    async def undo_author(self, whom: str, author: str, note: str) -> UndoneRow:
+        """Take back all that one person said."""
+        return await self._undo_where(Observation.author == whom, author, note)
+
+    async def undo_source(self, source_ids: Sequence[int], author: str, note: str) -> UndoneRow:
+        """Take back all that a source said."""
+        return await self._undo_where(Observation.source_id.in_(source_ids), author, note)
+
+    @retried
+    async def return_to(self, last_id: int, author: str, note: str) -> UndoneRow:
+        """What counts is again what counted at observation `last_id`.
+
+        What came later is undone; what was undone later is appended again, as it was observed.
+        """
+        later = and_(_counted(None), Observation.id > last_id)
+        taken_back = and_(_counted(last_id), Observation.undone_by.is_not(None))
+        async with self._database.transaction() as session:
+            found = await session.execute(select(*COLUMNS).where(taken_back))
+            lost = [ObservationRow(**row) for row in found.mappings()]
+            undone = await _undo(session, later, author, note)
+            for row in lost:
+                await append_rows(session, [_copy(row)], row.observed_at)
+        return UndoneRow(undone.undo_id, undone.count + len(lost))
+
+    @retried
+    async def _undo_where(
+        self, condition: ColumnElement[bool], author: str, note: str
+    ) -> UndoneRow:
+        async with self._database.transaction() as session:
+            return await _undo(session, and_(_counted(None), condition), author, note)
+
+    async def _rows(self, condition: ColumnElement[bool]) -> list[ObservationRow]:
+        statement = select(*COLUMNS).where(condition).order_by(Observation.id)
+        async with self._database.session() as session:
+            found = (await session.execute(statement)).mappings()
+            return [ObservationRow(**row) for row in found]
+
+
+async def append_rows(
+    session: AsyncSession, rows: Sequence[NewObservation], observed_at: float | None = None
+) -> list[int]:
+    """Within the caller's transaction; ids in the order of `rows`, which share one time."""
+    when = time.time() if observed_at is None else observed_at
+    ids: list[int] = []
+    for start in range(0, len(rows), BATCH):
+        values = [asdict(row) | {"observed_at": when} for row in rows[start : start + BATCH]]
+        statement = insert(Observation).returning(Observation.id, sort_by_parameter_order=True)
+        ids += await session.scalars(statement, values)
+    return ids
+
+
+def _counted(as_of: int | None) -> ColumnElement[bool]:
+    counted = Observation.kind != "undo"
+    if as_of is None:
+        return and_(counted, Observation.undone_by.is_(None))
+    in_force = or_(Observation.undone_by.is_(None), Observation.undone_by > as_of)
+    return and_(counted, Observation.id <= as_of, in_force)
+
+
+async def _undo(
+    session: AsyncSession, condition: ColumnElement[bool], author: str, note: str
+) -> UndoneRow:
+    row = NewObservation("undo", None, "", None, author=author, note=note)
+    (undo_id,) = await append_rows(session, [row])
+    statement = update(Observation).where(condition).values(undone_by=undo_id)
+    found = await session.scalars(statement.returning(Observation.id))
+    return UndoneRow(undo_id, len(found.all()))
+
+
+def _copy(row: ObservationRow) -> NewObservation:
+    left_out = ("id", "observed_at", "undone_by")
+    return NewObservation(**{k: v for k, v in asdict(row).items() if k not in left_out})

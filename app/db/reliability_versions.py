@@ -1,0 +1,111 @@
+"""Versions of what is believed about sources: each estimate is a new one, none is changed."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import Source
+from app.db.reliability_models import ReliabilityVersion, SourcePosterior
+from app.db.reliability_rows import NewVersion, PosteriorRow, VersionRow
+from app.db.session import Database, retried
+from app.errors import VersionNotFound
+
+# Older versions keep their row, from which their beliefs can be computed again.
+KEPT_BELIEFS = 50
+BATCH = 500
+
+Beta = tuple[float, float]
+Versions = list[VersionRow]
+Posteriors = list[PosteriorRow]
+
+
+class ReliabilityVersions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @retried
+    async def write(
+        self,
+        version: NewVersion,
+        posteriors: Sequence[PosteriorRow],
+        beliefs: Mapping[int, Beta],
+    ) -> VersionRow:
+        """A new version, and `beliefs` (source id to alpha, beta) for ranking, in one step."""
+        values = asdict(version)
+        values["settings_json"] = json.dumps(values.pop("settings"), sort_keys=True)
+        row = ReliabilityVersion(**values, created_at=time.time())
+        async with self._database.transaction() as session:
+            session.add(row)
+            await session.flush()
+            given = [asdict(posterior) | {"version_id": row.id} for posterior in posteriors]
+            for start in range(0, len(given), BATCH):
+                await session.execute(insert(SourcePosterior), given[start : start + BATCH])
+            await _believe(session, beliefs)
+            await _forget_old(session)
+        return _to_row(row)
+
+    @retried
+    async def believe(self, beliefs: Mapping[int, Beta]) -> None:
+        """What ranking reads, between two versions."""
+        async with self._database.transaction() as session:
+            await _believe(session, beliefs)
+
+    async def latest(self) -> VersionRow | None:
+        newest = select(ReliabilityVersion).order_by(ReliabilityVersion.id.desc()).limit(1)
+        async with self._database.session() as session:
+            row = await session.scalar(newest)
+        return None if row is None else _to_row(row)
+
+    async def get(self, version_id: int) -> VersionRow:
+        async with self._database.session() as session:
+            row = await session.get(ReliabilityVersion, version_id)
+        if row is None:
+            raise VersionNotFound(f"there is no version {version_id} of reliability")
+        return _to_row(row)
+
+    async def list(self, limit: int) -> Versions:
+        """Newest first."""
+        statement = select(ReliabilityVersion).order_by(ReliabilityVersion.id.desc()).limit(limit)
+        async with self._database.session() as session:
+            return [_to_row(row) for row in await session.scalars(statement)]
+
+    async def posteriors(self, version_id: int) -> Posteriors:
+        """In the order they were written; none where they are too old to be kept."""
+        columns = [getattr(SourcePosterior, name) for name in PosteriorRow.__slots__]
+        mine = select(*columns).where(SourcePosterior.version_id == version_id)
+        async with self._database.session() as session:
+            found = (await session.execute(mine.order_by(SourcePosterior.id))).mappings()
+            return [PosteriorRow(**row) for row in found]
+
+
+async def _believe(session: AsyncSession, beliefs: Mapping[int, Beta]) -> None:
+    values = [{"id": key, "alpha": a, "beta": b} for key, (a, b) in beliefs.items()]
+    for start in range(0, len(values), BATCH):
+        await session.execute(update(Source), values[start : start + BATCH])
+
+
+async def _forget_old(session: AsyncSession) -> None:
+    newest = select(ReliabilityVersion.id).order_by(ReliabilityVersion.id.desc())
+    oldest = await session.scalar(newest.offset(KEPT_BELIEFS - 1).limit(1))
+    if oldest is not None:
+        await session.execute(delete(SourcePosterior).where(SourcePosterior.version_id < oldest))
+
+
+def _to_row(row: ReliabilityVersion) -> VersionRow:
+    return VersionRow(
+        id=row.id,
+        created_at=row.created_at,
+        reason=row.reason,
+        estimator=row.estimator,
+        settings=json.loads(row.settings_json),
+        digest=row.digest,
+        last_observation_id=row.last_observation_id,
+        observations=row.observations,
+        rounds=row.rounds,
+        default_weight=row.default_weight,
+        wrong_options=row.wrong_options,
+    )

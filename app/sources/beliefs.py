@@ -1,0 +1,191 @@
+"""Beliefs about sources, kept in step with the observations: estimated, updated, rebuilt.
+
+Holds no state of its own: another process on the same database changes nothing here.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from app.db.observations import Observations
+from app.db.reliability_rows import NewVersion, ObservationRow, PosteriorRow, VersionRow
+from app.db.reliability_versions import ReliabilityVersions
+from app.db.sources import Sources
+from app.sources.estimate import (
+    DEFAULT_ESTIMATOR,
+    beliefs_of,
+    build_estimator,
+    fit,
+    from_rows,
+    from_settings,
+    to_rows,
+    to_settings,
+)
+from app.sources.fold import DAY_S, Circumstances, cap_feedback, fold, within_day_cap
+from app.sources.types import Rebuilt
+from reliability.estimators.protocol import Estimate
+from reliability.incremental import absorb
+from reliability.observations import ObservationLog
+
+# After so many observations an update costs about what an estimate does, and errs more.
+REFIT_AFTER = 200
+
+
+class Beliefs:
+    def __init__(
+        self, sources: Sources, observations: Observations, versions: ReliabilityVersions
+    ) -> None:
+        self._sources = sources
+        self._observations = observations
+        self._versions = versions
+        self._lock = asyncio.Lock()
+
+    async def refit(self, reason: str, estimator: str | None = None) -> VersionRow:
+        """A new version from all observations; the estimator of the one before unless named."""
+        async with self._lock:
+            return await self._refit(reason, estimator)
+
+    async def catch_up(self) -> VersionRow | None:
+        """Take in what was observed since the last version: an update in a few milliseconds, or
+        a new version where people spoke, a source is new, or much was observed.
+
+        Beliefs after an update are a fold, too: that version and the rows since, in order.
+        """
+        async with self._lock:
+            latest = await self._versions.latest()
+            last_id = 0 if latest is None else latest.last_observation_id
+            rows = await self._observations.after(last_id)
+            if not rows:
+                return latest
+            if latest is None:
+                return await self._refit("first observations", None)
+            circumstances = from_settings(latest.settings)
+            estimate = from_rows(latest, await self._versions.posteriors(latest.id))
+            if estimate is None or _needs_refit(rows, estimate, circumstances):
+                return await self._refit("new observations", None)
+            fresh = await self._within_caps(rows, circumstances)
+            moved = await asyncio.to_thread(
+                _absorb, latest.estimator, estimate, fresh, circumstances
+            )
+            source_ids = [row.id for row in await self._sources.list()]
+            await self._versions.believe(beliefs_of(moved, circumstances, source_ids))
+            return latest
+
+    async def start(self) -> VersionRow | None:
+        """Before serving: make up for what a crash cut off between observing and believing."""
+        latest = await self._versions.latest()
+        if latest is None:
+            return await self.catch_up()
+        rows = await self._observations.active(as_of=latest.last_observation_id)
+        digest = fold(rows, from_settings(latest.settings)).version()
+        now = to_settings(await self._circumstances())
+        if digest != latest.digest or now != latest.settings:
+            return await self.refit("what it rested on had changed")
+        return await self.catch_up()
+
+    async def reset(self) -> None:
+        """Where nothing was observed, every source stands where it starts."""
+        circumstances = await self._circumstances()
+        beliefs = beliefs_of(None, circumstances, list(circumstances.priors))
+        await self._versions.believe(beliefs)
+
+    async def pending(self) -> int:
+        """Observations since the last version."""
+        latest = await self._versions.latest()
+        last_id = 0 if latest is None else latest.last_observation_id
+        return len(await self._observations.after(last_id))
+
+    async def rebuild(self, version_id: int) -> Rebuilt:
+        """A version computed anew from the observations as they were, beside what is stored."""
+        version = await self._versions.get(version_id)
+        circumstances = from_settings(version.settings)
+        rows = await self._observations.active(as_of=version.last_observation_id)
+        log = fold(rows, circumstances)
+        estimate = await asyncio.to_thread(fit, version.estimator, log, circumstances)
+        found = to_rows(estimate)
+        stored = await self._versions.posteriors(version_id)
+        return Rebuilt(version, log.version(), tuple(found), _difference(stored, found))
+
+    async def _refit(self, reason: str, estimator: str | None) -> VersionRow:
+        latest = await self._versions.latest()
+        name = estimator or (latest.estimator if latest else DEFAULT_ESTIMATOR)
+        last_id = await self._observations.last_id()
+        rows = await self._observations.active(as_of=last_id)
+        circumstances = await self._circumstances()
+        log, estimate = await asyncio.to_thread(_fold_and_fit, name, rows, circumstances)
+        version = NewVersion(
+            reason=reason,
+            estimator=name,
+            settings=to_settings(circumstances),
+            digest=log.version(),
+            last_observation_id=last_id,
+            observations=len(log.rows),
+            rounds=estimate.rounds if estimate else 0,
+            default_weight=float(estimate.default_weight) if estimate else 0.0,
+            wrong_options=float(estimate.wrong_options) if estimate else 0.0,
+        )
+        beliefs = beliefs_of(estimate, circumstances, list(circumstances.priors))
+        return await self._versions.write(version, to_rows(estimate), beliefs)
+
+    async def _circumstances(self) -> Circumstances:
+        sources = await self._sources.list()
+        return Circumstances(
+            {row.id: row.owner for row in sources if row.merged_into is not None},
+            frozenset(row.id for row in sources if row.state == "quarantined"),
+            {row.id: (row.prior_alpha, row.prior_beta) for row in sources},
+        )
+
+    async def _within_caps(
+        self, rows: Sequence[ObservationRow], circumstances: Circumstances
+    ) -> list[ObservationRow]:
+        """Of `rows`, what the caps of their days leave; earlier rows of those days count too."""
+        first = min(row.observed_at for row in rows)
+        of_these_days = await self._observations.since(first - first % DAY_S)
+        kept = within_day_cap(cap_feedback(of_these_days, circumstances), circumstances)
+        fresh = {row.id for row in rows}
+        return [row for row in kept if row.id in fresh]
+
+
+def _fold_and_fit(
+    name: str, rows: Sequence[ObservationRow], circumstances: Circumstances
+) -> tuple[ObservationLog, Estimate | None]:
+    log = fold(rows, circumstances)
+    return log, fit(name, log, circumstances)
+
+
+def _needs_refit(
+    rows: Sequence[ObservationRow], estimate: Estimate, circumstances: Circumstances
+) -> bool:
+    if len(rows) > REFIT_AFTER or any(row.kind in ("label", "undo") for row in rows):
+        return True
+    spoke = {circumstances.owner(row.source_id) for row in rows if row.source_id is not None}
+    return not spoke <= set(estimate.sources) | circumstances.quarantined
+
+
+def _absorb(
+    estimator: str,
+    estimate: Estimate,
+    rows: Sequence[ObservationRow],
+    circumstances: Circumstances,
+) -> Estimate:
+    """Question by question, as they were stored: rows of one time belong together."""
+    chosen = build_estimator(estimator, circumstances)
+    for _, group in groupby(rows, key=lambda row: (row.observed_at, row.question)):
+        estimate = absorb(chosen, estimate, fold(list(group), circumstances).rows)
+    return estimate
+
+
+def _difference(stored: Sequence[PosteriorRow], found: Sequence[PosteriorRow]) -> float | None:
+    """Largest gap of any figure; infinite where they are not about the same sources and topics."""
+    if not stored:
+        return None if found else 0.0
+    if [(row.source_id, row.topic) for row in stored] != [(r.source_id, r.topic) for r in found]:
+        return math.inf
+    figures = ("alpha", "beta", "low", "high", "weight", "silence")
+    gaps = [
+        abs(float(getattr(one, name)) - float(getattr(other, name)))
+        for one, other in zip(stored, found, strict=True)
+        for name in figures
+    ]
+    return max(gaps, default=0.0)

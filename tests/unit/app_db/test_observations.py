@@ -1,0 +1,143 @@
+"""Observations: appended, undone, read as they were; a deleted document takes its own along."""
+
+import pytest
+
+from app.db import observations as module
+from app.db.reliability_rows import NewObservation
+from app.db.rows import NewRun, RunResult
+from app.errors import InvalidValue
+
+pytestmark = pytest.mark.anyio
+
+
+def probe(source: int | None, question: str = "q", answer: str | None = "a", **more) -> object:
+    return NewObservation("probe", source, question, answer, **more)
+
+
+async def ids(store, as_of: int | None = None) -> list[int]:
+    return [row.id for row in await store.observations.active(as_of)]
+
+
+async def test_rows_come_back_as_they_were_given(store) -> None:
+    source = await store.sources.get_or_create("s")
+    given = NewObservation(
+        "label",
+        source.id,
+        "When?",
+        "1912",
+        topic="bridges",
+        verdict=0.25,
+        weight=0.5,
+        family=7,
+        author="mara",
+        note="seen on the plaque",
+        document_id=3,
+        question_document_id=4,
+        run_id="run_1",
+        estimate_id=5,
+    )
+    (number,) = await store.observations.append([given], observed_at=1.5)
+    (row,) = await store.observations.active()
+    assert (row.id, row.observed_at, row.undone_by) == (number, 1.5, None)
+    for name in NewObservation.__slots__:
+        assert getattr(row, name) == getattr(given, name)
+
+
+async def test_many_rows_keep_their_order(store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 7)
+    source = await store.sources.get_or_create("s")
+    found = await store.observations.append([probe(source.id, f"q{n}") for n in range(30)])
+    assert found == sorted(found)
+    rows = await store.observations.active()
+    assert [row.question for row in rows] == [f"q{n}" for n in range(30)]
+    assert len({row.observed_at for row in rows}) == 1
+    assert await store.observations.append([]) == []
+    assert await store.observations.last_id() == found[-1]
+
+
+async def test_undoing_adds_a_row_and_deletes_none(store) -> None:
+    source = await store.sources.get_or_create("s")
+    first, second, third = await store.observations.append([probe(source.id) for _ in range(3)])
+    undone = await store.observations.undo([second, second], "mara", "typo")
+    assert undone.count == 1
+    assert await ids(store) == [first, third]
+    assert await ids(store, as_of=third) == [first, second, third]
+    assert await ids(store, as_of=second) == [first, second]
+    rows = await store.observations.of_source([source.id], 10)
+    assert [(row.id, row.undone_by) for row in rows] == [
+        (third, None),
+        (second, undone.undo_id),
+        (first, None),
+    ]
+    (undo,) = await store.observations.after(third)
+    assert (undo.kind, undo.author, undo.note) == ("undo", "mara", "typo")
+    assert [row.id for row in await store.observations.of_source([source.id], 1, third)] == [second]
+
+
+@pytest.mark.parametrize("wanted", [[], [99], [0], list(range(1, 1002))])
+async def test_what_is_not_there_cannot_be_undone(store, wanted: list[int]) -> None:
+    with pytest.raises(InvalidValue):
+        await store.observations.undo(wanted, "mara", "")
+    assert await store.observations.last_id() == 0
+
+
+async def test_an_undone_row_is_not_undone_twice_nor_is_an_undo(store) -> None:
+    (number,) = await store.observations.append([probe(None)])
+    undone = await store.observations.undo([number], "mara", "")
+    for again in (number, undone.undo_id):
+        with pytest.raises(InvalidValue, match="nothing to undo"):
+            await store.observations.undo([again], "mara", "")
+
+
+async def test_a_person_and_a_source_can_be_taken_out_whole(store) -> None:
+    a, b = [await store.sources.get_or_create(name) for name in "ab"]
+    await store.observations.append([probe(a.id, author="troll"), probe(b.id, author="mara")])
+    await store.observations.append([probe(a.id, author="mara")])
+    assert (await store.observations.undo_author("troll", "mara", "")).count == 1
+    assert (await store.observations.undo_author("troll", "mara", "")).count == 0
+    assert (await store.observations.undo_source([a.id], "mara", "")).count == 1
+    assert [row.source_id for row in await store.observations.active()] == [b.id]
+
+
+async def test_going_back_undoes_what_came_and_restores_what_went(store) -> None:
+    kept, lost = await store.observations.append(
+        [probe(None, "kept"), probe(None, "lost", weight=0.5)], observed_at=100.0
+    )
+    await store.observations.undo([lost], "mara", "")
+    await store.observations.append([probe(None, "new")])
+    changed = await store.observations.return_to(lost, "mara", "wrong way")
+    assert changed.count == 2
+    rows = await store.observations.active()
+    assert [(row.question, row.observed_at, row.weight) for row in rows] == [
+        ("kept", 100.0, 1.0),
+        ("lost", 100.0, 0.5),
+    ]
+    assert rows[0].id == kept
+    assert rows[1].id > lost
+
+
+async def test_a_deleted_document_takes_its_observations_along(store) -> None:
+    document = await store.add("a", ["one"])
+    other = await store.add("b", ["two"])
+    source = document.source_id
+    run_id = await store.runs.start(new_run(document.collection_id))
+    await store.runs.finish(run_id, result(document.id))
+    await store.observations.append(
+        [
+            probe(source, "answered there", document_id=document.id),
+            probe(source, "made of it", question_document_id=document.id),
+            probe(source, "about a run that quotes it", run_id=run_id),
+            probe(source, "other", document_id=other.id),
+        ]
+    )
+    deleted = await store.removal.delete(document.id)
+    assert deleted.observations == 3
+    assert [row.question for row in await store.observations.active()] == ["other"]
+
+
+def new_run(collection_id: int) -> object:
+    return NewRun("Why?", collection_id, "c", "m", "auto")
+
+
+def result(document_id: int) -> object:
+    return RunResult("So.", "stop", passages=({"document_id": document_id},))

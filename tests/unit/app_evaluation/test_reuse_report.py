@@ -1,0 +1,77 @@
+"""The report folder: JSON that reads back, a table with every arm, charts that are whole SVG."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+from app.evaluation.charts import Axis, line_chart
+from app.evaluation.reuse_report import write_report
+
+
+def row(policy: str, ratio: float, kl: float, codec: str = "raw", size: float = 46e3) -> dict:
+    return {
+        "policy": policy,
+        "encoding": "primed",
+        "ratio": ratio,
+        "kl_mean": kl,
+        "kl_low": kl / 2,
+        "kl_high": kl * 2,
+        "top1_agreement": 0.9,
+        "f1": 0.1,
+        "recomputed_share": ratio,
+        "bytes_per_token": size,
+        "codec": codec,
+        "keep_share": 1.0,
+        "n": 3,
+    }
+
+
+ROWS = [
+    row("none", 0.0, 0.01),
+    row("question", 0.05, 0.006),
+    row("question", 0.15, 0.004),
+    row("all", 1.0, 0.0),
+    row("none", 0.0, 0.012, "int8", 12e3),
+]
+TIMES = [
+    {"mode": mode, "ratio": ratio, "prompt_tokens": n, "ttft_ms_p50": n * cost}
+    for mode, ratio, cost in (("off", None, 2.0), ("auto", 0.05, 0.3))
+    for n in (500, 1000)
+]
+
+
+def test_a_report_holds_figures_table_and_plots(tmp_path: Path) -> None:
+    written = write_report(tmp_path / "out", {"dataset": "d.json"}, ROWS, TIMES)
+    assert [path.name for path in written] == [
+        "reuse.json",
+        "reuse.md",
+        "drift.svg",
+        "ttft.svg",
+        "bytes.svg",
+    ]
+    document = json.loads(written[0].read_text())
+    assert document["rows"] == ROWS
+    assert document["machine"]["cores"]
+    table = written[1].read_text()
+    assert table.count("\n| ") == len(ROWS) + 1
+    for path in written[2:]:
+        svg = ElementTree.fromstring(path.read_text())
+        assert svg.tag.endswith("svg")
+        assert "polyline" in path.read_text()
+    assert "primed, question" in written[2].read_text()
+    assert "int8" in written[4].read_text()
+
+
+def test_one_codec_and_no_times_leave_one_plot(tmp_path: Path) -> None:
+    written = write_report(tmp_path, {}, ROWS[:4])
+    assert [path.name for path in written] == ["reuse.json", "reuse.md", "drift.svg"]
+
+
+def test_names_in_a_chart_are_escaped_and_points_lie_inside() -> None:
+    chart = line_chart("<b>", Axis("x"), Axis("y", is_log=True), {"a & b": [(0, 1e-3), (2, 10)]})
+    tree = ElementTree.fromstring(chart)
+    circles = tree.findall(".//{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == 2
+    for circle in circles:
+        assert 0 <= float(circle.attrib["cx"]) <= 640
+        assert 0 <= float(circle.attrib["cy"]) <= 400

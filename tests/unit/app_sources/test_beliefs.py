@@ -1,0 +1,139 @@
+"""Beliefs are folds: rebuilt to the bit, the same in every process, and caught up at a start."""
+
+import pytest
+
+from app.db.observations import append_rows
+from app.db.reliability_rows import NewObservation
+from app.sources.types import Label, Undo
+from reliability.errors import UnknownEstimator
+from tests.unit.app_sources.conftest import DAY
+
+pytestmark = pytest.mark.anyio
+
+
+async def three(desk) -> dict[str, int]:
+    """Two good sources and a poor one, asked 40 questions on two topics."""
+    names = {name: await desk.source(name) for name in ("good", "fair", "poor")}
+    skills = {names["good"]: 0.95, names["fair"]: 0.8, names["poor"]: 0.2}
+    await desk.ask_many(skills, 40, topics=("past", "future"))
+    return names
+
+
+async def test_an_estimate_is_a_version_and_what_ranking_reads(desk) -> None:
+    names = await three(desk)
+    version = await desk.beliefs.refit("probes")
+    assert (version.id, version.estimator, version.observations) == (1, "larder", 120)
+    good, fair, poor = [await desk.reliability(names[name]) for name in ("good", "fair", "poor")]
+    assert min(good, fair) > 0.6 > 0.4 > poor
+    posteriors = await desk.store.versions.posteriors(version.id)
+    assert {row.topic for row in posteriors} == {None, "past", "future"}
+    whole = {row.source_id: row for row in posteriors if row.topic is None}
+    assert whole[names["good"]].alpha == (await desk.store.sources.get(names["good"])).alpha
+    assert all(row.low < row.alpha / (row.alpha + row.beta) < row.high for row in posteriors)
+
+
+@pytest.mark.parametrize("estimator", ["larder", "majority", "ra_rag", "beta_em", "dawid_skene"])
+async def test_every_version_is_rebuilt_exactly(desk, estimator: str) -> None:
+    names = await three(desk)
+    first = await desk.beliefs.refit("probes", estimator)
+    await desk.curator.label(Label("0: who was number 3?", "Otto Kurz", 0.0, "mara"))
+    await desk.curator.merge(names["poor"], names["fair"], "mara")
+    await desk.curator.set_state(names["good"], "quarantined", "mara")
+    await desk.curator.undo(Undo(observations=(1, 2, 3)), "mara")
+    versions = await desk.store.versions.list(10)
+    assert [version.estimator for version in versions] == [estimator] * 5
+    for version in versions:
+        rebuilt = await desk.beliefs.rebuild(version.id)
+        assert rebuilt.largest_difference == 0.0
+        assert rebuilt.is_same
+    assert versions[-1] == first
+
+
+async def test_an_unknown_estimator_is_refused(desk) -> None:
+    await three(desk)
+    with pytest.raises(UnknownEstimator, match="larder"):
+        await desk.beliefs.refit("probes", "oracle")
+    assert await desk.store.versions.latest() is None
+
+
+async def test_an_update_moves_what_ranking_reads_and_writes_no_version(desk) -> None:
+    names = await three(desk)
+    await desk.beliefs.refit("probes")
+    before = await desk.figures()
+    for n in range(5):
+        said = {names["good"]: "Eva Sund", names["fair"]: "Eva Sund", names["poor"]: "Otto Murz"}
+        await desk.ask(f"new {n}", said, day=4 + n, topic="past")
+        assert (await desk.beliefs.catch_up()).id == 1
+    after = await desk.figures()
+    assert after["good"][0] > before["good"][0]
+    assert after["poor"][0] < before["poor"][0]
+    assert await desk.beliefs.pending() == 15
+    await desk.beliefs.catch_up()
+    assert await desk.figures() == after  # to the bit, and by another process
+    version = await desk.beliefs.refit("night")
+    assert (version.id, await desk.beliefs.pending()) == (2, 0)
+    refitted = await desk.figures()
+    for name in names:
+        mean, updated = refitted[name][0] / sum(refitted[name]), after[name][0] / sum(after[name])
+        assert mean == pytest.approx(updated, abs=0.1)
+
+
+async def test_a_new_source_or_a_persons_word_needs_an_estimate(desk) -> None:
+    names = await three(desk)
+    await desk.beliefs.refit("probes")
+    await desk.ask("new", {await desk.source("stranger"): "Eva", names["good"]: "Eva"}, day=5)
+    assert (await desk.beliefs.catch_up()).id == 2
+    await desk.ask_many({names["good"]: 0.9, names["fair"]: 0.8}, 101, seed=1)
+    assert (await desk.beliefs.catch_up()).id == 3
+    assert await desk.beliefs.pending() == 0
+
+
+async def test_a_storm_of_probes_in_a_day_moves_a_source_by_twenty(desk) -> None:
+    names = await three(desk)
+    await desk.beliefs.refit("probes")
+    before = await desk.figures()
+    async with desk.store.database.transaction() as session:
+        for n in range(60):
+            rows = [NewObservation("probe", s, f"storm {n}", "Eva") for s in names.values()]
+            await append_rows(session, rows, (9 + n / 1000) * DAY)
+    await desk.beliefs.catch_up()
+    after = await desk.figures()
+    assert sum(after["good"]) - sum(before["good"]) <= 20 + 1e-9
+
+
+async def test_nothing_observed_is_no_version(desk) -> None:
+    assert await desk.beliefs.catch_up() is None
+    assert await desk.beliefs.start() is None
+    assert await desk.beliefs.pending() == 0
+    version = await desk.beliefs.refit("asked")
+    assert (version.observations, await desk.store.versions.posteriors(1)) == (0, [])
+    assert (await desk.beliefs.rebuild(1)).is_same
+
+
+async def test_a_start_makes_up_for_a_crash(desk) -> None:
+    names = await three(desk)
+    assert (await desk.beliefs.start()).reason == "first observations"
+    assert (await desk.beliefs.start()).id == 1
+    document = await desk.store.add("a", ["one"], source="good")
+    await desk.store.observations.undo([1], "mara", "")
+    assert (await desk.beliefs.start()).id == 2
+    await desk.store.source_changes.set_state(names["poor"], "quarantined", "mara")
+    version = await desk.beliefs.start()
+    assert (version.id, version.reason) == (3, "what it rested on had changed")
+    assert (await desk.beliefs.start()).id == 3
+    assert document.source_id == names["good"]
+
+
+async def test_beliefs_of_old_versions_are_computed_again(
+    desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.reliability_versions.KEPT_BELIEFS", 2)
+    await three(desk)
+    for _ in range(4):
+        await desk.beliefs.refit("again")
+    assert await desk.store.versions.posteriors(1) == []
+    assert await desk.store.versions.posteriors(3) != []
+    rebuilt = await desk.beliefs.rebuild(1)
+    assert rebuilt.largest_difference is None
+    assert rebuilt.is_same
+    assert len(rebuilt.posteriors) == 9
