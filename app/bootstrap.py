@@ -5,6 +5,7 @@ Models are imported when they are loaded, so commands that only look at tables s
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
 from app.db.estimates import Estimates
+from app.db.idempotency import IdempotencyKeys
+from app.db.ingest_work import IngestWork
+from app.db.job_leases import JobLeases
+from app.db.jobs import Jobs
 from app.db.lexical import lexical_search
 from app.db.model_records import ModelRecords
 from app.db.observations import Observations
@@ -27,6 +32,8 @@ from app.db.session import Database
 from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
+from app.db.versions import Versions
+from app.db.watch import Watch
 from app.errors import InvalidSettings
 from app.settings import SQLITE, Settings
 from retrieval.protocols import LexicalIndex
@@ -36,11 +43,12 @@ if TYPE_CHECKING:
     from app.answer.protocols import Assessor, Retriever
     from app.db.pgvector import PgVectorIndexes
     from app.decoder.service import DecoderService
+    from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
-    from app.ingest.protocols import Parse, Split, VectorIndexes
-    from app.ingest.remove import Remover
+    from app.ingest.protocols import JobHandler, Parse, Split, VectorIndexes
+    from app.ingest.remove import Deletions, Remover
     from app.ingest.startup import StartupParts
-    from app.ingest.worker import IngestWorker
+    from app.ingest.worker import JobWorker
     from app.sources.tools import EstimationTools, SourceTools
     from retrieval.dense_indexes import DenseIndexes
     from retrieval.parsing.pool import ParserPool
@@ -61,6 +69,11 @@ class Storage:
     documents: Documents
     chunks: Chunks
     removal: Removal
+    jobs: Jobs
+    leases: JobLeases
+    work: IngestWork
+    document_versions: Versions
+    keys: IdempotencyKeys
     runs: Runs
     stamps: Stamps
     words: LexicalIndex
@@ -70,6 +83,7 @@ class Storage:
     observations: Observations
     versions: ReliabilityVersions
     estimates: Estimates
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +120,15 @@ class Container:
     decoder: "DecoderService"
     answers: "AnswerPipeline"
     ingest: "IngestPipeline"
-    worker: "IngestWorker"
-    remover: "Remover"
+    jobs: Jobs
+    worker: "JobWorker"
+    deletions: "Deletions"
+    document_versions: Versions
+    keys: IdempotencyKeys
+    fetcher: "Fetcher"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
+    watch: Watch
 
     async def readiness(self) -> dict[str, str]:
         """`ok`, or what is wrong. Decoder and embedder are loaded before a container exists."""
@@ -124,7 +143,7 @@ class Container:
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     """Needs no lock: both engines let several processes read and write."""
-    DataDir.create(settings.data_dir)
+    data_dir, process = DataDir.create(settings.data_dir), secrets.token_hex(4)
     database = await Database.open(settings.resolved_database_url)
     try:
         yield Storage(
@@ -134,6 +153,11 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             documents=Documents(database),
             chunks=Chunks(database),
             removal=Removal(database),
+            jobs=Jobs(database),
+            leases=JobLeases(database, data_dir.node(), process),
+            work=IngestWork(database),
+            document_versions=Versions(database),
+            keys=IdempotencyKeys(database, data_dir.node(), process),
             runs=Runs(database),
             stamps=Stamps(database),
             words=lexical_search(database),
@@ -143,6 +167,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             observations=Observations(database),
             versions=ReliabilityVersions(database),
             estimates=Estimates(database),
+            watch=Watch(database),
         )
     finally:
         await database.close()
@@ -159,7 +184,7 @@ async def open_models(
     entries = EntryRows(settings.resolved_database_url)
     try:
         decoder = await load_decoder(
-            settings, entries, storage.model_records, data_dir.secret(), progress
+            settings, entries, storage.model_records, data_dir.secret(), progress, storage.watch
         )
         try:
             progress("loading the embedder")
@@ -272,7 +297,14 @@ def _build_remover(
 ) -> "Remover":
     from app.ingest.remove import Remover
 
-    return Remover(storage.removal, search.indexes, models.decoder, search.gate, tools.beliefs)
+    return Remover(
+        storage.removal,
+        storage.jobs,
+        search.indexes,
+        models.decoder,
+        search.gate,
+        tools.beliefs,
+    )
 
 
 def _startup_parts(
@@ -288,6 +320,7 @@ def _startup_parts(
         indexes=search.indexes,
         decoder=models.decoder,
         remover=remover,
+        jobs=storage.jobs,
     )
 
 
@@ -299,12 +332,17 @@ def _build_container(
     remover: "Remover",
     tools: "SourceTools",
 ) -> Container:
-    from app.ingest.worker import IngestWorker
+    from app.ingest.fetch import Fetcher
+    from app.ingest.remove import Deletions
+    from app.ingest.worker import JobWorker
+
+    fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
     from app.sources.reader import DecoderReader
     from app.sources.tools import make_estimation
 
     reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = _build_ingest(settings, storage, models, search)
+    worker = JobWorker(storage.leases, _build_lanes(settings, storage, ingest, fetcher, remover))
     return Container(
         settings=settings,
         database=storage.database,
@@ -314,13 +352,38 @@ def _build_container(
         chunks=storage.chunks,
         runs=storage.runs,
         decoder=models.decoder,
-        answers=_build_answers(settings, storage, models, search),
+        answers=_build_answers(settings, storage, models, search, tools),
         ingest=ingest,
-        worker=IngestWorker(ingest, storage.documents),
-        remover=remover,
+        jobs=storage.jobs,
+        worker=worker,
+        deletions=Deletions(storage.removal, storage.jobs, worker),
+        document_versions=storage.document_versions,
+        keys=storage.keys,
+        fetcher=fetcher,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
+        watch=storage.watch,
     )
+
+
+def _build_lanes(
+    settings: Settings,
+    storage: Storage,
+    ingest: "IngestPipeline",
+    fetcher: "Fetcher",
+    remover: "Remover",
+) -> "list[list[JobHandler]]":
+    """Handlers by lane: those of one lane take turns, lanes run side by side."""
+    from app.ingest.fetch_job import FetchHandler
+    from app.ingest.ingest_job import IngestHandler
+    from app.ingest.types import IngestConfig
+
+    config = IngestConfig(settings.max_document_bytes)
+    return [
+        [IngestHandler(ingest, storage.work, storage.documents, config)],
+        [FetchHandler(fetcher, ingest, storage.jobs)],
+        [remover],
+    ]
 
 
 def _build_ingest(
@@ -339,12 +402,14 @@ def _build_ingest(
         indexes=search.indexes,
         decoder=models.decoder,
         gate=search.gate,
+        work=storage.work,
+        versions=storage.document_versions,
     )
     return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
 
 
 def _build_answers(
-    settings: Settings, storage: Storage, models: Models, search: Search
+    settings: Settings, storage: Storage, models: Models, search: Search, tools: "SourceTools"
 ) -> "AnswerPipeline":
     from app.answer.pipeline import AnswerPipeline
 
@@ -355,5 +420,8 @@ def _build_answers(
         retriever=search.retriever,
         assessor=search.assessor,
         decoder=models.decoder,
+        beliefs=tools.beliefs,
         num_passages=settings.passages,
+        trust=settings.trust,
+        trust_bias=settings.trust_bias,
     )

@@ -10,15 +10,25 @@ LarderError
 │   ├── DocumentNotFound
 │   ├── SourceNotFound
 │   ├── RunNotFound
+│   ├── VerdictNotFound      a run without one: broken off, redacted, or older than verdicts
 │   ├── ChunkNotFound
 │   ├── VersionNotFound      of what is believed about sources
-│   └── EstimateNotFound
+│   ├── EstimateNotFound
+│   └── JobNotFound
 ├── CollectionExists         the name is taken (409)
 ├── SourceExists             the name is another source's, or was (409)
 ├── EstimateRunning          of this collection (409)
+├── PreconditionFailed       If-Match names another version (412)
+├── KeyInUse                 a request with that Idempotency-Key is being answered (409)
+├── KeyReused                that Idempotency-Key came with another request (422)
+├── MassRemoval              a synchronisation would remove too much (409)
+├── FetchRefused             an address that may not be fetched, or does not answer (422)
+├── JobNotOpen               a job cannot be cancelled or tried again as it is (409)
 ├── DocumentTooLarge         above max_document_bytes (413)
 ├── StorageFull              no room left on the disk (507)
+├── StorageBusy              another program holds the database (503)
 ├── ServerBusy               too many questions are waiting (503)
+├── InvalidCalibration       a calibration record that counts as none, and why
 ├── ModelMissing             the decoder or embedder is not where the settings say
 ├── PortInUse                another program listens there
 ├── DatabaseUnreachable      the PostgreSQL server does not take us
@@ -72,6 +82,10 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class VerdictNotFound(NotFound):
+    code = "verdict_not_found"
+
+
 class ChunkNotFound(NotFound):
     code = "chunk_not_found"
 
@@ -82,6 +96,40 @@ class VersionNotFound(NotFound):
 
 class EstimateNotFound(NotFound):
     code = "estimate_not_found"
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+
+
+class PreconditionFailed(LarderError):
+    code = "precondition_failed"
+    status = 412
+
+
+class KeyInUse(LarderError):
+    code = "idempotency_key_in_use"
+    status = 409
+
+
+class KeyReused(LarderError):
+    code = "idempotency_key_reused"
+    status = 422
+
+
+class MassRemoval(LarderError):
+    code = "mass_removal"
+    status = 409
+
+
+class FetchRefused(LarderError):
+    code = "fetch_refused"
+    status = 422
+
+
+class JobNotOpen(LarderError):
+    code = "job_not_open"
+    status = 409
 
 
 class CollectionExists(LarderError):
@@ -109,6 +157,11 @@ class StorageFull(LarderError):
     status = 507
 
 
+class StorageBusy(LarderError):
+    code = "storage_busy"
+    status = 503
+
+
 class ServerBusy(LarderError):
     code = "server_busy"
     status = 503
@@ -117,6 +170,10 @@ class ServerBusy(LarderError):
 class ModelMissing(LarderError):
     code = "model_missing"
     status = 503
+
+
+class InvalidCalibration(LarderError):
+    code = "invalid_calibration"
 
 
 class PortInUse(LarderError):

@@ -7,14 +7,18 @@ from fastapi import FastAPI
 from app.api.errors import install_error_handlers
 from app.api.middleware import BodyLimit, HostAndOriginCheck, RequestContext
 from app.api.routes import (
+    bulk,
     cache,
     collections,
     documents,
     estimates,
     health,
+    jobs,
     openai,
     runs,
     sources,
+    versions,
+    watch,
 )
 from app.api.web import web_router
 from app.bootstrap import Container
@@ -35,7 +39,21 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
     )
     app.state.container = container
     install_error_handlers(app)
-    for module in (health, collections, documents, estimates, sources, runs, cache, openai):
+    modules = (
+        health,
+        collections,
+        documents,
+        bulk,
+        versions,
+        jobs,
+        estimates,
+        sources,
+        runs,
+        cache,
+        watch,
+        openai,
+    )
+    for module in modules:
         app.include_router(module.router)
     app.include_router(web_router(static))
     app.add_middleware(

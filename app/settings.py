@@ -56,6 +56,7 @@ def _check_url(value: str | None) -> str | None:
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), Field(min_length=1)]
+FetchHosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 EncodingName = Literal["alone", "head", "neutral", "primed", "mean", "medoid", "variant"]
 Encodings = Annotated[
     tuple[EncodingName, ...], NoDecode, BeforeValidator(_split_commas), Field(min_length=1)
@@ -101,11 +102,20 @@ class Settings(BaseSettings):
     )
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
     max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")
-    reuse_policy: str = Field("question", min_length=1, description="the name of a reuse policy")
-    reuse_ratio: float = Field(0.05, ge=0, le=1, description="a number from 0 to 1")
+    trust: Literal["plain", "weighted", "tagged", "vote"] = Field(
+        "weighted", description="plain, weighted, tagged or vote"
+    )
+    trust_bias: float = Field(0.0, ge=0, le=4, description="a number from 0 (off) to 4")
+    reuse_policy: str | None = Field(None, min_length=1, description="the name of a reuse policy")
+    reuse_ratio: float | None = Field(None, ge=0, le=1, description="a number from 0 to 1")
+    watch_share: float = Field(0.01, ge=0, le=1, description="a share of requests, 0 to 1")
+    holdout_share: float = Field(0, ge=0, le=0.5, description="a share of requests, 0 to 0.5")
     allowed_hosts: Hosts = Field(
         ("127.0.0.1", "localhost", "[::1]"),
         description='host names browsers may use, comma-separated, or "*"',
+    )
+    allowed_fetch_hosts: FetchHosts = Field(
+        (), description="host names the server may fetch documents from, comma-separated"
     )
     database_url: Annotated[str | None, AfterValidator(_check_url)] = Field(
         None, description=f"{SQLITE}PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"

@@ -45,24 +45,24 @@ class AttentionRecorder:
 class Places:
     """Where the rows and the keys of one forward stand in the text; for layers with a window."""
 
-    rows: torch.Tensor  # [q] int64
+    rows: torch.Tensor  # [q] or, for prompts side by side, [B, q] int64
     keys: torch.Tensor  # [N] int64
     _masks: dict[int, torch.Tensor] = field(default_factory=dict)  # by window
 
     def mask(self, base: torch.Tensor | None, window: int, dtype: torch.dtype) -> torch.Tensor:
-        """Additive mask [1, 1, q, N]: `base`, or causal where it is None, within `window`. Made
-        once: every layer of a forward has the same base."""
+        """Additive mask [1 or B, 1, q, N]: `base`, or causal where it is None, within `window`.
+        Made once: every layer of a forward has the same base."""
         if window not in self._masks:
             self._masks[window] = self._within(base, window).to(dtype)
         return self._masks[window]
 
     def _within(self, base: torch.Tensor | None, window: int) -> torch.Tensor:
-        distance = self.rows[:, None] - self.keys[None, :]
+        distance = self.rows[..., None] - self.keys
         hidden = distance >= window
         if base is None:
             hidden = hidden | (distance < 0)
             base = torch.zeros((), dtype=torch.float32, device=self.rows.device)
-        return base.masked_fill(hidden[None, None], float("-inf"))
+        return base.masked_fill(hidden.reshape(-1, 1, *hidden.shape[-2:]), float("-inf"))
 
 
 def larder_attention(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from kvstore.column_bias import ColumnBias
 from kvstore.families import KVLayout
 
 
@@ -61,6 +62,7 @@ class ScatterCache(Cache):  # type: ignore[misc]
         self.value_buffer = torch.empty(shape, dtype=dtype, device=device)
         self.rows = torch.empty(0, dtype=torch.int64, device=device)
         self.length = 0
+        self.bias: ColumnBias | None = None  # of the prompt in here
         self.hidden: torch.Tensor | None = None  # [capacity] bool, rows no attention may see
         super().__init__(
             layers=[

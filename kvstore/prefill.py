@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from kvstore.cache import ScatterCache
+from kvstore.column_bias import ColumnBias
 from kvstore.planner import PlannedSegment, PrefillPlan
 from kvstore.position import Rotator
 from kvstore.probe import PromptProbes
@@ -69,6 +70,7 @@ class Prefiller:
             [t for s in plan.segments for t in s.segment.token_ids], device=self._runner.device
         )
         cache = self._runner.new_cache(capacity)
+        cache.bias = ColumnBias.of([s.segment for s in plan.segments], self._runner.device)
         if all(s.action == "computed" for s in plan.segments):
             with watch.step("prefill"):
                 logits = self._runner.forward_all(ids, cache)

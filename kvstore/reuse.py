@@ -23,6 +23,7 @@ from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 from kvstore.types import PrefillReport, ReuseOptions, Segment
 from kvstore.variants import USUAL_VARIANTS, VariantCapture, VariantCatalog
+from kvstore.vote import Ballot, BranchReport, Voter
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class ReuseEngine:
         self._planner = Planner(frame, config, variants)
         self._link_tokens: LinkTokens | None = None
         self._prefiller = Prefiller(runner, config.floor_tokens)
+        self._voter = Voter(runner, store, frame)
 
     def plan(self, segments: Sequence[Segment], options: ReuseOptions) -> PrefillPlan:
         """Decide what is reused; no tensor is touched."""
@@ -91,6 +93,12 @@ class ReuseEngine:
         drop = partial(self.runner.drop, cache=result.cache)
         return Prefilled(result.logits, report, extend, drop)
 
+    def vote(
+        self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int
+    ) -> Ballot:
+        """Prefill prompts P, chunks, Q side by side, exactly, for `max_tokens` more each."""
+        return self._voter.open(prompts, max_tokens=max_tokens, reuse=options.mode != "off")
+
     def prepare(self) -> None:
         """Compute and pin what every prompt begins with: P, then the neutral primers behind it."""
         self._precomputer.prepare()
@@ -126,7 +134,7 @@ class ReuseEngine:
             )
         return self._link_tokens
 
-    def repair(self, segments: Sequence[Segment], report: PrefillReport) -> int:
+    def repair(self, segments: Sequence[Segment], report: PrefillReport | BranchReport) -> int:
         """Encode again what was found damaged while `segments` were prefilled; returns how many.
 
         Only damage: an entry that is merely missing may belong to a document deleted meanwhile.

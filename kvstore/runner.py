@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from kvstore.attention import TILE, AttentionObserver, Places, tile_ends_of
+from kvstore.branch_cache import BranchCache, Writes, branch_mask
 from kvstore.cache import ScatterCache, causal_mask
 from kvstore.families import layout_of
 
@@ -32,6 +33,9 @@ class ModelRunner:
 
     def new_cache(self, capacity: int) -> ScatterCache:
         return ScatterCache(self.layout, capacity, self.dtype, self.device)
+
+    def new_branch_cache(self, num_branches: int, capacity: int) -> BranchCache:
+        return BranchCache(self.layout, num_branches, capacity, self.dtype, self.device)
 
     @torch.inference_mode()
     def forward_all(
@@ -94,6 +98,39 @@ class ModelRunner:
         mask = causal_mask(rows, cache.length, self.dtype, cache.hidden) if needs_mask else None
         return self._call(ids, rows, cache, mask, keep_logits=len(ids))
 
+    @torch.inference_mode()
+    def forward_branches(
+        self,
+        token_ids: torch.Tensor,
+        starts: Sequence[int],
+        counts: Sequence[int],
+        writes: Writes,
+        cache: BranchCache,
+    ) -> torch.Tensor:
+        """Compute ids [B, n] of B prompts side by side; logits [B, V] of each one's last row.
+
+        Branch b has `counts[b]` real rows from position `starts[b]` on, then padding.
+        """
+        cache.expect(writes)
+        first = torch.tensor(starts, device=self.device)[:, None]
+        positions = first + torch.arange(token_ids.shape[1], device=self.device)
+        extra: dict[str, object] = {}
+        if self._has_windows:
+            extra["places"] = Places(positions, torch.arange(writes.length, device=self.device))
+        last = sorted({count - 1 for count in counts})
+        output = self.model(
+            input_ids=token_ids,
+            position_ids=positions,
+            past_key_values=cache,
+            attention_mask=branch_mask(positions, writes.length, self.dtype),
+            use_cache=True,
+            logits_to_keep=torch.tensor(last, device=self.device),
+            **extra,
+        )
+        kept = torch.tensor([last.index(count - 1) for count in counts], device=self.device)
+        logits: torch.Tensor = output.logits[torch.arange(len(counts), device=self.device), kept]
+        return logits
+
     @staticmethod
     def drop(count: int, cache: ScatterCache) -> None:
         """Forget the last `count` rows of the cache."""
@@ -109,6 +146,10 @@ class ModelRunner:
         recorder: AttentionObserver | None = None,
     ) -> torch.Tensor:
         extra: dict[str, object] = {} if recorder is None else {"attention_recorder": recorder}
+        if cache.bias is not None:
+            if mask is None:
+                mask = causal_mask(cache.rows, cache.length, self.dtype, cache.hidden)
+            mask = cache.bias.added(mask, cache.rows)
         if mask is not None and len(token_ids) > TILE:
             extra["tile_ends"] = tile_ends_of(cache.rows)
         if self._has_windows:

@@ -22,6 +22,7 @@ class Segment:
     kind: SegmentKind
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # a chunk's own, nearest last (kvstore.primers)
+    bias: float = 0.0  # added to later rows' attention scores for its keys, in nats; at most 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from reliability.matching import normal_answer
+from reliability.matching import ARTICLES, normal_answer
 from reliability.numbers import NUMBER, parse_quantity, same_quantity
 
 Rung = Literal["exact", "overlap", "judge"]
@@ -71,7 +71,7 @@ def _states(answer: str, passage: str) -> bool:
 def _overlap(answer: str, passage: str) -> float:
     """Share of the answer's words in the best window of its length, if its names are there."""
     words = normal_answer(answer).split()
-    names = {normal_answer(name) for name in NAME.findall(answer)}
+    names = {normal_answer(name) for name in NAME.findall(answer)} - ARTICLES
     best = 0.0
     for sentence in SENTENCE_END.split(passage):
         tokens = normal_answer(sentence).split()

@@ -9,7 +9,6 @@ from reliability.arrays import FloatArray, IntArray, group_sum
 from reliability.errors import InvalidObservation
 from reliability.estimators.protocol import Estimate, Estimator
 from reliability.observations import Observation
-from reliability.special import digamma
 from reliability.table import build_table
 
 
@@ -44,4 +43,4 @@ def _column(estimate: Estimate, topic: str) -> int:
 
 
 def _log_odds(alpha: FloatArray, beta: FloatArray) -> FloatArray:
-    return digamma(alpha) - digamma(beta)
+    return np.asarray(np.log(alpha) - np.log(beta))

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import combinations
 from typing import Literal, Protocol
 
@@ -15,6 +16,7 @@ from reliability.families.union_find import UnionFind
 from reliability.numbers import parse_date, parse_quantity, same_date, same_quantity
 
 TOKEN_SET_RATIO = 0.92
+DIGIT = re.compile(r"\d")
 ARTICLES = frozenset(("a", "an", "the"))
 NO_ANSWERS = (
     *("I don't know", "I do not know", "don't know", "do not know", "unknown", "not known"),
@@ -30,6 +32,7 @@ class Judge(Protocol):
     def __call__(self, question: str, one: str, other: str) -> Relation: ...
 
 
+@lru_cache(maxsize=4096)
 def normal_answer(text: str) -> str:
     """Lower case, no accents, no punctuation, no articles."""
     plain = unicodedata.normalize("NFKD", text.casefold())
@@ -64,6 +67,8 @@ def compare(one: str, other: str, aliases: Mapping[str, str] | None = None) -> R
 
 
 def _compare_values(one: str, other: str) -> Relation:
+    if not (DIGIT.search(one) and DIGIT.search(other)):
+        return "unsure"  # a month alone is no date
     dates = parse_date(one), parse_date(other)
     if dates[0] and dates[1]:
         return "same" if same_date(dates[0], dates[1]) else "different"
@@ -102,7 +107,12 @@ def same_name(one: Sequence[str], other: Sequence[str]) -> bool:
 def _token_set_ratio(one: Sequence[str], other: Sequence[str]) -> float:
     """Likeness of the sorted words (difflib's ratio of characters)."""
     a, b = " ".join(sorted(set(one))), " ".join(sorted(set(other)))
-    return SequenceMatcher(None, a, b, autojunk=False).ratio() if min(len(a), len(b)) > 3 else 0.0
+    if min(len(a), len(b)) <= 3:
+        return 0.0
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    if matcher.real_quick_ratio() < TOKEN_SET_RATIO or matcher.quick_ratio() < TOKEN_SET_RATIO:
+        return 0.0  # upper bounds: the dear comparison would not reach it
+    return matcher.ratio()
 
 
 @dataclass(frozen=True, slots=True)

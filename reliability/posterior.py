@@ -1,17 +1,14 @@
-"""Beliefs about a source over time: older claims fade, and a source that turned raises an alarm."""
+"""Beliefs about a source over time: intervals, quantiles, and how older claims fade."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from reliability.arrays import BoolArray, FloatArray, group_sum
+from reliability.arrays import FloatArray, group_sum
 from reliability.errors import InvalidReliability
 from reliability.special import beta_quantile
 from reliability.table import ClaimTable
 from reliability.types import BetaPosterior
-
-TURNED_BY = 0.15  # the fast belief must lie this much below the slow one ...
-TURNED_SURELY = 1.645  # ... with a chance of 95 % (one-sided normal quantile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,6 @@ class Timing:
 
 
 SLOW = Timing(180.0)
-FAST = Timing(14.0)
 NEVER = Timing(float("inf"))
 
 
@@ -87,18 +83,3 @@ def day_cap_weights(table: ClaimTable, per_day: float) -> FloatArray:
     group = np.asarray(group, dtype=np.int64).reshape(-1)
     count = group_sum(group, np.ones(len(group)), int(group.max()) + 1)
     return np.minimum(1.0, per_day / count[group])
-
-
-def turned_sources(
-    slow_alpha: FloatArray, slow_beta: FloatArray, fast_alpha: FloatArray, fast_beta: FloatArray
-) -> BoolArray:
-    """True where P(fast < slow - 0.15) > 0.95, by the normal approximation of both beliefs."""
-    slow_mean, slow_variance = _moments(slow_alpha, slow_beta)
-    fast_mean, fast_variance = _moments(fast_alpha, fast_beta)
-    gap = slow_mean - TURNED_BY - fast_mean
-    return np.asarray(gap > TURNED_SURELY * np.sqrt(slow_variance + fast_variance))
-
-
-def _moments(alpha: FloatArray, beta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    total = alpha + beta
-    return alpha / total, alpha * beta / (total**2 * (total + 1))

@@ -6,12 +6,24 @@ trust stands behind is reported.
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from reliability.arrays import FloatArray, IntArray, group_first, group_sum
-from reliability.numbers import TOLERANCE, parse_date, parse_quantity, same_date, tolerance_groups
+from reliability.numbers import (
+    TOLERANCE,
+    Quantity,
+    parse_date,
+    parse_quantity,
+    same_date,
+    tolerance_groups,
+)
 from reliability.table import ClaimTable
+
+Date = tuple[int, int | None, int | None]
+
+READINGS = 65_536  # values are read again at every refit and prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +60,38 @@ def merge_close(table: ClaimTable, tolerance: float = TOLERANCE) -> Merged:
 
 def _close(table: ClaimTable, members: list[int], tolerance: float) -> list[list[int]]:
     """Groups of two and more."""
-    dates = {value: parse_date(table.values[value]) for value in members}
-    read = {value: parse_quantity(table.values[value]) for value in members if dates[value] is None}
-    groups: list[list[int]] = []
-    units = {quantity.unit for quantity in read.values() if quantity}
-    for unit in units:
-        same = [v for v, quantity in read.items() if quantity and quantity.unit == unit]
-        found = tolerance_groups([q.value for v in same if (q := read[v])], tolerance)
-        groups += [[same[i] for i in np.flatnonzero(found == n)] for n in range(found.max() + 1)]
-    dated = sorted(value for value in members if dates[value] is not None)
-    groups += _date_groups({value: day for value in dated if (day := dates[value])})
+    readings = [(value, _read(table.values[value])) for value in members]
+    by_unit: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    dates: dict[int, Date] = {}
+    for value, (day, quantity) in readings:
+        if day is not None:
+            dates[value] = day
+        elif quantity is not None:
+            by_unit[quantity.unit].append((value, quantity.value))
+    groups = _date_groups(dates) if len(dates) > 1 else []
+    for same in by_unit.values():
+        if len(same) > 1:
+            found = tolerance_groups([number for _, number in same], tolerance)
+            parts: dict[int, list[int]] = defaultdict(list)
+            for (value, _), group in zip(same, found.tolist(), strict=True):
+                parts[group].append(value)
+            groups += parts.values()
     return [group for group in groups if len(group) > 1]
 
 
-def _date_groups(dates: dict[int, tuple[int, int | None, int | None]]) -> list[list[int]]:
+@lru_cache(maxsize=READINGS)
+def _read(text: str) -> tuple[Date | None, Quantity | None]:
+    """The date or the number that a value is; both need a digit."""
+    if not any(map(str.isdigit, text)):
+        return None, None
+    day = parse_date(text)
+    return day, parse_quantity(text) if day is None else None
+
+
+def _date_groups(dates: dict[int, Date]) -> list[list[int]]:
     """A coarse date joins the one fine date it holds; with two of them it stays alone."""
     groups: dict[int, list[int]] = {}
-    for value, day in dates.items():
+    for value, day in sorted(dates.items()):
         finer = [v for v, other in dates.items() if v != value and same_date(day, other)]
         agree = all(same_date(dates[a], dates[b]) for a in finer for b in finer)
         key = min([value, *finer]) if agree else value

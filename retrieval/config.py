@@ -34,19 +34,11 @@ class RankingConfig:
     # best passage of other articles lies at 0.25 (median) and that of another corpus at 0.12.
     min_similarity: float = 0.2
 
-    # A score is multiplied by (reliability / 0.5) ** exponent. RRF scores lie close together: one
-    # found by both searches has twice the score of one found by one, the first 1.6 times that of
-    # the fortieth. At a quarter, sources at 0.9 and at 0.1 differ by a factor of 1.73, so
-    # reliability reorders neighbours and never outweighs a match in words and meaning.
-    reliability_exponent: float = 0.25
-
     def __post_init__(self) -> None:
         if self.candidates_per_result < 1 or self.min_candidates < 1:
             raise ValueError(f"at least one candidate is needed: {self}")
         if not -1 <= self.min_similarity <= 1:
             raise ValueError(f"min_similarity is a cosine: {self.min_similarity}")
-        if not 0 <= self.reliability_exponent <= 1:
-            raise ValueError(f"reliability_exponent must be 0 to 1: {self.reliability_exponent}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""Read path: a question to ranked chunks, by words and by vectors, weighted by source reliability.
+"""Read path: a question to chunks ranked by relevance, by words and by vectors.
 
-Knows no documents, no database and nothing of how reliability is learned.
+Knows no documents, no database and nothing of who is believed: whoever asks reorders what is here.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 
 from retrieval.config import RankingConfig
 from retrieval.fusion import reciprocal_rank_fusion
@@ -18,8 +18,6 @@ from retrieval.protocols import (
 )
 from retrieval.types import Query, ScoredChunk
 from retrieval.words import content_words
-
-_NEUTRAL = 0.5  # reliability that leaves a score as it is
 
 Hits = list[tuple[int, float]]
 
@@ -57,8 +55,9 @@ class Retriever:
             by_words = [hit for hit in by_words if hit[0] in readable]
             by_vectors = [hit for hit in by_vectors if hit[0] in readable]
         candidates = self._fuse(by_words, by_vectors)
+        # without a source a chunk was deleted in the meantime
         weights = await self._weights.weights([found.chunk_id for found in candidates])
-        return self._weighted(candidates, weights)[: query.limit]
+        return _ranked(found for found in candidates if found.chunk_id in weights)[: query.limit]
 
     async def _allowed(self, query: Query) -> Ids | None:
         """Ids that pass the query's filter; None where it has none."""
@@ -97,23 +96,9 @@ class Retriever:
             if chunk_id in lexical_ranks or similarities[chunk_id] >= self._config.min_similarity
         ]
 
-    def _weighted(
-        self, candidates: Sequence[ScoredChunk], weights: Mapping[int, float]
-    ) -> list[ScoredChunk]:
-        """By score times reliability. A chunk without a source was deleted in the meantime."""
-        exponent = self._config.reliability_exponent
-        weighted = [
-            ScoredChunk(
-                found.chunk_id,
-                found.score * (weights[found.chunk_id] / _NEUTRAL) ** exponent,
-                found.lexical_rank,
-                found.dense_rank,
-                found.similarity,
-            )
-            for found in candidates
-            if found.chunk_id in weights
-        ]
-        return sorted(weighted, key=lambda found: (-found.score, found.chunk_id))
+
+def _ranked(found: Iterable[ScoredChunk]) -> list[ScoredChunk]:
+    return sorted(found, key=lambda chunk: (-chunk.score, chunk.chunk_id))
 
 
 def _ranks(hits: Hits) -> dict[int, int]:

@@ -83,7 +83,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class ScoredChunk:
-    """A ranked chunk. `score` is the fused, reliability-weighted value; ranks are 1-based."""
+    """A ranked chunk. `score` is the fused relevance; ranks are 1-based."""
 
     chunk_id: int
     score: float

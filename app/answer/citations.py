@@ -22,6 +22,9 @@ THRESHOLD = 0.5
 # A second sentence joins the quote when it explains this much more of the answer's sentence.
 PAIR_GAIN = 0.15
 NUMBER_WEIGHT = 2.0
+# So much of a sentence's words, numbers aside, make a passage with other numbers contradict it.
+SAME_CLAIM = 0.75
+MIN_COMMON_WORDS = 3
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 # "The passages do not say ..." shares words with a passage, but nothing there says it.
@@ -49,6 +52,30 @@ def cite(answer: str, passages: Sequence[PassageRow]) -> list[Citation]:
         number = numbers.setdefault(match.passage.chunk_id, len(numbers) + 1)
         citations.append(_citation(number, span, match))
     return citations
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """What one passage has to a sentence: `agrees`, or says the same with other numbers."""
+
+    passage: PassageRow
+    quote: str
+    score: float  # share of the sentence's information that the quote has, 0 to 1
+    agrees: bool
+
+
+def stances(sentence: str, passages: Sequence[PassageRow]) -> list[Stance]:
+    """The passages that state `sentence`, and those that contradict it; others are left out.
+
+    A contradiction is seen in numbers only: nearly all the same words, and not one number shared.
+    """
+    index = _PassageIndex(passages)
+    return [stance for passage in passages if (stance := index.stance(sentence, passage))]
+
+
+def says_nothing(sentence: str) -> bool:
+    """Whether it only says that something is not known."""
+    return _SILENCE.search(sentence) is not None
 
 
 def _says_little(sentence: str) -> bool:
@@ -94,7 +121,7 @@ class _PassageIndex:
     def best_match(self, sentence: str) -> _Match | None:
         """The passage stretch that covers `sentence` best; None where none covers it enough."""
         wanted = tokens(sentence)
-        if _SILENCE.search(sentence) or not wanted & self._frequencies.keys():
+        if says_nothing(sentence) or not wanted & self._frequencies.keys():
             return None
         weights = {token: self._weight(token) for token in wanted}
         best: _Match | None = None
@@ -103,6 +130,33 @@ class _PassageIndex:
             if match is not None and (best is None or match.score > best.score):
                 best = match
         return best
+
+    def stance(self, sentence: str, passage: PassageRow) -> Stance | None:
+        wanted = tokens(sentence)
+        if says_nothing(sentence) or not wanted:
+            return None
+        sentences = self._sentences[self.passages.index(passage)]
+        weights = {token: self._weight(token) for token in wanted}
+        match = _best_in_passage(passage, sentences, weights)
+        if match is not None:
+            quote = passage.text[match.quote.start : match.quote.end]
+            return Stance(passage, quote, match.score, True)
+        return self._contradiction(passage, sentences, weights)
+
+    def _contradiction(
+        self, passage: PassageRow, sentences: "list[_Sentence]", weights: dict[str, float]
+    ) -> Stance | None:
+        words = {token: weight for token, weight in weights.items() if not token[0].isdigit()}
+        if len(words) == len(weights) or len(words) < MIN_COMMON_WORDS:
+            return None
+        total = sum(words.values())
+        for sentence in sentences:
+            has_number = any(token[0].isdigit() for token in sentence.tokens)
+            score = _covered(words, sentence.tokens) / total
+            if has_number and score >= SAME_CLAIM and not weights.keys() & _numbers(sentence):
+                quote = passage.text[sentence.span.start : sentence.span.end]
+                return Stance(passage, quote, score, False)
+        return None
 
     def _weight(self, token: str) -> float:
         rarity = math.log1p((self._num_sentences + 0.5) / (self._frequencies[token] + 0.5))
@@ -151,6 +205,10 @@ def _shares_a_number(wanted: Iterable[str], present: frozenset[str]) -> bool:
     """False where the answer names numbers and the quote none of them: it says something else."""
     numbers = {token for token in wanted if token[0].isdigit()}
     return not numbers or bool(numbers & present)
+
+
+def _numbers(sentence: _Sentence) -> set[str]:
+    return {token for token in sentence.tokens if token[0].isdigit()}
 
 
 def _covered(weights: dict[str, float], present: frozenset[str]) -> float:

@@ -1,6 +1,7 @@
 """One engine's values into another's. Pure, one short function each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from app.answer.types import (
     Assessed,
@@ -13,12 +14,14 @@ from app.answer.types import (
 )
 from app.db.rows import PassageRow, RunTokens
 from app.decoder.types import DecodeRequest, Passage, Prefilled
-from kvstore.types import TokenCounts
+from kvstore.types import ReuseMode, SegmentReport, TokenCounts
+from kvstore.vote import BranchReport
 from reliability.prior import prior_with_mean
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import ScoredChunk
 
 CONTEXT_FULL = "context_full"
+VOTE = "vote"  # as policy and reason of a plan: nothing had to be repaired
 
 
 def to_evidence(scored: ScoredChunk, row: PassageRow) -> Evidence:
@@ -26,8 +29,7 @@ def to_evidence(scored: ScoredChunk, row: PassageRow) -> Evidence:
 
 
 def to_posterior(row: PassageRow) -> BetaPosterior:
-    """A passage row states the mean only; with it comes the weight of a new source."""
-    return prior_with_mean(row.reliability)
+    return prior_with_mean(row.reliability, row.strength)
 
 
 def to_ranked(rank: int, scored: ScoredChunk, row: PassageRow) -> RankedPassage:
@@ -54,6 +56,7 @@ def to_request(question: Question, rows: Sequence[PassageRow]) -> DecodeRequest:
         history=question.history,
         params=question.params,
         reuse=question.reuse,
+        collection_id=rows[0].collection_id if rows else None,
     )
 
 
@@ -84,19 +87,7 @@ def to_planned(prefilled: Prefilled, passages: Sequence[PassageRow]) -> CachePla
     segments = []
     for segment in report.segments:
         row = next(chunks) if segment.kind == "chunk" else None
-        segments.append(
-            PlannedSegment(
-                kind=segment.kind,
-                chunk_id=row.chunk_id if row else None,
-                title=row.title if row else None,
-                tokens=segment.num_tokens,
-                action=segment.action,
-                recomputed=segment.recomputed,
-                tier=segment.tier,
-                encoding=segment.encoding,
-                reason=segment.reason,
-            )
-        )
+        segments.append(_planned(segment, row))
     return CachePlanned(
         mode=report.mode,
         policy=report.policy,
@@ -107,6 +98,54 @@ def to_planned(prefilled: Prefilled, passages: Sequence[PassageRow]) -> CachePla
         prefill_ms=prefilled.prefill_ms,
         full_prefill_ms_estimate=prefilled.full_prefill_ms_estimate,
     )
+
+
+def to_vote_planned(
+    mode: ReuseMode,
+    reports: Sequence[BranchReport],
+    passages: Sequence[PassageRow],
+    prefill_ms: float,
+    full_prefill_ms_estimate: float,
+) -> CachePlanned:
+    """All prompts of a vote as one plan: what they begin and end with is added up."""
+    sides = [(report.segments[0], report.segments[-1]) for report in reports]
+    segments = [
+        _planned(report.segments[1], row) for report, row in zip(reports, passages, strict=True)
+    ]
+    prefix, question = (
+        replace(_planned(side[0], None), tokens=sum(item.num_tokens for item in side))
+        for side in zip(*sides, strict=True)
+    )
+    tokens = add_tokens([report.tokens for report in reports])
+    return CachePlanned(
+        mode=mode,
+        policy=VOTE,
+        ratio=0.0,
+        reason=VOTE,
+        segments=(prefix, *segments, question),
+        tokens=tokens,
+        prefill_ms=prefill_ms,
+        full_prefill_ms_estimate=full_prefill_ms_estimate,
+    )
+
+
+def _planned(segment: SegmentReport, row: PassageRow | None) -> PlannedSegment:
+    return PlannedSegment(
+        kind=segment.kind,
+        chunk_id=row.chunk_id if row else None,
+        title=row.title if row else None,
+        tokens=segment.num_tokens,
+        action=segment.action,
+        recomputed=segment.recomputed,
+        tier=segment.tier,
+        encoding=segment.encoding,
+        reason=segment.reason,
+    )
+
+
+def add_tokens(counts: Sequence[TokenCounts]) -> TokenCounts:
+    names = ("prompt", "exact_prefix", "reused", "recomputed", "fresh")
+    return TokenCounts(*(sum(getattr(count, name) for count in counts) for name in names))
 
 
 def to_run_tokens(counts: TokenCounts, num_generated: int) -> RunTokens:

@@ -11,9 +11,11 @@ import anyio
 
 from app.answer import convert
 from app.answer.citations import cite
-from app.answer.protocols import Assessor, Decoder, Retriever
+from app.answer.explain import explain_run
+from app.answer.protocols import Assessor, Beliefs, Decoder, Retriever
 from app.answer.record import RunRecord
 from app.answer.stopwatch import Stopwatch
+from app.answer.trust import with_trust
 from app.answer.types import (
     AnswerEvent,
     AnswerFinish,
@@ -24,7 +26,11 @@ from app.answer.types import (
     Question,
     Retrieved,
     RunStarted,
+    Trust,
 )
+from app.answer.verdict import Basis, heard_in_answer, judge_passages
+from app.answer.vote import SourceVote, fitting_alone
+from app.answer.wire import JsonObject
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.rows import CollectionRow, NewRun, PassageRow, RunTokens
@@ -33,6 +39,7 @@ from app.decoder.types import DecodeRequest, Finished, Prefilled, TokenText
 from app.errors import InvalidValue, LarderError
 from kvstore.errors import InvalidReuse
 from kvstore.policies import find_policy
+from reliability.assessor import RANK_BETA
 from reliability.types import Assessment
 from retrieval.errors import RetrievalError
 from retrieval.types import Query, ScoredChunk
@@ -53,7 +60,10 @@ class AnswerPipeline:
         retriever: Retriever,
         assessor: Assessor,
         decoder: Decoder,
+        beliefs: Beliefs,
         num_passages: int,
+        trust: Trust = "weighted",
+        trust_bias: float = 0.0,
     ) -> None:
         self._collections = collections
         self._chunks = chunks
@@ -61,7 +71,10 @@ class AnswerPipeline:
         self._retriever = retriever
         self._assessor = assessor
         self._decoder = decoder
+        self._beliefs = beliefs
         self._num_passages = num_passages
+        self._trust = trust
+        self._trust_bias = trust_bias
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         """Events from `RunStarted` to `Completed` or `Failed`; closing early stops the model.
@@ -70,10 +83,11 @@ class AnswerPipeline:
         """
         collection = await self._collections.find(question.collection)
         self._check(question)
-        run_id = await self._runs.start(_new_run(question, collection, self._decoder.name))
+        trust = question.trust or self._trust
+        run_id = await self._runs.start(_new_run(question, trust, collection, self._decoder.name))
         record = RunRecord()
         try:
-            async with aclosing(self._events(question, collection, run_id)) as events:
+            async with aclosing(self._events(question, trust, collection, run_id)) as events:
                 async for event in events:
                     record.note(event)
                     yield event
@@ -81,6 +95,11 @@ class AnswerPipeline:
             # The reader has gone, perhaps by cancelling us: what happened is stored all the same.
             with anyio.CancelScope(shield=True):
                 await self._runs.finish(run_id, record.result())
+
+    async def explain(self, run_id: str, without: Sequence[str] = ()) -> JsonObject:
+        """Why that run's answer was believed, and what it would be without some sources."""
+        run = await self._runs.get(run_id)
+        return explain_run(run, await self._beliefs.observations(), without)
 
     def _check(self, question: Question) -> None:
         self._decoder.check_fits(convert.to_request(question, ()))
@@ -92,11 +111,11 @@ class AnswerPipeline:
             raise InvalidValue(str(error)) from error
 
     async def _events(
-        self, question: Question, collection: CollectionRow, run_id: str
+        self, question: Question, trust: Trust, collection: CollectionRow, run_id: str
     ) -> AsyncGenerator[AnswerEvent, None]:
-        yield RunStarted(run_id, collection.name, question.reuse.mode, self._decoder.name)
+        yield RunStarted(run_id, collection.name, question.reuse.mode, self._decoder.name, trust)
         try:
-            async with aclosing(self._steps(question, collection, run_id)) as events:
+            async with aclosing(self._steps(question, trust, collection, run_id)) as events:
                 async for event in events:
                     yield event
         except (LarderError, RetrievalError) as error:
@@ -108,15 +127,17 @@ class AnswerPipeline:
             )
 
     async def _steps(
-        self, question: Question, collection: CollectionRow, run_id: str
+        self, question: Question, trust: Trust, collection: CollectionRow, run_id: str
     ) -> AsyncGenerator[AnswerEvent, None]:
         watch = Stopwatch()
         scored, rows = await self._retrieve(question, collection)
         watch.lap("retrieve")
         yield _retrieved(scored, rows)
 
-        assessment = self._assess(scored, rows)
-        request = self._fill_prompt(question, assessment, rows)
+        assessment = self._assess(trust, scored, rows)
+        kept = [rows[chunk_id] for chunk_id in assessment.kept]
+        request = self._fill_prompt(question, trust, kept)
+        basis = Basis(question.text, trust, await self._beliefs.version())
         watch.lap("assess")
         yield convert.to_assessed(assessment, request, rows)
 
@@ -127,7 +148,12 @@ class AnswerPipeline:
             return
 
         passages = [rows[passage.chunk_id] for passage in request.passages]
-        async with aclosing(self._write(run_id, request, passages, watch)) as events:
+        if trust == "vote":
+            votes = SourceVote(self._decoder, self._num_passages, basis, watch)
+            steps = votes.run(run_id, request, passages)
+        else:
+            steps = self._write(run_id, request, passages, basis, watch)
+        async with aclosing(steps) as events:
             async for event in events:
                 yield event
 
@@ -142,25 +168,34 @@ class AnswerPipeline:
         rows = {row.chunk_id: row for row in passages}
         return [scored for scored in found if scored.chunk_id in rows], rows
 
-    def _assess(self, scored: Sequence[ScoredChunk], rows: Mapping[int, PassageRow]) -> Assessment:
+    def _assess(
+        self, trust: Trust, scored: Sequence[ScoredChunk], rows: Mapping[int, PassageRow]
+    ) -> Assessment:
+        """In a vote all that was found may be asked; how many are is decided as they answer."""
         evidence = [convert.to_evidence(item, rows[item.chunk_id]) for item in scored]
         posteriors = {row.source_id: convert.to_posterior(row) for row in rows.values()}
-        return self._assessor.assess(evidence, posteriors, self._num_passages)
+        limit = len(evidence) if trust == "vote" else self._num_passages
+        beta = 0.0 if trust == "plain" else RANK_BETA
+        return self._assessor.assess(evidence, posteriors, limit, beta=beta)
 
     def _fill_prompt(
-        self, question: Question, assessment: Assessment, rows: Mapping[int, PassageRow]
+        self, question: Question, trust: Trust, kept: Sequence[PassageRow]
     ) -> DecodeRequest:
-        kept = [rows[chunk_id] for chunk_id in assessment.kept]
-        return self._decoder.trim_passages(convert.to_request(question, kept))
+        """In a vote each passage has a prompt of its own, and must fit that."""
+        request = convert.to_request(question, kept)
+        if trust == "vote":
+            return fitting_alone(request, self._decoder)
+        return self._decoder.trim_passages(with_trust(request, kept, trust, self._trust_bias))
 
     async def _write(
         self,
         run_id: str,
         request: DecodeRequest,
         passages: Sequence[PassageRow],
+        basis: Basis,
         watch: Stopwatch,
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """Prefill, text, then citations: attribution needs the whole answer."""
+        """Prefill, text, then citations and the verdict, which need the whole answer."""
         texts: list[str] = []
         prefilled: Prefilled | None = None
         finished: Finished | None = None
@@ -183,6 +218,7 @@ class AnswerPipeline:
         citations = tuple(cite(answer, passages))
         for citation in citations:
             yield Cited(citation)
+        yield judge_passages(heard_in_answer(answer, citations, passages), basis)
         yield Completed(
             run_id=run_id,
             answer=answer,
@@ -194,7 +230,7 @@ class AnswerPipeline:
         )
 
 
-def _new_run(question: Question, collection: CollectionRow, model: str) -> NewRun:
+def _new_run(question: Question, trust: Trust, collection: CollectionRow, model: str) -> NewRun:
     return NewRun(
         question=question.text,
         collection_id=collection.id,
@@ -203,6 +239,7 @@ def _new_run(question: Question, collection: CollectionRow, model: str) -> NewRu
         mode=question.reuse.mode,
         policy=question.reuse.policy,
         ratio=question.reuse.ratio,
+        trust=trust,
     )
 
 

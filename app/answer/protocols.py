@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
-from app.decoder.types import DecodeEvent, DecodeRequest
+from app.decoder.types import DecodeEvent, DecodeRequest, VoteEvent
+from reliability.observations import ObservationLog
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
 
@@ -16,9 +17,27 @@ class Retriever(Protocol):
 
 class Assessor(Protocol):
     def assess(
-        self, evidence: Sequence[Evidence], posteriors: Mapping[int, BetaPosterior], limit: int
+        self,
+        evidence: Sequence[Evidence],
+        posteriors: Mapping[int, BetaPosterior],
+        limit: int,
+        *,
+        beta: float,
     ) -> Assessment:
-        """Which evidence is kept, in prompt order, and each source's weight."""
+        """Which evidence is kept, in prompt order, and each source's weight. `beta` 0 leaves
+        reliability out of it."""
+        ...
+
+
+class Beliefs(Protocol):
+    """What was learned about sources beyond the posterior that comes with each passage."""
+
+    async def version(self) -> int:
+        """Number of the state of reliability that passages are ranked by; 0 before the first."""
+        ...
+
+    async def observations(self) -> ObservationLog:
+        """What the beliefs rest on."""
         ...
 
 
@@ -36,4 +55,8 @@ class Decoder(Protocol):
 
     def answer(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """Prefilled, then texts, then Finished. `aclose` stops the model."""
+        ...
+
+    def vote(self, requests: Sequence[DecodeRequest]) -> AsyncGenerator[VoteEvent, None]:
+        """VotePrefilled, then each request's Voted as it ends. `aclose` stops the model."""
         ...

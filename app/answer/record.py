@@ -9,6 +9,7 @@ from app.answer.types import (
     Delta,
     Failed,
     Retrieved,
+    Verdict,
 )
 from app.answer.wire import JsonObject, event_data
 from app.db.rows import RunResult, RunTokens
@@ -22,6 +23,7 @@ class RunRecord:
         self._plan: CachePlanned | None = None
         self._texts: list[str] = []
         self._citations: list[JsonObject] = []
+        self._verdict: Verdict | None = None
         self._completed: Completed | None = None
         self._finish: AnswerFinish = "cancelled"  # until an event says otherwise
 
@@ -35,6 +37,8 @@ class RunRecord:
                 self._texts.append(event.text)
             case Cited():
                 self._citations.append(event_data(event))
+            case Verdict():
+                self._verdict = event
             case Completed():
                 self._completed = event
                 self._finish = event.finish_reason
@@ -42,7 +46,7 @@ class RunRecord:
                 self._finish = "error"
 
     def result(self) -> RunResult:
-        plan, completed = self._plan, self._completed
+        plan, verdict, completed = self._plan, self._verdict, self._completed
         return RunResult(
             answer=completed.answer if completed else "".join(self._texts),
             finish_reason=self._finish,
@@ -55,6 +59,8 @@ class RunRecord:
             plan=event_data(plan) if plan else None,
             passages=self._passages,
             citations=tuple(self._citations),
+            verdict=event_data(verdict) if verdict else None,
+            reliability_version=verdict.reliability_version if verdict else 0,
         )
 
     def _tokens_so_far(self) -> RunTokens:

@@ -2,7 +2,7 @@
 
 import time
 
-from app.decoder.types import Prefilled
+from app.decoder.types import Prefilled, VotePrefilled
 
 STEPS = ("queue", "retrieve", "assess", "lookup", "load", "rotate", "probe", "prefill", "ttft")
 
@@ -25,6 +25,11 @@ class Stopwatch:
         self._ms |= prefilled.report.timings_ms
         self._ms["queue"] = prefilled.queue_ms
         self._ms["ttft"] = self._since_start()  # stands where the model says nothing at all
+
+    def note_vote(self, prefilled: VotePrefilled) -> None:
+        """A vote may be prefilled in several rounds; the wait before the first is the queue's."""
+        self._ms["queue"] = self._ms["queue"] or prefilled.queue_ms
+        self._ms["prefill"] += prefilled.prefill_ms
 
     def note_text(self) -> None:
         if not self._has_text:

@@ -10,9 +10,11 @@ from typing import Literal
 from app.db.rows import RunTokens
 from app.decoder.types import GenerationParams, Message
 from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind, TokenCounts
+from reliability.decision import DecisionKind, Wording
 from retrieval.types import NO_FILTER, Filter
 
 AnswerFinish = Literal["stop", "length", "no_match", "cancelled", "error"]
+Trust = Literal["plain", "weighted", "tagged", "vote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Question:
     params: GenerationParams = field(default_factory=GenerationParams)
     reuse: ReuseOptions = field(default_factory=ReuseOptions)
     filter: Filter = NO_FILTER
+    trust: Trust | None = None  # None: as the settings say
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class RunStarted:
     collection: str
     mode: ReuseMode
     model: str
+    trust: Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,78 @@ class Cited:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardVote:
+    """What one passage says to the question: `answer` is the cluster, `said` its own words.
+
+    Passages of one `family` are one piece of evidence.
+    """
+
+    chunk_id: int
+    document_id: int
+    source_id: int
+    source: str
+    title: str
+    answer: str
+    said: str
+    alignment: float
+    sense: str
+    family: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountedOnce:
+    """Why two passages (chunk ids) are one piece of evidence; `level` is L0 to L4."""
+
+    one: int
+    other: int
+    level: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BelievedSource:
+    """How a source was believed when the answer was given: Beta(alpha, beta)."""
+
+    source_id: int
+    source: str
+    alpha: float
+    beta: float
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer:
+    """One answer with its chance and how many families of evidence stand behind it."""
+
+    answer: str
+    sense: str
+    probability: float
+    wording: Wording
+    families: int
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far the answer is to be believed, and everything to work that out again.
+
+    `answers` are given, `others` were heard as well. `probability` is the best answer's; of
+    several answers that of the least likely; None where nothing was stated.
+    """
+
+    kind: DecisionKind
+    probability: float | None
+    is_calibrated: bool
+    trust: Trust
+    reliability_version: int
+    takes_several: bool
+    answers: tuple[JudgedAnswer, ...]
+    others: tuple[JudgedAnswer, ...]
+    votes: tuple[HeardVote, ...]
+    joins: tuple[CountedOnce, ...]
+    sources: tuple[BelievedSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     run_id: str
     answer: str
@@ -151,4 +227,6 @@ class Failed:
     detail: str
 
 
-AnswerEvent = RunStarted | Retrieved | Assessed | CachePlanned | Delta | Cited | Completed | Failed
+AnswerEvent = (
+    RunStarted | Retrieved | Assessed | CachePlanned | Delta | Cited | Verdict | Completed | Failed
+)

@@ -15,6 +15,7 @@ from app.answer.types import (
     Failed,
     Retrieved,
     RunStarted,
+    Verdict,
 )
 
 JsonObject = dict[str, object]
@@ -26,6 +27,7 @@ EVENT_NAMES: dict[type[AnswerEvent], str] = {
     CachePlanned: "cache.plan",
     Delta: "message.delta",
     Cited: "citation.added",
+    Verdict: "verdict",
     Completed: "message.completed",
     Failed: "error",
 }
@@ -38,11 +40,11 @@ def event_name(event: AnswerEvent) -> str:
 def event_data(event: AnswerEvent) -> JsonObject:
     """The event's JSON object. Numbers are rounded to what a reader can use."""
     if isinstance(event, Cited):
-        return _rounded(asdict(event.citation))
-    return _rounded(asdict(event))
+        return rounded(asdict(event.citation))
+    return rounded(asdict(event))
 
 
-def _rounded(data: JsonObject) -> JsonObject:
+def rounded(data: JsonObject) -> JsonObject:
     return {key: _round(value) for key, value in data.items()}
 
 

@@ -27,7 +27,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-UPLOAD_PATH_END = "/documents"
+# Routes that bring documents, or say much about them.
+UPLOAD_PATH_ENDS = ("/documents", "/documents:bulk", "/sync:plan", "/sync:remove")
+UPLOAD_PATH_PART = "/documents/by-external-id/"
 REQUEST_ID_HEADER = "X-Request-ID"
 
 
@@ -113,7 +115,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = scope["path"].endswith(UPLOAD_PATH_END)
+        path = scope["path"]
+        is_upload = path.endswith(UPLOAD_PATH_ENDS) or UPLOAD_PATH_PART in path
         limit = self._max_upload_bytes if is_upload else self._max_bytes
         stated = Headers(scope=scope).get("content-length", "")
         received = int(stated) if stated.isdecimal() and int(stated) > limit else 0

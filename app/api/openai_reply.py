@@ -2,7 +2,7 @@
 
 import time
 
-from app.answer.types import AnswerEvent, Citation, Completed, Retrieved, RunStarted
+from app.answer.types import AnswerEvent, Citation, Completed, Retrieved, RunStarted, Verdict
 from app.answer.wire import JsonObject, event_data
 
 
@@ -15,10 +15,13 @@ class Reply:
         self._model = model
         self._created = int(time.time())
         self._sources: object = []
+        self._verdict: JsonObject | None = None
 
     def note(self, event: AnswerEvent) -> None:
         if isinstance(event, Retrieved):
             self._sources = event_data(event)["passages"]
+        elif isinstance(event, Verdict):
+            self._verdict = event_data(event)
 
     def completion(self, event: Completed) -> JsonObject:
         message = {
@@ -60,7 +63,8 @@ class Reply:
     def _larder(self, event: Completed) -> JsonObject:
         data = event_data(event)
         names = ("run_id", "finish_reason", "citations", "tokens", "timings_ms")
-        return {name: data[name] for name in names} | {"sources": self._sources}
+        ours = {"sources": self._sources, "verdict": self._verdict}
+        return {name: data[name] for name in names} | ours
 
 
 def annotations(citations: tuple[Citation, ...]) -> list[JsonObject]:

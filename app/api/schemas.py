@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from app.answer.types import Trust
 from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
@@ -63,6 +64,7 @@ class NewRun(Body):
     policy: str | None = None
     ratio: float | None = Field(None, ge=0, le=1)
     encoding: Encoding | None = None
+    trust: Trust | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float = Field(0.0, ge=0, le=2)
     history: list[HistoryMessage] = []
@@ -96,6 +98,7 @@ class DocumentView(View):
     created_at: datetime
     date: Day | None
     tags: list[str]
+    external_id: str | None
 
 
 class Refusal(BaseModel):
@@ -116,6 +119,7 @@ class DeletedView(BaseModel):
     chunks: int
     kv_entries: int
     kv_bytes: int
+    job_id: str
     observations: int
 
 
@@ -141,13 +145,10 @@ class DocumentPage(BaseModel):
     has_more: bool
 
 
-class UploadResult(BaseModel):
-    items: list[DocumentView | Refusal]
-
-
 class ChunkReuseView(View):
     allowed: bool
     reason: str
+    calibration: dict[str, object] | None = None
 
 
 class TierView(View):
@@ -164,6 +165,29 @@ class CacheView(BaseModel):
     chunk_reuse: ChunkReuseView
     tiers: list[TierView]
     counters: dict[str, int]
+
+
+class SuspensionView(View):
+    collection_id: int | None
+    collection: str | None
+    since: datetime
+    reason: str
+
+
+class WatchView(BaseModel):
+    """Everything since the last reset; without chunk reuse there is nothing to watch."""
+
+    active: bool
+    share: float = 0.0
+    holdout_share: float = 0.0
+    limit: float | None = None
+    checked: int
+    kl_mean: float | None = None
+    kl_max: float | None = None
+    top1_agreement: float | None = None
+    first_token_ms: dict[str, dict[str, object]] = {}
+    holdout: dict[str, dict[str, object]] = {}
+    suspended: list[SuspensionView] = []
 
 
 class ChatMessage(BaseModel):
@@ -184,3 +208,4 @@ class ChatCompletionRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     collection: str | None = None
     cache: ReuseMode = "auto"
+    trust: Trust | None = None

@@ -4,15 +4,18 @@ A part above the limit is dropped as it comes in, so neither memory nor disk eve
 below spill from memory to a temporary file at 1 MiB. Knows nothing of documents.
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from app.api.job_schemas import NewText
 from app.errors import DocumentTooLarge, InvalidValue
 
 MAX_FILES = 500
@@ -56,6 +59,28 @@ async def read_uploads(request: Request, max_file_bytes: int) -> AsyncIterator[U
         yield _sort_parts(form, parser.oversize)
     finally:
         await form.close()
+
+
+async def read_json(request: Request, max_bytes: int) -> NewText:
+    """One document as a JSON object. Raises `DocumentTooLarge` while it arrives."""
+    held, limit = bytearray(), 2 * max_bytes + 4096  # escapes, and the other fields
+    async for piece in request.stream():
+        held += piece
+        if len(held) > limit:
+            raise DocumentTooLarge(f"The document is larger than {max_bytes:,} bytes.")
+    return parse_text(bytes(held))
+
+
+def parse_text(line: bytes) -> NewText:
+    """Raises `InvalidValue` with the field that is wrong."""
+    try:
+        return NewText.model_validate(json.loads(line))
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, ValidationError):
+            raise InvalidValue("It is not a JSON object.") from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise InvalidValue(f"{name}: {first['msg']}" if name else first["msg"]) from error
 
 
 class _LimitedParser(MultiPartParser):

@@ -6,8 +6,16 @@ from rich.text import Text
 
 from app.cli.connect import connect
 from app.cli.output import out, print_json, print_note
-from app.cli.remote import JsonObject
+from app.cli.remote import Client, JsonObject
 from app.settings import load_settings
+
+VERDICTS = {
+    "abstain": "No passage states an answer",
+    "answer": "Supported",
+    "several": "Several answers hold",
+    "disagree": "Sources disagree",
+    "low_support": "Low support",
+}
 
 
 def run_ask(body: JsonObject, *, as_json: bool) -> None:
@@ -24,23 +32,47 @@ async def _ask(body: JsonObject, *, as_json: bool) -> None:
             elif not as_json:
                 console.print(Text(str(data["text"])), end="")
                 console.file.flush()
-    if as_json:
-        print_json(_report(body, seen))
-        return
+        if as_json:
+            print_json(await _report(client, body, seen))
+            return
     console.print("\n")
+    _print_verdict(seen.get("verdict"))
     _print_citations(seen["message.completed"])
     _print_reuse(seen["message.completed"])
 
 
-def _report(body: JsonObject, seen: dict[str, JsonObject]) -> JsonObject:
+async def _report(client: Client, body: JsonObject, seen: dict[str, JsonObject]) -> JsonObject:
     completed = seen["message.completed"]
+    explanation = None
+    if "verdict" in seen:
+        explanation = await client.get(f"/api/v1/runs/{completed['run_id']}/explanation")
     return {
         "question": body["question"],
         "collection": seen["run.started"]["collection"],
         "model": seen["run.started"]["model"],
         **completed,
         "plan": seen.get("cache.plan"),
+        "trust": seen["run.started"]["trust"],
+        "verdict": seen.get("verdict"),
+        "explanation": explanation,
     }
+
+
+def _print_verdict(verdict: JsonObject | None) -> None:
+    """One line: how sure, and how many pieces of evidence stand behind it."""
+    if verdict is None:
+        return
+    answers, others = verdict["answers"], verdict["others"]
+    assert isinstance(answers, list)
+    assert isinstance(others, list)
+    words = VERDICTS[str(verdict["kind"])]
+    if isinstance(chance := verdict["probability"], float | int):
+        words += f" ({chance:.0%}{'' if verdict['is_calibrated'] else ', not calibrated'})"
+    for answer in answers if len(answers) > 1 else []:
+        words += f"; “{answer['answer']}” {answer['probability']:.0%}"
+    behind = sum(answer["families"] for answer in answers)
+    against = sum(answer["families"] for answer in others)
+    print_note(f"{words}. Pieces of evidence: {behind} for it, {against} for something else.")
 
 
 def _print_citations(completed: JsonObject) -> None:

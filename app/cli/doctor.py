@@ -94,9 +94,10 @@ async def _check_application(settings: Settings) -> list[Finding]:
         async with connect(settings, print_note) as client:
             ready = await client.readiness()
             cache = await client.get("/api/v1/cache")
+            watch = await client.get("/api/v1/cache/watch")
     except (LarderError, RetrievalError, KVStoreError) as error:
         return [Finding("server", "does not start", str(error))]
-    return [*_check_parts(ready), *_check_reuse(cache)]
+    return [*_check_parts(ready), *_check_reuse(cache), *_check_watch(watch)]
 
 
 def _check_parts(ready: JsonObject) -> Iterator[Finding]:
@@ -110,8 +111,27 @@ def _check_reuse(cache: JsonObject) -> Iterator[Finding]:
     reuse = cache["chunk_reuse"]
     assert isinstance(reuse, dict)
     yield Finding("decoder model", f"{cache['model']}, {cache['dtype']}")
-    advice = None if reuse["allowed"] else "only exact reuse is served; choose another model"
+    code = str(reuse["reason"]).split(":")[0]
+    advice = None if reuse["allowed"] else _ADVICE.get(code, "only exact reuse is served")
     yield Finding("chunk reuse", str(reuse["reason"]), advice)
+
+
+_ADVICE = {
+    "not_calibrated": "run `larder calibrate`, then start Larder again",
+    "drift_over_limit": "run `larder calibrate`, then start Larder again",
+    "model_not_proven": "only exact reuse is served; choose another model",
+    "model_unsupported": "nothing is reused; choose another model",
+}
+
+
+def _check_watch(watch: JsonObject) -> Iterator[Finding]:
+    """What the production watch saw; it is at work only where chunks are reused."""
+    if not watch["active"]:
+        return
+    state = f"{watch['checked']} answers checked against a full prefill"
+    if watch["kl_mean"] is not None:
+        state += f", mean drift {watch['kl_mean']:.4f} of at most {watch['limit']:g}"
+    yield Finding("reuse watch", state)
 
 
 def _print(finding: Finding) -> None:

@@ -18,7 +18,7 @@ def find_files(paths: Iterable[Path]) -> list[InputFile]:
     found: list[InputFile] = []
     for path in paths:
         if path.is_dir():
-            found.extend(_walk(path))
+            found.extend(walk(path))
         elif path.is_file():
             found.append(InputFile(path, path.name))
         else:
@@ -28,7 +28,8 @@ def find_files(paths: Iterable[Path]) -> list[InputFile]:
     return found
 
 
-def _walk(folder: Path) -> list[InputFile]:
+def walk(folder: Path) -> list[InputFile]:
+    """The folder's files, by their names within it."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     relative = ((path, path.relative_to(folder)) for path in files)
     return [

@@ -1,7 +1,8 @@
 """`larder ingest`: files and folders into a collection."""
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
@@ -9,9 +10,15 @@ import typer
 from app.cli.connect import connect
 from app.cli.files import InputFile, find_files
 from app.cli.output import print_error, print_json, print_note, print_table
+from app.cli.sync import FolderSync, SyncReport, watch
 from app.cli.upload import UploadReport, find_or_create_collection, upload_files
 from app.db.rows import DocumentFacts
+from app.errors import InvalidValue
 from app.settings import load_settings
+
+SYNC_COUNTS = ("added", "changed", "unchanged", "removed")
+
+OnSync = Callable[[SyncReport], None]
 
 
 def run_ingest(
@@ -27,6 +34,56 @@ def run_ingest(
         print_error(f"{name}: {reason}")
     if report.failures:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    force: bool = False
+    watch: bool = False
+    interval_s: float = 2.0
+
+
+def run_sync(
+    folder: Path, collection: str, source: str, options: SyncOptions, *, as_json: bool
+) -> None:
+    """As `run_ingest`, and what is no more in the folder goes; with `watch` until Ctrl-C."""
+    if not folder.is_dir():
+        raise InvalidValue(f"{folder} is no folder")
+
+    def show(report: SyncReport) -> None:
+        print_sync(report, collection, as_json=as_json)
+
+    try:
+        report = asyncio.run(_sync(folder, collection, source, options, show))
+    except KeyboardInterrupt:
+        return
+    if report.failures:
+        raise typer.Exit(1)
+
+
+async def _sync(
+    folder: Path, collection: str, source: str, options: SyncOptions, show: OnSync
+) -> SyncReport:
+    async with connect(load_settings(), print_note) as client:
+        collection_id = await find_or_create_collection(client, collection)
+        sync = FolderSync(client, collection_id, source, folder, force=options.force)
+        if options.watch:
+            print_note(f"Watching {folder}; Ctrl-C ends it")
+            await watch(sync, options.interval_s, show)
+        report = await sync.run()
+        show(report)
+        return report
+
+
+def print_sync(report: SyncReport, collection: str, *, as_json: bool) -> None:
+    counts = {name: getattr(report, name) for name in SYNC_COUNTS}
+    if as_json:
+        print_json(counts | {"collection": collection, "failures": report.failures})
+    else:
+        row = (collection, *counts.values(), round(report.upload.seconds, 1), len(report.failures))
+        print_table(("collection", *SYNC_COUNTS, "seconds", "failed"), [row])
+    for name, reason in report.failures:
+        print_error(f"{name}: {reason}")
 
 
 async def _ingest(

@@ -4,7 +4,8 @@ The same calls reach a running server or, where none holds the data directory, a
 this process, so a command cannot behave differently in the two cases.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,20 +46,22 @@ class Client:
         return _body(await self._send("DELETE", path))
 
     async def upload(
-        self, collection_id: int, fields: Mapping[str, str], name: str, file: Path
-    ) -> JsonObject:
-        """One document; its item of the reply. Raises `ServerError` where it was refused."""
-        with file.open("rb") as body:
+        self, collection_id: int, fields: Mapping[str, str], files: Sequence[tuple[str, Path]]
+    ) -> list[JsonObject]:
+        """Documents, (name, file) each, as one request: what became of each, in order. One that was
+        refused has no `id`, but a `code` and a `detail`."""
+        with contextlib.ExitStack() as stack:
+            parts = [("file", (name, stack.enter_context(path.open("rb")))) for name, path in files]
             reply = await self._send(
                 "POST",
                 f"/api/v1/collections/{collection_id}/documents",
-                files={"file": (name, body)},
+                files=parts,
                 data=dict(fields),
             )
-        (item,) = items(_body(reply))
-        if "id" not in item:
-            raise ServerError(str(item["code"]), str(item["detail"]))
-        return item
+        return items(_body(reply))
+
+    async def put(self, path: str, content: bytes, **params: str) -> JsonObject:
+        return _body(await self._send("PUT", path, content=content, params=params))
 
     async def events(self, body: JsonObject) -> AsyncIterator[tuple[str, JsonObject]]:
         """Ask a question: (event name, data) as they come. An `error` event is raised."""

@@ -12,7 +12,7 @@ import typer
 
 from app.cli.output import print_error
 from app.cli.source_commands import sources_app
-from app.errors import LarderError
+from app.errors import InvalidValue, LarderError
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
 from reliability.errors import ReliabilityError
@@ -23,6 +23,13 @@ class Reuse(StrEnum):
     auto = "auto"
     exact = "exact"
     off = "off"
+
+
+class Trust(StrEnum):
+    plain = "plain"
+    weighted = "weighted"
+    tagged = "tagged"
+    vote = "vote"
 
 
 app = typer.Typer(
@@ -69,12 +76,26 @@ def ingest(
     source: Annotated[str, typer.Option("--source", "-s", help="Who wrote them.")] = "uploads",
     tag: Annotated[list[str] | None, typer.Option(help="To filter by; may be repeated.")] = None,
     date: Annotated[str | None, typer.Option(help="Of what they say, as 2026-11-22.")] = None,
+    sync: Annotated[bool, typer.Option("--sync", help="Follow one folder, removals too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove most of it if need be.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 2.0,
     as_json: JsonOption = False,
 ) -> None:
     """Add documents to a collection, which is created if need be."""
-    from app.cli.ingest import run_ingest
+    from app.cli.ingest import SyncOptions, run_ingest, run_sync
     from app.db.facts import make_facts
 
+    if sync:
+        if len(paths) != 1:
+            raise InvalidValue("--sync takes one folder")
+        if tag or date:
+            raise InvalidValue("--tag and --date do not belong to --sync")
+        options = SyncOptions(force, watch, interval)
+        run_sync(paths[0], collection, source, options, as_json=as_json)
+        return
+    if force or watch:
+        raise InvalidValue("--force and --watch belong to --sync")
     run_ingest(paths, collection, source, make_facts(tag or (), date), as_json=as_json)
 
 
@@ -86,6 +107,9 @@ def ask(
     policy: Annotated[str | None, typer.Option(help="Which tokens to recompute.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Share to recompute, 0 to 1.")] = None,
     encoding: Annotated[str | None, typer.Option(help="How chunks were encoded.")] = None,
+    trust: Annotated[
+        Trust | None, typer.Option(help="How the reliability of sources is used.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     source: Annotated[
         list[str] | None, typer.Option(help="Only of these sources; may be repeated.")
@@ -116,10 +140,33 @@ def ask(
         "policy": policy,
         "ratio": ratio,
         "encoding": encoding,
+        "trust": trust.value if trust else None,
         "max_tokens": max_tokens,
         "filter": {name: value for name, value in wanted.items() if value is not None} or None,
     }
     run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)
+
+
+@app.command()
+def calibrate(
+    target: Annotated[float, typer.Option(help="Largest mean drift, nats a token.")] = 0.05,
+    dataset: Annotated[Path | None, typer.Option(help="Your questions; else built-in.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="squad")] = "squad",
+    questions: Annotated[int, typer.Option(min=1, help="Questions in each half.")] = 24,
+    passages: Annotated[int, typer.Option(min=2, help="Passages in a prompt.")] = 5,
+    policies: Annotated[str, typer.Option(help="Comma-separated.")] = "question,seam",
+    answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
+    seed: int = 0,
+    export: Annotated[Path | None, typer.Option(help="Write an unsigned copy too.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove and measure the configured model; without its record chunks are not reused."""
+    from app.cli.calibrate import Asked, run_calibrate
+    from app.evaluation.calibrate import Plan
+
+    plan = Plan(target, tuple(policies.split(",")), questions, answer_tokens)
+    asked = Asked(plan, dataset, file_format, passages, seed, export)
+    run_calibrate(asked, as_json=as_json)
 
 
 @app.command()

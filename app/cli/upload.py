@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -10,10 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from app.cli.files import InputFile
 from app.cli.output import err
 from app.cli.remote import Client, JsonObject, ServerError, items
-from app.db.rows import DocumentFacts
+from app.db.rows import NO_FACTS, DocumentFacts
 
 POLL_SECONDS = 0.2
-NO_FACTS = DocumentFacts()
+BATCH_FILES = 100
+BATCH_BYTES = 1 << 20
 DONE = frozenset({"ready", "failed"})
 
 
@@ -59,12 +60,12 @@ async def upload_files(
     """Send all, then wait for each. Returns the documents too, without those refused."""
     report = UploadReport()
     started = time.perf_counter()
-    with _progress() as progress:
+    with show_progress() as progress:
         task = progress.add_task(source, total=len(files), rates="")
         accepted = await _send(client, collection_id, _fields(source, facts), files, report)
         documents = []
         for document_id in dict.fromkeys(accepted):
-            document = await _wait(client, document_id)
+            document = await wait_for_document(client, document_id)
             documents.append(document)
             report.add(document)
             report.seconds = time.perf_counter() - started
@@ -81,15 +82,19 @@ async def _send(
     report: UploadReport,
 ) -> list[int]:
     accepted = []
-    for file in files:
+    for batch in _batches(files):
         try:
-            document = await client.upload(collection_id, fields, file.name, file.path)
+            found = await client.upload(collection_id, fields, [(f.name, f.path) for f in batch])
         except ServerError as error:
-            if error.code == "unreachable":
+            if error.code == "unreachable" or len(batch) > 1:
                 raise
-            report.failures.append((file.name, str(error)))
-        else:
-            accepted.append(number(document["id"]))
+            report.failures.append((batch[0].name, str(error)))
+            continue
+        for file, item in zip(batch, found, strict=True):
+            if "id" in item:
+                accepted.append(number(item["id"]))
+            else:
+                report.failures.append((file.name, str(item["detail"])))
     return accepted
 
 
@@ -102,7 +107,22 @@ def _fields(source: str, facts: DocumentFacts) -> dict[str, str]:
     return fields
 
 
-async def _wait(client: Client, document_id: int) -> JsonObject:
+def _batches(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
+    """Small files together, so that one job takes them in; a large one by itself."""
+    batch: list[InputFile] = []
+    num_bytes = 0
+    for file in files:
+        size = file.path.stat().st_size
+        if batch and (len(batch) == BATCH_FILES or num_bytes + size > BATCH_BYTES):
+            yield batch
+            batch, num_bytes = [], 0
+        batch.append(file)
+        num_bytes += size
+    if batch:
+        yield batch
+
+
+async def wait_for_document(client: Client, document_id: int) -> JsonObject:
     while True:
         document = await client.get(f"/api/v1/documents/{document_id}")
         if document["state"] in DONE:
@@ -110,7 +130,7 @@ async def _wait(client: Client, document_id: int) -> JsonObject:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _progress() -> Progress:
+def show_progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
@@ -63,23 +64,33 @@ class Chunks:
             return [(row.id, f"{row.label}\n{row.text}") for row in rows]
 
     @retried
-    async def save_embeddings(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
-        """One vector a chunk, [n, d]; a second time replaces the first."""
+    async def save_embeddings(
+        self, chunk_ids: Sequence[int], vectors: Float32Array
+    ) -> dict[int, int]:
+        """One vector a chunk, [n, d]; a second time replaces the first.
+
+        Chunks that were deleted meanwhile are passed over. Returns the collection of each that can
+        be found, by chunk id.
+        """
         if len(chunk_ids) != len(vectors):
             raise ValueError(f"{len(chunk_ids)} chunks but {len(vectors)} vectors")
         if not len(chunk_ids):
-            return
+            return {}
         packed = np.ascontiguousarray(vectors, dtype="<f4")
         statement = insert(models.Embedding)
         statement = statement.on_conflict_do_update(
             index_elements=["chunk_id"], set_={"vector": statement.excluded.vector}
         )
-        values = [
-            {"chunk_id": chunk_id, "vector": vector.tobytes()}
-            for chunk_id, vector in zip(chunk_ids, packed, strict=True)
-        ]
         async with self._database.transaction() as session:
-            await session.execute(statement, values)
+            found = await _places(session, chunk_ids)
+            values = [
+                {"chunk_id": chunk_id, "vector": vector.tobytes()}
+                for chunk_id, vector in zip(chunk_ids, packed, strict=True)
+                if chunk_id in found
+            ]
+            if values:
+                await session.execute(statement, values)
+        return {chunk_id: place for chunk_id, (place, is_live) in found.items() if is_live}
 
     async def embedded(self, collection_id: int) -> list[int]:
         """Ids of the chunks that have a vector."""
@@ -88,6 +99,7 @@ class Chunks:
             .join(models.Chunk)
             .join(models.Document)
             .where(models.Document.collection_id == collection_id)
+            .where(models.Document.visibility == "live")
         )
         async with self._database.session() as session:
             return list(await session.scalars(statement))
@@ -95,13 +107,15 @@ class Chunks:
     async def embeddings(
         self, collection_id: int, after_id: int = 0, limit: int | None = None
     ) -> tuple[list[int], Float32Array]:
-        """Ids and vectors [n, d] of a collection, by id; [0, 0] where there is none (any more)."""
+        """Ids and vectors [n, d] of what can be found, by id; [0, 0] where there is none (any
+        more)."""
         statement = (
             select(models.Embedding.chunk_id, models.Embedding.vector)
             .join(models.Chunk)
             .join(models.Document)
             .where(
                 models.Document.collection_id == collection_id,
+                models.Document.visibility == "live",
                 models.Embedding.chunk_id > after_id,
             )
             .order_by(models.Embedding.chunk_id)
@@ -156,6 +170,7 @@ class Chunks:
                 source.id.label("source_id"),
                 source.name.label("source"),
                 (source.alpha / (source.alpha + source.beta)).label("reliability"),
+                (source.alpha + source.beta).label("strength"),
                 document.title,
                 chunk.label,
                 chunk.text,
@@ -167,7 +182,7 @@ class Chunks:
             .join(document, document.id == chunk.document_id)
             .join(named, named.id == document.source_id)
             .join(source, source.id == func.coalesce(named.merged_into, named.id))
-            .where(condition)
+            .where(condition, document.visibility == "live")
         )
         async with self._database.session() as session:
             rows = [dict(row) for row in (await session.execute(statement)).mappings()]
@@ -177,3 +192,17 @@ class Chunks:
             PassageRow(**row | {"token_ids": tokens.unpack(row["token_ids"])}, primers=primers[at])
             for row, at in zip(rows, places, strict=True)
         ]
+
+
+async def _places(session: AsyncSession, chunk_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:
+    """(collection id, whether it can be found) of the chunks that are there."""
+    document = models.Document
+    statement = (
+        select(models.Chunk.id, document.collection_id, document.visibility)
+        .join(document)
+        .where(models.Chunk.id.in_(chunk_ids))
+    )
+    return {
+        row.id: (row.collection_id, row.visibility == "live")
+        for row in await session.execute(statement)
+    }

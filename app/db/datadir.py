@@ -54,6 +54,16 @@ class DataDir:
             )
         return value
 
+    def node(self) -> str:
+        """A name for this directory, made once, by which a database that several servers share
+        tells whose jobs were left behind."""
+        path = self.root / "node"
+        if not path.exists():
+            temporary = self.root / f"node.{os.getpid()}.tmp"
+            _write_durably(temporary, secrets.token_hex(8).encode(), mode=0o600)
+            temporary.replace(path)
+        return path.read_text(encoding="ascii").strip()
+
     def _create_secret(self) -> None:
         if self.secret_file.exists():
             return

@@ -6,21 +6,21 @@ import time
 from collections.abc import Sequence
 
 from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import models, tokens
+from app.db import job_items, models, tokens
 from app.db.collections import total
 from app.db.facts import joined_tags, set_facts, split_tags
+from app.db.job_rows import ItemState, NewJob
+from app.db.jobs import retry_document
 from app.db.lexical_postgres import index_words
-from app.db.rows import DocumentFacts, DocumentRow, DocumentState
+from app.db.rows import NO_FACTS, DocumentFacts, DocumentRow, DocumentState
 from app.db.session import Database, Statement, retried
+from app.db.versions import Swap, go_live
 from app.errors import CollectionNotFound, DocumentNotFound
 from retrieval.types import Chunk, Document
 
 PENDING: tuple[DocumentState, ...] = ("received", "chunked", "indexed")
-
-NO_FACTS = DocumentFacts()
-
-RESTART = {"state": "received", "error": None, "parse_attempts": 0}
 
 Rows = list[DocumentRow]
 
@@ -37,11 +37,14 @@ class Documents:
         name: str,
         body: bytes,
         media_type: str | None,
+        job_id: str | None = None,
         facts: DocumentFacts = NO_FACTS,
     ) -> tuple[DocumentRow, bool]:
         """Commit the bytes. The same bytes from the same source are one document: (it, False).
 
-        Facts that are given replace those of before.
+        With a `job_id`, the same transaction makes the document an item of that job, and the job
+        if need be; a document that had failed is tried again. Facts that are given replace those
+        of before.
         """
         document = models.Document(
             collection_id=collection_id,
@@ -63,8 +66,11 @@ class Documents:
                 session.add(document)
                 await session.flush()
                 session.add(models.DocumentBody(document_id=document.id, body=body))
-            await set_facts(session, document.id if known is None else known, facts)
-        return await self.get(document.id if known is None else known), known is None
+            document_id = document.id if known is None else known
+            await set_facts(session, document_id, facts)
+            if job_id is not None:
+                await _hand_over(session, job_id, document_id)
+        return await self.get(document_id), known is None
 
     async def get(self, document_id: int) -> DocumentRow:
         rows = await self._rows(_counted().where(models.Document.id == document_id))
@@ -96,13 +102,6 @@ class Documents:
         statement = select(models.Document.id).where(models.Document.state.in_(PENDING))
         async with self._database.session() as session:
             return list(await session.scalars(statement.order_by(models.Document.id)))
-
-    async def next_pending(self) -> int | None:
-        """What to work on: the oldest that cannot be found yet, then the oldest without its KV."""
-        state, number = models.Document.state, models.Document.id
-        statement = select(number).where(state.in_(PENDING)).order_by(state == "indexed", number)
-        async with self._database.session() as session:
-            return await session.scalar(statement.limit(1))
 
     @retried
     async def begin_parse(self, document_id: int) -> int:
@@ -148,28 +147,32 @@ class Documents:
                 delete(models.DocumentBody).where(models.DocumentBody.document_id == document_id)
             )
 
-    async def mark_indexed(self, document_id: int) -> None:
-        await self._set_state(document_id, "indexed", "chunked")
+    @retried
+    async def mark_indexed(self, document_id: int) -> Swap | None:
+        """It can be found from here on. A new version takes the place of the older one in the same
+        transaction; what the vector indexes have to follow is returned."""
+        document = models.Document
+        statement = update(document).where(document.id == document_id, document.state == "chunked")
+        async with self._database.transaction() as session:
+            await session.execute(statement.values(state="indexed"))
+            return await go_live(session, document_id)
 
+    @retried
     async def mark_ready(self, document_id: int) -> None:
-        await self._set_state(document_id, "ready", "indexed")
+        """Its items in jobs are done with it, in the same transaction."""
+        document = models.Document
+        statement = update(document).where(document.id == document_id, document.state == "indexed")
+        async with self._database.transaction() as session:
+            await session.execute(statement.values(state="ready"))
+            await job_items.settle_document(session, document_id, "done")
 
     @retried
     async def mark_failed(self, document_id: int, error: str) -> None:
+        """Its items in jobs fail with it, in the same transaction."""
         statement = update(models.Document).where(models.Document.id == document_id)
         async with self._database.transaction() as session:
             await session.execute(statement.values(state="failed", error=error))
-
-    @retried
-    async def retry(self, document_id: int) -> DocumentRow:
-        """Put a failed document back to the last step it had finished; others stay as they are."""
-        document = models.Document
-        is_parsed = document.text.is_not(None)
-        failed = update(document).where(document.id == document_id, document.state == "failed")
-        async with self._database.transaction() as session:
-            await session.execute(failed.where(is_parsed).values(state="chunked", error=None))
-            await session.execute(failed.where(~is_parsed).values(**RESTART))
-        return await self.get(document_id)
+            await job_items.settle_document(session, document_id, "failed", error)
 
     async def list(
         self, collection_id: int, limit: int, after_id: int | None = None
@@ -181,20 +184,20 @@ class Documents:
         rows = await self._rows(statement.order_by(models.Document.id.desc()).limit(limit + 1))
         return rows[:limit], len(rows) > limit
 
-    @retried
-    async def _set_state(
-        self, document_id: int, state: DocumentState, before: DocumentState
-    ) -> None:
-        statement = update(models.Document).where(models.Document.id == document_id)
-        async with self._database.transaction() as session:
-            await session.execute(
-                statement.where(models.Document.state == before).values(state=state)
-            )
-
     async def _rows(self, statement: Statement) -> Rows:
         async with self._database.session() as session:
             rows = (await session.execute(statement)).mappings()
             return [DocumentRow(**dict(row) | {"tags": split_tags(row["tags"])}) for row in rows]
+
+
+async def _hand_over(session: AsyncSession, job_id: str, document_id: int) -> None:
+    """Make the document an item of the job; what is ready already is skipped."""
+    document = await session.get_one(models.Document, document_id)
+    await job_items.enqueue(session, NewJob("ingest", document.collection_id, id=job_id))
+    if document.state == "failed":
+        await retry_document(session, document_id)
+    state: ItemState = "skipped" if document.state == "ready" else "queued"
+    await job_items.add_item(session, job_id, document.name, document_id, state)
 
 
 def _not_found(document_id: int) -> DocumentNotFound:
@@ -236,20 +239,27 @@ def _counted() -> Statement:
         "chunks_cached": mine.where(chunk.is_cached),
         "tokens": tokens_sum.where(chunk.document_id == document.id),
     }
-    return select(
-        document.id,
-        document.collection_id,
-        document.source_id,
-        models.Source.name.label("source"),
-        document.name,
-        document.title,
-        document.media_type,
-        document.size_bytes,
-        document.state,
-        document.error,
-        document.created_at,
-        document.date,
-        document.acl_class,
-        joined_tags().label("tags"),
-        *(count.scalar_subquery().label(name) for name, count in counts.items()),
-    ).join(models.Source)
+    return (
+        select(
+            document.id,
+            document.collection_id,
+            document.source_id,
+            models.Source.name.label("source"),
+            document.name,
+            document.title,
+            document.media_type,
+            document.size_bytes,
+            document.state,
+            document.error,
+            document.created_at,
+            document.date,
+            document.acl_class,
+            joined_tags().label("tags"),
+            document.external_id,
+            document.sha256,
+            document.visibility,
+            *(count.scalar_subquery().label(name) for name, count in counts.items()),
+        )
+        .join(models.Source)
+        .where(document.visibility != "deleting")
+    )

@@ -68,7 +68,9 @@ async def _of_collection(
     chunk, document = models.Chunk, models.Document
     mine = select(chunk.id).join(document, document.id == chunk.document_id)
     mine = mine.where(
-        document.collection_id == collection_id, chunk.id.in_([row.chunk_id for row in found])
+        document.collection_id == collection_id,
+        document.visibility == "live",
+        chunk.id.in_([row.chunk_id for row in found]),
     )
     kept = set(await session.scalars(mine))
     hits = [(row.chunk_id, row.score) for row in found if row.chunk_id in kept]

@@ -96,6 +96,9 @@ class Document(Base):
     created_at: Mapped[float]
     date: Mapped[Date | None]  # of what it says, where the sender gave one
     acl_class: Mapped[str] = mapped_column(CleanText, server_default=PUBLIC)
+    external_id: Mapped[str | None] = mapped_column(CleanText, index=True)  # the sender's name
+    # `live`; `staged`: a new version that is not found yet; `deleting`: found by nobody any more.
+    visibility: Mapped[str] = mapped_column(CleanText, default="live")
 
 
 class DocumentTag(Base):
@@ -190,6 +193,9 @@ class Run(Base):
     passages_json: Mapped[str] = mapped_column(CleanText)
     citations_json: Mapped[str] = mapped_column(CleanText)
     is_redacted: Mapped[bool]  # a document it quoted was deleted
+    trust: Mapped[str] = mapped_column(CleanText)  # plain, weighted, tagged, vote
+    verdict_json: Mapped[str | None] = mapped_column(CleanText)
+    reliability_version: Mapped[int]
 
 
 class RunDocument(Base):
@@ -236,3 +242,94 @@ class Stamp(Base):
 
     name: Mapped[str] = mapped_column(CleanText, primary_key=True)
     value: Mapped[str] = mapped_column(CleanText)
+
+
+class Job(Base):
+    """Work that outlives a process; see app/db/job_leases.py for who may do it."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index(None, "state", "rank", "collection_id"),)
+
+    id: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    kind: Mapped[str] = mapped_column(CleanText)
+    state: Mapped[str] = mapped_column(CleanText)
+    rank: Mapped[int]  # lower ones first
+    collection_id: Mapped[int | None]  # no foreign key: a job outlives its collection
+    stage: Mapped[str | None] = mapped_column(CleanText)
+    payload_json: Mapped[str] = mapped_column(CleanText)
+    result_json: Mapped[str | None] = mapped_column(CleanText)
+    total: Mapped[int]
+    done: Mapped[int]
+    failed: Mapped[int]
+    skipped: Mapped[int]
+    attempts: Mapped[int]  # since something was last achieved
+    error: Mapped[str | None] = mapped_column(CleanText)
+    is_cancelling: Mapped[bool]
+    lease_owner: Mapped[str | None] = mapped_column(CleanText)
+    lease_beat: Mapped[int]  # grows with every sign of life; a count, so no clock can mislead
+    heartbeat_at: Mapped[float | None]
+    available_at: Mapped[float]
+    served: Mapped[int]  # the number of its last turn
+    created_at: Mapped[float] = mapped_column(index=True)
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+
+
+class JobItem(Base):
+    """One document, address or file of a job, and what became of it."""
+
+    __tablename__ = "job_items"
+    __table_args__ = (Index(None, "job_id", "state"), FRESH_IDS)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(CleanText)
+    document_id: Mapped[int | None] = mapped_column(index=True)  # no foreign key, as above
+    state: Mapped[str] = mapped_column(CleanText)
+    error: Mapped[str | None] = mapped_column(CleanText)
+
+
+class IdempotencyKey(Base):
+    """A request that was made with a key, and how it was answered."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    digest: Mapped[str] = mapped_column(CleanText)
+    owner: Mapped[str] = mapped_column(CleanText)  # the process that is answering
+    status: Mapped[int | None]  # None while it is being answered
+    headers_json: Mapped[str] = mapped_column(CleanText)
+    body: Mapped[str] = mapped_column(CleanText)
+    created_at: Mapped[float] = mapped_column(index=True)
+
+
+class WatchedRequest(Base):
+    """A request that the production watch drew (app.decoder.watch). Holds no text."""
+
+    __tablename__ = "watched_requests"
+    __table_args__ = (Index(None, "identity", "created_at"), FRESH_IDS)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[float]
+    identity: Mapped[str] = mapped_column(CleanText)
+    collection_id: Mapped[int | None]  # no foreign key: a figure outlives its collection
+    arm: Mapped[str] = mapped_column(CleanText)
+    first_token_ms: Mapped[float]
+    full_ms: Mapped[float | None]
+    kl: Mapped[float | None]
+    top1_agreement: Mapped[float | None]
+    num_tokens: Mapped[int | None]
+
+
+class ReuseSuspension(Base):
+    """Chunk reuse switched off until it is lifted; a reset leaves a row that never was open."""
+
+    __tablename__ = "reuse_suspensions"
+    __table_args__ = (FRESH_IDS,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity: Mapped[str] = mapped_column(CleanText, index=True)
+    collection_id: Mapped[int | None]
+    since: Mapped[float]
+    reason: Mapped[str] = mapped_column(CleanText)
+    lifted_at: Mapped[float | None]

@@ -58,8 +58,8 @@ def summarise(
         ),
         saved_ms_estimate=sum(run.saved_ms for run in runs),
         series=_series(runs, hours, end),
-        reuse=_sample(run.ttft_ms for run in runs if run.is_reuse),
-        off=_sample(run.ttft_ms for run in runs if run.mode == "off"),
+        reuse=sample(run.ttft_ms for run in runs if run.is_reuse),
+        off=sample(run.ttft_ms for run in runs if run.mode == "off"),
     )
 
 
@@ -83,7 +83,7 @@ def _series(runs: Sequence[Measured], hours: int, end: float) -> tuple[Bucket, .
     )
 
 
-def _sample(times: Iterable[float | None]) -> TtftSample:
+def sample(times: Iterable[float | None]) -> TtftSample:
     values = [value for value in times if value is not None]
     if not values:
         return TtftSample(0, None, None, ())

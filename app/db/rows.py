@@ -6,6 +6,7 @@ from datetime import date as Date
 from typing import Literal
 
 DocumentState = Literal["received", "chunked", "indexed", "ready", "failed"]
+Visibility = Literal["live", "staged", "deleting"]
 SourceState = Literal["active", "quarantined"]
 
 # A run's JSON parts are stored as they are given and given back as they were.
@@ -55,6 +56,9 @@ class DocumentFacts:
     acl_class: str | None = None  # None: the public one
 
 
+NO_FACTS = DocumentFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
     id: int
@@ -75,6 +79,9 @@ class DocumentRow:
     date: Date | None
     acl_class: str
     tags: tuple[str, ...]  # by name
+    external_id: str | None = None
+    sha256: str = ""
+    visibility: Visibility = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ class DeletedDocument:
     chunk_ids: tuple[int, ...]
     token_ids: tuple[tuple[int, ...], ...]
     observations: int = 0
+    runs: int = 0  # that had seen it, and keep their question and figures only
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,7 @@ class PassageRow:
     page: int | None
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
+    strength: float = 4.0  # observations that the reliability rests on (alpha + beta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +155,7 @@ class NewRun:
     mode: str
     policy: str | None = None
     ratio: float | None = None
+    trust: str = "weighted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,8 @@ class RunResult:
     plan: Json | None = None
     passages: tuple[Json, ...] = ()
     citations: tuple[Json, ...] = ()
+    verdict: Json | None = None
+    reliability_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +200,9 @@ class RunRow:
     passages: tuple[dict[str, object], ...]
     citations: tuple[dict[str, object], ...]
     is_redacted: bool  # a document it saw was deleted: answer, passages and citations are gone
+    trust: str = "weighted"
+    verdict: dict[str, object] | None = None
+    reliability_version: int = 0  # of the beliefs about sources that it used; 0 before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,3 +238,42 @@ class OverviewRow:
     series: tuple[Bucket, ...]
     reuse: TtftSample
     off: TtftSample
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRow:
+    """One request that was drawn: checked against a full prefill (`watch`), or timed without
+    (`off`) and with (`on`) reuse."""
+
+    identity: str
+    collection_id: int | None
+    arm: Literal["watch", "off", "on"]
+    first_token_ms: float
+    full_ms: float | None = None
+    kl: float | None = None
+    top1_agreement: float | None = None
+    num_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionRow:
+    """Chunk reuse switched off, for a collection or (None) for the whole model."""
+
+    collection_id: int | None
+    collection: str | None
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSummaryRow:
+    """What the watch saw since the last reset; means are None without a check."""
+
+    checked: int
+    kl_mean: float | None
+    kl_max: float | None
+    top1_agreement: float | None
+    served: TtftSample  # of the checked requests, as they were served
+    full: TtftSample  # the same, computed in full
+    off: TtftSample
+    on: TtftSample

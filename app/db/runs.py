@@ -46,6 +46,8 @@ class Runs:
             passages_json="[]",
             citations_json="[]",
             is_redacted=False,
+            trust=run.trust,
+            reliability_version=0,
         )
         async with self._database.transaction() as session:
             session.add(row)
@@ -132,6 +134,8 @@ def _result_values(result: RunResult) -> dict[str, object]:
         "plan_json": None if result.plan is None else json.dumps(result.plan),
         "passages_json": json.dumps(result.passages),
         "citations_json": json.dumps(result.citations),
+        "verdict_json": None if result.verdict is None else json.dumps(result.verdict),
+        "reliability_version": result.reliability_version,
     }
     asked = {"policy": result.policy, "ratio": result.ratio}
     return values | {name: value for name, value in asked.items() if value is not None}
@@ -172,4 +176,7 @@ def _to_row(run: models.Run) -> RunRow:
         passages=tuple(json.loads(run.passages_json)),
         citations=tuple(json.loads(run.citations_json)),
         is_redacted=run.is_redacted,
+        trust=run.trust,
+        verdict=None if run.verdict_json is None else json.loads(run.verdict_json),
+        reliability_version=run.reliability_version,
     )

@@ -32,7 +32,7 @@ class ChunkSelection:
 def conditions(collection_id: int, filter_: Filter) -> list[ColumnElement[bool]]:
     """What must hold of `Document` and its `Source`; both are joined by the caller."""
     document, source = models.Document, models.Source
-    found = [document.collection_id == collection_id]
+    found = [document.collection_id == collection_id, document.visibility == "live"]
     if filter_.sources:
         found.append(source.name.in_(sorted(filter_.sources)))
     if filter_.date_from is not None:

@@ -34,7 +34,16 @@ Result = TypeVar("Result")
 # Waits add up to a second and a quarter on average; writers of one server meet once in a while.
 MAX_CONFLICTS = 9
 
-_WITH_TEXT = ("documents", "document_bodies", "chunks", "chunk_words", "embeddings", "runs")
+_WITH_TEXT = (
+    "documents",
+    "document_bodies",
+    "chunks",
+    "chunk_words",
+    "embeddings",
+    "runs",
+    "job_items",
+    "idempotency_keys",
+)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -11,9 +11,11 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from app.db import postgres
-from app.errors import StorageFull
+from app.errors import StorageBusy, StorageFull
 
 WRITES = "larder_writes"  # engine option: begin with the write lock instead of asking for it later
+
+BUSY_MS = 10_000  # what another program's lock is waited for
 
 Synchronous = Literal["FULL", "NORMAL"]
 
@@ -28,7 +30,7 @@ def prepare(engine: Engine, synchronous: Synchronous) -> None:
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
         "foreign_keys = ON",
-        "busy_timeout = 10000",
+        f"busy_timeout = {BUSY_MS}",
         "secure_delete = ON",  # deleted text is overwritten, not just unlinked
     )
 
@@ -49,10 +51,15 @@ def prepare(engine: Engine, synchronous: Synchronous) -> None:
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """A full disk becomes `StorageFull`; every other error passes unchanged."""
+    """A full disk becomes `StorageFull`, a lock that another program holds for longer than
+    `busy_timeout` becomes `StorageBusy`; every other error passes unchanged."""
     try:
         yield
     except (DBAPIError, sqlite3.OperationalError, OSError) as error:
+        if "database is locked" in str(error):
+            raise StorageBusy(
+                "another program holds Larder's database; end it, or try again in a moment"
+            ) from error
         if not _is_full(error):
             raise
         raise StorageFull(

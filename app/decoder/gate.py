@@ -1,14 +1,14 @@
-"""May this model's chunks be reused? Proofs run once per identity, the result is kept.
+"""Does reuse work on this machine as it should? Proofs run once per identity, the result is kept.
 
-Until calibration exists this is the gate (DESIGN 5): a model that fails a proof gets exact reuse
-only.
+The first half of the gate (DESIGN 5): a model that fails a proof gets exact reuse only. The other
+half is a calibration record (calibration.py): how far the model drifts.
 """
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
+from app.decoder.calibration import Records
 from app.decoder.cost import PrefillCost, measure_prefill_cost
 from kvstore.proofs import prove
 from kvstore.runner import ModelRunner
@@ -16,14 +16,6 @@ from kvstore.runner import ModelRunner
 logger = logging.getLogger(__name__)
 
 VERSION = 1  # raise it when proofs or measurements change: every model is then proved again
-
-
-class Records(Protocol):
-    """app.db.model_records.ModelRecords."""
-
-    async def get(self, identity: str) -> dict[str, object] | None: ...
-
-    async def save(self, identity: str, record: Mapping[str, object]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

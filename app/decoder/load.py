@@ -1,6 +1,7 @@
 """Load a decoder: find the model, read it, check what reuse it allows, build the service."""
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +12,24 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
+from app.decoder.calibration import Records, find_calibration
 from app.decoder.cost import PrefillCost
 from app.decoder.file_digests import FileDigests
-from app.decoder.gate import GateRecord, Records, pass_gate
+from app.decoder.gate import pass_gate
 from app.decoder.identity import identify
 from app.decoder.packaged import NAME, ensure_packaged_model
+from app.decoder.permission import reuse_config, status_of, written_as
 from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.decoder.types import ChunkReuseStatus
+from app.decoder.watch import LIMIT_FACTOR, ReuseWatch, Shares, WatchRows
 from app.errors import ModelMissing
 from app.settings import Settings
 from kvstore import reasons
 from kvstore.attention import register
 from kvstore.codecs import find_codec
-from kvstore.config import ReuseConfig, StoreConfig
+from kvstore.config import StoreConfig
 from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.errors import UnsupportedModel
 from kvstore.families import check_supported
@@ -48,6 +52,16 @@ TENANT, ACL_CLASS = "default", "default"  # one of each until accounts exist
 
 
 @dataclass(frozen=True, slots=True)
+class _Keep:
+    """What outlives the process."""
+
+    entries: EntryIndex
+    records: Records
+    secret: bytes
+    watch: WatchRows | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Parts:
     model: PreTrainedModel
     directory: Path
@@ -61,9 +75,11 @@ async def load_decoder(
     records: Records,
     secret: bytes,
     progress: Callable[[str], None] = logger.info,
+    watch_rows: WatchRows | None = None,
 ) -> DecoderService:
     """Raises ModelMissing, or InvalidReuse when a reuse setting is unknown."""
-    find_policy(settings.reuse_policy)
+    if settings.reuse_policy is not None:
+        find_policy(settings.reuse_policy)
     disable_progress_bar()
     torch.set_num_threads(settings.num_threads)
     progress("loading the decoder")
@@ -73,7 +89,8 @@ async def load_decoder(
     except UnsupportedModel as error:
         store = build_store(settings, entries, secret, "none", UNKNOWN)
         return _plain_service(parts, store, str(error))
-    return await _reusing_service(parts, settings, entries, records, secret, progress)
+    keep = _Keep(entries, records, secret, watch_rows)
+    return await _reusing_service(parts, settings, keep, progress)
 
 
 def resolve_model(settings: Settings) -> tuple[Path, str]:
@@ -161,41 +178,41 @@ def _plain_service(parts: _Parts, store: KVStore, reason: str) -> DecoderService
 async def _reusing_service(
     parts: _Parts,
     settings: Settings,
-    entries: EntryIndex,
-    records: Records,
-    secret: bytes,
+    keep: _Keep,
     progress: Callable[[str], None],
 ) -> DecoderService:
     digests = FileDigests(settings.data_dir / "digests.json")
-    identity = identify(
-        parts.model, parts.directory, parts.template, digests.sha256, _written_as(settings)
-    ).digest
+    model = identify(
+        parts.model, parts.directory, parts.template, digests.sha256, written_as(settings)
+    )
+    identity = model.digest
     runner = ModelRunner(parts.model)
     progress("checking what this model may reuse")
-    record = await pass_gate(runner, identity, records)
-    store = build_store(settings, entries, secret, identity, record.cost)
-    config = ReuseConfig(
-        policy=settings.reuse_policy,
-        ratio=settings.reuse_ratio,
-        encodings=tuple(dict.fromkeys((*settings.kv_encodings, "head"))),
-        keep_share=settings.kv_keep_share,
-        variants=settings.kv_variants,
-    )
+    record = await pass_gate(runner, identity, keep.records)
+    found = await find_calibration(model, keep.records, keep.secret)
+    store = build_store(settings, keep.entries, keep.secret, identity, record.cost)
+    config = reuse_config(settings, found.record)
     engine = ReuseEngine(runner, store, parts.template.frame, config)
     if settings.link_tokens is not None:
         hidden = int(parts.model.get_input_embeddings().weight.shape[1])
         engine.use_links(load_links(settings.link_tokens, hidden, runner.vocabulary))
-    if record.proven:
-        engine.refusal = None
+    status = status_of(record, found, config)
+    engine.refusal = None if status.allowed else status.reason.split(":")[0]
+    watch = None
+    if status.allowed and found.record is not None and keep.watch is not None:
+        watch = await _open_watch(settings, keep.watch, identity, found.record.target)
     progress("computing the fixed prefix")
     engine.prepare()
-    return DecoderService(_loaded(parts, identity), engine, store, _status(record), record.cost)
+    return DecoderService(_loaded(parts, identity), engine, store, status, record.cost, watch)
 
 
-def _written_as(settings: Settings) -> str:
-    """Codec and what is left out: entries of another way of writing are not read."""
-    left_out = "" if settings.kv_keep_share == 1 else f"+keydiff{settings.kv_keep_share:g}"
-    return f"{settings.kv_codec}{left_out}"
+async def _open_watch(
+    settings: Settings, rows: WatchRows, identity: str, target: float
+) -> ReuseWatch:
+    shares = Shares(settings.watch_share, settings.holdout_share)
+    watch = ReuseWatch(rows, identity, LIMIT_FACTOR * target, shares, secrets.randbits(64))
+    await watch.start()
+    return watch
 
 
 def build_store(
@@ -218,14 +235,6 @@ def build_store(
         identity,
         shared,
     )
-
-
-def _status(record: GateRecord) -> ChunkReuseStatus:
-    if record.proven:
-        return ChunkReuseStatus(True, "proven")
-    failed = ", ".join(record.failed)
-    logger.error("exactness proofs failed (%s): only exact reuse is served", failed)
-    return ChunkReuseStatus(False, f"{reasons.MODEL_NOT_PROVEN}: {failed}")
 
 
 def _loaded(parts: _Parts, identity: str) -> LoadedModel:

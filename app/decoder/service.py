@@ -10,11 +10,16 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
+from app.decoder.ballot import count_votes
 from app.decoder.cost import PrefillCost
 from app.decoder.loop import decode
 from app.decoder.template import PromptTemplate
+from app.decoder.turn import Turn
 from app.decoder.types import (
     ChunkReuseStatus,
     DecodeEvent,
@@ -23,17 +28,26 @@ from app.decoder.types import (
     PrecomputeReport,
     Prefilled,
     PurgeReport,
+    VoteEvent,
+    VotePrefilled,
 )
+from app.decoder.watch import NO_LOT, Lot, ReuseWatch
 from app.errors import QuestionTooLong, ServerBusy
+from kvstore.full_check import AnswerRecorder, Drift, check_steps
 from kvstore.plain import PlainEngine
 from kvstore.precompute import Precomputed
 from kvstore.reuse import ReuseEngine
 from kvstore.store import KVStore
-from kvstore.types import Segment, StoreStats
+from kvstore.types import ReuseOptions, Segment, StoreStats
 
 logger = logging.getLogger(__name__)
 
+AFTER_ANSWER_S = 0.2  # citations and the last event are on their way; a check can wait for them
 MAX_WAITING = 32  # questions in line; more are refused instead of timing out one by one
+MAX_BRANCHES = 16  # prompts of one vote: at 400 tokens each 300 MB of fp32 KV for the bundled model
+
+Event = TypeVar("Event")
+Send = Callable[[Event | BaseException | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,7 @@ class DecoderService:
         store: KVStore,
         status: ChunkReuseStatus,
         cost: PrefillCost,
+        watch: ReuseWatch | None = None,
     ) -> None:
         self.name = loaded.name
         self.identity = loaded.identity
@@ -67,9 +82,12 @@ class DecoderService:
         self._cost = cost
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._waiting = 0
+        self.watch = watch
+        self._checks: set[asyncio.Task[None]] = set()
 
     def chunk_reuse(self) -> ChunkReuseStatus:
-        return self._status
+        off = self.watch.sentence() if self.watch else None
+        return replace(self._status, allowed=False, reason=off) if off else self._status
 
     def count(self, text: str) -> int:
         return len(self._template.tokenizer.encode_text(text))
@@ -100,19 +118,45 @@ class DecoderService:
     async def answer(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """Prefilled, then text, then Finished. Closing the generator stops the model."""
         self.check_fits(request)
+        turn = Turn(request, *self._draw(request))
+        try:
+            async with aclosing(self._stream(partial(self._events, turn))) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._look_back(turn)
+
+    async def vote(self, requests: Sequence[DecodeRequest]) -> AsyncGenerator[VoteEvent, None]:
+        """Answer 1 to `MAX_BRANCHES` requests side by side, exactly, whatever their policies say:
+        VotePrefilled, then each answer as it is finished. Closing it stops the model."""
+        if not 0 < len(requests) <= MAX_BRANCHES:
+            raise ValueError(f"a vote has 1 to {MAX_BRANCHES} branches, not {len(requests)}")
+        for request in requests:
+            self.check_fits(request)
+        async with aclosing(self._stream(partial(self._votes, requests))) as events:
+            async for event in events:
+                yield event
+
+    async def _stream(
+        self, run: Callable[[float, threading.Event], Iterator[Event]]
+    ) -> AsyncGenerator[Event, None]:
+        """What `run` yields in the worker thread, given when it was submitted and whether to stop.
+
+        Closing the generator waits until the worker has stopped.
+        """
         if self._waiting >= MAX_WAITING:
             raise ServerBusy(f"{self._waiting} questions are waiting; try again in a moment")
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[DecodeEvent | BaseException | None] = asyncio.Queue()
+        queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
         cancelled = threading.Event()
 
-        def send(event: DecodeEvent | BaseException | None) -> None:
+        def send(event: Event | BaseException | None) -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(queue.put_nowait, event)
 
         self._waiting += 1
         job = loop.run_in_executor(
-            self._worker, self._run, request, time.perf_counter(), cancelled, send
+            self._worker, _send_all, run(time.perf_counter(), cancelled), send
         )
         try:
             while (event := await queue.get()) is not None:
@@ -158,60 +202,98 @@ class DecoderService:
         return self._store.stats()
 
     async def close(self) -> None:
-        """Wait for the running job, then let go of the worker."""
+        """Wait for the running job, then let go of the worker. Checks are given up."""
+        for check in self._checks:
+            check.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._worker, self._store.close)
         self._worker.shutdown(wait=True)
 
+    def _draw(self, request: DecodeRequest) -> tuple[Lot, str | None]:
+        """What the watch wants of a request, and why its chunks may not be reused. One that states
+        policy or ratio itself says nothing about what others get."""
+        if self.watch is None or request.reuse.mode != "auto":
+            return NO_LOT, None
+        if refusal := self.watch.refusal(request.collection_id):
+            return NO_LOT, refusal
+        return (self.watch.draw() if request.reuse == ReuseOptions() else NO_LOT), None
+
+    def _look_back(self, turn: Turn) -> None:
+        """After the answer: keep what was drawn for, in a task of its own."""
+        watch = self.watch
+        if watch is None or turn.first_token_ms is None:
+            return
+        if turn.recorder is not None or turn.lot.arm is not None:
+            check = asyncio.create_task(self._check(watch, turn))
+            self._checks.add(check)
+            check.add_done_callback(self._checks.discard)
+
+    async def _check(self, watch: ReuseWatch, turn: Turn) -> None:
+        request, first_token_ms = turn.request, turn.first_token_ms
+        assert first_token_ms is not None
+        try:
+            if turn.lot.arm is not None:
+                await watch.note_arm(request.collection_id, turn.lot.arm, first_token_ms)
+            if turn.recorder is None:
+                return
+            await asyncio.sleep(AFTER_ANSWER_S)
+            if self._waiting or len(self._checks) > 1:
+                watch.note_skipped()
+                return
+            drift = await self._compare(turn, turn.recorder)
+            await watch.note_drift(request.collection_id, drift, first_token_ms)
+        except Exception:  # nobody waits for it, and the answer has been given
+            logger.exception("an answer could not be checked against a full prefill")
+
+    async def _compare(self, turn: Turn, recorder: AnswerRecorder) -> Drift:
+        """Step by step on the worker: questions that come meanwhile go first."""
+        assert isinstance(self._engine, ReuseEngine)
+        loop = asyncio.get_running_loop()
+        steps = check_steps(self._engine.runner, turn.prompt, recorder.tokens, recorder.logits())
+        while True:
+            drift = await loop.run_in_executor(self._worker, next, steps)
+            if drift is not None:
+                return drift
+
     def _room_for_passages(self, request: DecodeRequest) -> int:
-        question = self._template.encode_question(request.question, request.history)
+        question = self._question(request)
         used = len(self._template.frame.prefix) + len(question) + request.params.max_tokens
         return self.context_len - used
 
     def _segments(self, request: DecodeRequest) -> list[Segment]:
-        question = self._template.encode_question(request.question, request.history)
         return [
             Segment("prefix", self._template.frame.prefix),
             *(_to_segment(passage) for passage in request.passages),
-            Segment("question", question),
+            Segment("question", self._question(request)),
         ]
 
-    def _run(
-        self,
-        request: DecodeRequest,
-        submitted: float,
-        cancelled: threading.Event,
-        send: Callable[[DecodeEvent | BaseException | None], None],
-    ) -> None:
-        """In the worker thread: send every event, then None; an error goes the same way."""
-        try:
-            for event in self._events(request, submitted, cancelled):
-                send(event)
-        except Exception as error:
-            send(error)
-        finally:
-            send(None)
+    def _question(self, request: DecodeRequest) -> tuple[int, ...]:
+        tags = [passage.tag for passage in request.passages if passage.tag]
+        return self._template.encode_question(request.question, request.history, tags)
 
     def _events(
-        self, request: DecodeRequest, submitted: float, cancelled: threading.Event
+        self, turn: Turn, submitted: float, cancelled: threading.Event
     ) -> Iterator[DecodeEvent]:
+        request = turn.request
         if cancelled.is_set():
             return
         started = time.perf_counter()
         segments = self._segments(request)
         num_tokens = sum(len(s.token_ids) for s in segments)
         prefilled = self._engine.prefill(
-            segments, request.reuse, capacity=num_tokens + request.params.max_tokens
+            segments, turn.options, capacity=num_tokens + request.params.max_tokens
         )
+        turn.note(segments, prefilled, (time.perf_counter() - submitted) * 1000)
         yield Prefilled(
-            report=prefilled.report,
+            report=turn.told(prefilled.report),
             prefill_ms=(time.perf_counter() - started) * 1000,
             full_prefill_ms_estimate=self._cost.estimate_ms(num_tokens),
             queue_ms=(started - submitted) * 1000,
         )
         yield from decode(
             prefilled.logits,
-            prefilled.extend,
+            turn.recorder.extend if turn.recorder else prefilled.extend,
             self._template.tokenizer,
             request.params,
             self._loaded.end_ids,
@@ -221,6 +303,40 @@ class DecoderService:
             self._engine.repair(segments, prefilled.report)
             self._engine.learn(segments, prefilled.report)
 
+    def _votes(
+        self, requests: Sequence[DecodeRequest], submitted: float, cancelled: threading.Event
+    ) -> Iterator[VoteEvent]:
+        if cancelled.is_set():
+            return
+        started = time.perf_counter()
+        most = max(request.params.max_tokens for request in requests)
+        prompts = [self._segments(request) for request in requests]
+        ballot = self._engine.vote(prompts, requests[0].reuse, max_tokens=most)
+        lengths = [report.tokens.prompt for report in ballot.reports]
+        yield VotePrefilled(
+            reports=ballot.reports,
+            prefill_ms=(time.perf_counter() - started) * 1000,
+            full_prefill_ms_estimate=sum(map(self._cost.estimate_ms, lengths)),
+            queue_ms=(started - submitted) * 1000,
+        )
+        params = [request.params for request in requests]
+        tokenizer, ends = self._template.tokenizer, self._loaded.end_ids
+        yield from count_votes(ballot, params, tokenizer, ends, cancelled.is_set)
+        if isinstance(self._engine, ReuseEngine):
+            for segments, report in zip(prompts, ballot.reports, strict=True):
+                self._engine.repair(segments, report)
+
+
+def _send_all(events: Iterator[Event], send: Send[Event]) -> None:
+    """In the worker thread: send every event, then None; an error goes the same way."""
+    try:
+        for event in events:
+            send(event)
+    except Exception as error:
+        send(error)
+    finally:
+        send(None)
+
 
 def _to_segment(passage: Passage) -> Segment:
-    return Segment("chunk", passage.token_ids, passage.primers)
+    return Segment("chunk", passage.token_ids, passage.primers, passage.bias)

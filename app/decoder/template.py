@@ -26,6 +26,7 @@ INSTRUCTIONS = (
     "know."
 )
 OPENING = "Passages:\n\n"
+TAGS_HEADING = "How far these passages can be trusted:"
 MARK = "\ue000"  # private use: no template and no instruction contains it
 
 # Neutral passages in the prompt's own format. Chunks stored as `primed` were computed behind them:
@@ -93,11 +94,15 @@ class PromptTemplate:
         heading = f"{label}\n" if label else ""
         return self.tokenizer.encode_text(f"{heading}{text}\n\n")
 
-    def encode_question(self, question: str, history: Sequence[Message] = ()) -> tuple[int, ...]:
-        """Q: what was said before, the question, and the template's tail."""
+    def encode_question(
+        self, question: str, history: Sequence[Message] = (), tags: Sequence[str] = ()
+    ) -> tuple[int, ...]:
+        """Q: what was said before, a line on each passage, the question, the template's tail."""
         turns = "".join(f"{_SPEAKERS[m.role]}: {m.content}\n" for m in history)
         before = f"Conversation so far:\n{turns}\n" if turns else ""
-        text = self.tokenizer.encode_text(f"{before}Question: {question}")
+        lines = "".join(f"- {tag}\n" for tag in tags)
+        notes = f"{TAGS_HEADING}\n{lines}\n" if tags else ""
+        text = self.tokenizer.encode_text(f"{before}{notes}Question: {question}")
         return text + self.tokenizer.encode_markup(self.tail)
 
 

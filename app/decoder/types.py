@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kvstore.types import PrefillReport, ReuseOptions
+from kvstore.vote import BranchReport
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -21,6 +22,8 @@ class Passage:
     chunk_id: int
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # of its neighbours in the document
+    bias: float = 0.0  # kvstore.types.Segment.bias
+    tag: str = ""  # a line about it that stands with the question, never in the passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class DecodeRequest:
     history: tuple[Message, ...] = ()
     params: GenerationParams = field(default_factory=GenerationParams)
     reuse: ReuseOptions = field(default_factory=ReuseOptions)
+    collection_id: int | None = None  # which one the passages are from
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,29 @@ DecodeEvent = Prefilled | TokenText | Finished
 
 
 @dataclass(frozen=True, slots=True)
+class VotePrefilled:
+    """All prompts of a vote are in one cache; `reports` come in the order of the requests."""
+
+    reports: tuple[BranchReport, ...]
+    prefill_ms: float
+    full_prefill_ms_estimate: float  # had each prompt been prefilled in full on this machine
+    queue_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """One request's whole answer; answers come as they are finished."""
+
+    place: int  # of the request
+    text: str
+    reason: FinishReason
+    num_generated: int
+
+
+VoteEvent = VotePrefilled | Voted
+
+
+@dataclass(frozen=True, slots=True)
 class PrecomputeReport:
     """Outcome of one batch of chunks. `reason` says why some were left, e.g. `disk_budget`."""
 
@@ -88,4 +115,7 @@ class PurgeReport:
 @dataclass(frozen=True, slots=True)
 class ChunkReuseStatus:
     allowed: bool
-    reason: str  # "proven", or why only exact reuse is served
+    reason: (
+        str  # "code: sentence": what it rests on, or why only exact reuse is served and what to do
+    )
+    calibration: dict[str, object] | None = None  # policy, ratio, target, drift and where measured

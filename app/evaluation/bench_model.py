@@ -31,6 +31,7 @@ DISK_BYTES = 2 * 10**9
 class Bench:
     """One loaded model with a store of its own. `end_ids` end an answer."""
 
+    directory: Path
     runner: ModelRunner
     template: PromptTemplate
     store: KVStore
@@ -50,6 +51,7 @@ class Bench:
 def open_bench(
     settings: Settings, *, dtype: str, ram_bytes: int, codec: str = "raw"
 ) -> Iterator[Bench]:
+    """`codec` is that of the store's files; what is read from them goes through it."""
     torch.set_num_threads(settings.num_threads)
     disable_progress_bar()
     directory, _ = resolve_model(settings)
@@ -59,4 +61,5 @@ def open_bench(
         rules = DiskRules(codec=find_codec(codec))
         disk = DiskTier(Path(folder), DISK_BYTES, MemoryIndex(), rules)
         store = KVStore(RamTier(ram_bytes), disk, "bench", "bench")
-        yield Bench(ModelRunner(model), template, store, end_ids_of(model, directory))
+        ends = end_ids_of(model, directory)
+        yield Bench(directory, ModelRunner(model), template, store, ends)

@@ -95,7 +95,8 @@ def eval_reliability(
     as_json: Json = False,
 ) -> None:
     """Estimators of truth and reliability: accuracy, calibration, attacks."""
-    from app.evaluation.reliability_attacks import ATTACKS, attack_rows
+    from app.evaluation.reliability_attack_runs import attack_rows
+    from app.evaluation.reliability_attacks import ATTACKS
     from app.evaluation.reliability_run import check_names, run_worlds, world_makers
     from app.evaluation.reliability_speed import speed_row
     from app.evaluation.reliability_worlds import WORLDS
@@ -108,7 +109,7 @@ def eval_reliability(
         name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
         makers[name] = _file_world(dataset, file_format, truth, reader, sample)
         counts[name] = 1 if file_format == "claims" else draws
-    names = check_names(estimators, tuple(ESTIMATORS), "estimator")
+    names = check_names(estimators, (*ESTIMATORS, "oracle"), "estimator")
     tried = check_names(attacks, tuple(ATTACKS), "attack")
     total = sum(counts.values()) + draws * sum(len(ATTACKS[attack][1]) for attack in tried)
     with Progress(console=Console(stderr=True)) as bar:
@@ -182,6 +183,33 @@ def bench_ttft_command(
     show(asked, rows, as_json=as_json)
 
 
+@bench_app.command("vote")
+def bench_vote_command(
+    dataset: Annotated[Path, typer.Option(help="The file with questions and documents.")],
+    file_format: Annotated[str, typer.Option("--format", help="ramdocs.")] = "ramdocs",
+    questions: Annotated[int, typer.Option(min=1)] = 20,
+    answer_tokens: Annotated[int, typer.Option(min=1)] = 16,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Tokens and time of asking each source alone: over stored KV against full prefills."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.vote_cost import bench_vote, load_vote_cases
+
+    cases = load_vote_cases(dataset, file_format, questions, seed)
+    with (
+        Progress(console=Console(stderr=True)) as bar,
+        open_bench(load_settings(), dtype=dtype, ram_bytes=GIB) as bench,
+    ):
+        task = bar.add_task("questions", total=len(cases))
+        rows = bench_vote(
+            bench, cases, answer_tokens=answer_tokens, progress=lambda: bar.advance(task)
+        )
+    asked = {"questions": len(cases), "answer_tokens": answer_tokens, "dtype": dtype, "seed": seed}
+    show(asked, rows, as_json=as_json)
+
+
 @bench_app.command("decode")
 def bench_decode_command(
     context: Annotated[int, typer.Option(min=1)] = 2048,
@@ -248,6 +276,36 @@ def bench_search_command(
             )
         )
     show(asked, rows, as_json=as_json)
+
+
+@bench_app.command("ingest")
+def bench_ingest_command(
+    documents: Annotated[int, typer.Option(min=1)] = 1000,
+    folder: Annotated[Path | None, typer.Option(help="Default: installed packages.")] = None,
+    kv_chunks: Annotated[int, typer.Option(min=0, help="Chunks to compute KV of.")] = 32,
+    memory_documents: Annotated[int, typer.Option(min=0, help="Small ones; 0: none.")] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Rates of each stage of ingestion and of all together, and whether memory grows."""
+    from app.evaluation.bench_model import open_bench
+    from app.evaluation.ingest_corpus import collect, installed_packages, small_documents
+    from app.evaluation.ingest_speed import bench_ingest, bench_memory_flat
+    from retrieval.embedding import load_embedder
+
+    settings, console = load_settings(), Console(stderr=True)
+    found = collect(folder or installed_packages(), documents)
+    with open_bench(settings, dtype="float32", ram_bytes=0) as bench:
+        embedder = load_embedder(settings.embedder)
+        rows = bench_ingest(
+            settings, bench, embedder, found, kv_chunks=kv_chunks, note=console.print
+        )
+        if memory_documents:
+            console.print(f"memory over {memory_documents:,} small documents")
+            small = small_documents(memory_documents)
+            rows.append(bench_memory_flat(settings, bench, embedder, small))
+    num_bytes = sum(len(document.body) for document in found)
+    asked = {"documents": documents, "bytes": num_bytes, "kv_chunks": kv_chunks}
+    show(asked | {"memory_documents": memory_documents}, rows, as_json=as_json)
 
 
 @bench_app.command("memory")

@@ -1,4 +1,4 @@
-"""Attacks on the vote: how often the attacker's answer wins, by strength, and what honesty costs.
+"""Attacks on the vote: what an attacker adds to a scene of honest sources, by strength.
 
 Nine honest sources (right with chance 0.85, coverage 0.6), 200 probes, 100 questions attacked.
 """
@@ -6,20 +6,8 @@ Nine honest sources (right with chance 0.85, coverage 0.6), 200 probes, 100 ques
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from app.evaluation.reliability_quality import Row
-from app.evaluation.reliability_scene import DAYS, PROBES, TARGETS, Scene, day_of, honest_scene
-from app.evaluation.statistics import bootstrap
-from reliability.estimators.larder import LarderConfig, LarderEstimator
-from reliability.estimators.majority import Majority
-from reliability.estimators.protocol import Estimator
-from reliability.families.find import FamilyConfig, find_families
-from reliability.families.restatement import cosine_limit
-from reliability.observations import FEEDBACK_PER_AUTHOR_AND_DAY, Observation
-from reliability.prior import CLASS_PRIORS
-from reliability.table import build_table
-from reliability.voting import winners
+from app.evaluation.reliability_scene import DAYS, PROBES, Scene, day_of
+from reliability.observations import FEEDBACK_PER_AUTHOR_AND_DAY
 
 LABELLED = 20
 ATTACKER = 100  # first id of the attacker's accounts
@@ -77,9 +65,10 @@ def sybils_copied(scene: Scene, strength: int) -> None:
 
 def _sybils_apart(scene: Scene, strength: int, *, copied: float) -> None:
     for number, question in enumerate(scene.truths):
-        lie, text, day = scene.lie(question), scene.words(), day_of(number)
+        lie, day = scene.lie(question), day_of(number)
+        text = scene.words() if copied else ""
         for account in range(strength):
-            shown = text if scene.random.random() < copied else None
+            shown = text if scene.random.random() < copied else ""
             born = born_apart(account)
             scene.claim(question, ATTACKER + account, lie, text=shown, day=day, first_day=born)
 
@@ -120,6 +109,30 @@ def on_off_checked(scene: Scene, strength: int) -> None:
         scene.say("label", f"q{number}", scene.truths[f"q{number}"], "curator", DAYS)
 
 
+def guessed_probes(scene: Scene, strength: int) -> None:
+    """Right on every probe, since the set never changes, and lying together elsewhere."""
+    _guessed(scene, strength)
+
+
+def hidden_probes(scene: Scene, strength: int) -> None:
+    """The same, but a fifth of the probes are users' questions, a topic of their own: nobody can
+    tell which. A person answered twenty of them."""
+    _guessed(scene, strength, every=5)
+    for number in range(0, 5 * LABELLED, 5):
+        scene.say("label", f"q{number}", scene.truths[f"q{number}"], "curator", DAYS)
+
+
+def _guessed(scene: Scene, strength: int, *, every: int = 2 * PROBES) -> None:
+    for number, (question, truth) in enumerate(scene.truths.items()):
+        lies = number >= PROBES or (every < PROBES and number % every == 0)
+        scene.topics[question] = "users" if lies else "set"
+        answer, day = scene.lie(question) if lies else truth, day_of(number)
+        for account in range(strength):
+            born = born_apart(account)
+            scene.claim(question, ATTACKER + account, answer, day=day, first_day=born)
+    scene.rows[:] = [replace(row, topic=scene.topics[row.question]) for row in scene.rows]
+
+
 def brigade(scene: Scene, strength: int) -> None:
     """So many users give a thumb to the false answer of every target, as often as they may."""
     for question, answer in scene.false.items():
@@ -132,6 +145,9 @@ def brigade(scene: Scene, strength: int) -> None:
 
 def framing(scene: Scene, strength: int) -> None:
     """Accounts copy an honest source word for word, so that it is taken for one of them."""
+    for place, passage in enumerate(scene.passages):
+        if passage.source == 0:
+            scene.passages[place] = replace(passage, text=scene.words())
     copied = [p for p in scene.passages if p.source == 0]
     for account in range(strength):
         for passage in copied:
@@ -157,83 +173,8 @@ ATTACKS: dict[str, tuple[Attack, Sequence[int], int]] = {
     "camouflage": (camouflage, (1, 2, 4), 4),
     "on_off": (on_off, (1, 2, 4), 1),
     "on_off_checked": (on_off_checked, (1, 2, 4), 1),
+    "guessed_probes": (guessed_probes, (1, 2, 4), 1),
+    "hidden_probes": (hidden_probes, (1, 2, 4), 1),
     "brigade": (brigade, (1, 3, 5, 12), 1),
     "framing": (framing, (1, 4), 1),
 }
-
-
-def attack_rows(names: Sequence[str], draws: int, progress: Callable[[], None]) -> list[Row]:
-    """Accuracy and the attacker's success on the targets: plain, majority, larder."""
-    rows: list[Row] = []
-    for name in names:
-        attack, strengths, topics = ATTACKS[name]
-        for strength in strengths:
-            results: dict[str, list[tuple[float, float]]] = {}
-            for seed in range(draws):
-                scene = honest_scene(np.random.default_rng([seed, strength]), topics)
-                attack(scene, strength)
-                for system, found in _answers(scene).items():
-                    results.setdefault(system, []).append(_score(scene, found))
-                progress()
-            for system, pairs in results.items():
-                rows.append(_row(name, strength, system, pairs))
-    return rows
-
-
-def _row(name: str, strength: int, system: str, pairs: Sequence[tuple[float, float]]) -> Row:
-    right = bootstrap([pair[0] for pair in pairs])
-    success = bootstrap([pair[1] for pair in pairs])
-    return {
-        "world": f"attack_{name}",
-        "estimator": system,
-        "accuracy": right.mean,
-        "low": right.low,
-        "high": right.high,
-        "ece": None,
-        "n": len(pairs) * TARGETS,
-        "strength": strength,
-        "success": success.mean,
-        "success_low": success.low,
-        "success_high": success.high,
-    }
-
-
-def _answers(scene: Scene) -> dict[str, dict[str, str]]:
-    """The answer of each system to each target."""
-    pairs = scene.random.integers(0, len(scene.passages), (2000, 2)).tolist()
-    vectors = [p.embedding for p in scene.passages]
-    limit = cosine_limit(
-        float(a @ b)
-        for i, j in pairs
-        if (a := vectors[i]) is not None and (b := vectors[j]) is not None
-        and scene.passages[i].question != scene.passages[j].question
-    )  # fmt: skip
-    families = find_families(scene.passages, FamilyConfig(cosine_limit=limit)).family_of
-    config = LarderConfig(prior=CLASS_PRIORS["unknown"], probation=10.0)
-    as_passages = [
-        Observation(r.observation_id, r.kind, r.question, r.answer, place, verdict=r.verdict)
-        for place, r in enumerate(scene.rows)
-        if r.kind == "probe"
-    ]
-    with_families = [replace(r, family=families.get(r.observation_id)) for r in scene.rows]
-    return {
-        "plain": _vote(Majority(), as_passages, scene),
-        "majority": _vote(Majority(), scene.rows, scene),
-        "larder": _vote(LarderEstimator(config), with_families, scene),
-    }
-
-
-def _vote(estimator: Estimator, rows: Sequence[Observation], scene: Scene) -> dict[str, str]:
-    """Learn from everything before the targets, then answer these."""
-    past = build_table(row for row in rows if row.question not in scene.false)
-    asked = build_table(row for row in rows if row.question in scene.false)
-    chance = estimator.predict(asked, estimator.fit(past))
-    best = winners(asked, chance)
-    return {q: asked.values[best[i]] for i, q in enumerate(asked.questions) if best[i] >= 0}
-
-
-def _score(scene: Scene, found: dict[str, str]) -> tuple[float, float]:
-    """Share of targets answered right, and share that got the attacker's answer."""
-    right = [found.get(question) == scene.truths[question] for question in scene.false]
-    taken = [found.get(question) == answer for question, answer in scene.false.items()]
-    return float(np.mean(right)), float(np.mean(taken))

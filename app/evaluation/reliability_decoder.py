@@ -3,10 +3,10 @@
 from app.decoder.loop import decode
 from app.decoder.types import GenerationParams, TokenText
 from app.evaluation.bench_model import Bench
-from app.sources.reader import LEAST_ALIGNMENT, MAX_TOKENS, SHORT, tidy
+from app.sources.reader import MAX_TOKENS, SHORT, aligned
+from app.sources.short_answer import short_answer
 from kvstore.config import ReuseConfig
 from kvstore.types import ReuseOptions, Segment
-from reliability.alignment import align
 
 
 class BenchReader:
@@ -19,10 +19,8 @@ class BenchReader:
 
     def __call__(self, question: str, text: str) -> str | None:
         self.num_read += 1
-        found = tidy(self._answer(question, text))
-        if found is None or align(question, found, text).score < LEAST_ALIGNMENT:
-            return None
-        return found
+        found = short_answer(question, self._answer(question, text))
+        return found if found is not None and aligned(question, found, text) else None
 
     def _answer(self, question: str, text: str) -> str:
         template = self._bench.template

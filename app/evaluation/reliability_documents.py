@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.errors import InvalidValue
-from app.evaluation.reliability_worlds import World
+from app.evaluation.reliability_world import World
 from reliability.arrays import FloatArray
 from reliability.families.find import FamilyConfig, find_families
 from reliability.families.restatement import cosine_limit

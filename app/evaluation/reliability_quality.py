@@ -7,7 +7,8 @@ from time import perf_counter
 
 import numpy as np
 
-from app.evaluation.reliability_worlds import World
+from app.evaluation.reliability_oracle import Oracle
+from app.evaluation.reliability_world import World
 from app.evaluation.statistics import Interval, bootstrap
 from reliability.arrays import FloatArray
 from reliability.calibration import FEWEST_LABELS, fit_calibrator
@@ -61,6 +62,8 @@ def evaluate(world: World, name: str, seed: int = 0) -> Outcome:
 
 def _estimator(world: World, name: str) -> Estimator:
     """Files without dates have no days to cap and nothing to forget."""
+    if name == "oracle":
+        return Oracle(world)
     if name == "larder" and not world.takes_several and not world.is_dated:
         config = LarderConfig(timing=NEVER, probes_per_day=float("inf"))
         return LarderEstimator(config)
@@ -163,6 +166,8 @@ def compare(
     """A row an estimator over `worlds` draws, and the outcomes that the plots are made of."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     world = make(0)
+    if not world.probe_truths:  # a file, or lists: nothing to look behind
+        names = [name for name in names if name != "oracle"]
     for seed in range(worlds):
         world = make(seed) if seed else world
         for name in names:

@@ -12,7 +12,8 @@ from app.evaluation.reliability_plots import write_plots
 from app.evaluation.reliability_quality import Outcome, Row, compare
 from app.evaluation.reliability_reading import Reader, read_poisoned, read_ramdocs, sampled
 from app.evaluation.reliability_tables import load_claims
-from app.evaluation.reliability_worlds import World, make_world
+from app.evaluation.reliability_world import World
+from app.evaluation.reliability_worlds import make_world
 
 FORMATS = ("claims", "ramdocs", "poisoned")
 PLOTTED = "larder"

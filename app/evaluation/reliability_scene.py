@@ -35,11 +35,12 @@ class Scene:
         source: int,
         answer: str,
         *,
-        text: str | None = None,
+        text: str = "",
         topic: str = "",
         day: float = 0.0,
         first_day: float | None = None,
     ) -> None:
+        """A source's claim. Only copied claims need a `text`: own words are like nobody's."""
         place = len(self.rows)
         self.rows.append(
             Observation(place, "probe", question, answer, source, topic=topic, day=day)
@@ -48,7 +49,7 @@ class Scene:
         passage = Passage(
             place,
             source,
-            self.words() if text is None else text,
+            text,
             question,
             answer,
             embedding=self._meaning(question, answer),

@@ -2,14 +2,16 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InvalidValue
-from app.evaluation.reliability_worlds import World
+from app.evaluation.reliability_world import World
 from reliability.matching import cluster_answers, is_no_answer, normal_answer
+from reliability.names import looks_like_people, split_parts, split_people
 from reliability.observations import Observation
+from reliability.people import cluster_people
 
 COLUMNS = {
     "object": ("objectid", "object"),
@@ -17,7 +19,7 @@ COLUMNS = {
     "value": ("propertyvalue", "value"),
     "source": ("sourceid", "source"),
 }
-PARTS = re.compile(r"\s*[;|\n]\s*")
+PEOPLE = re.compile(r"author|editor|writer|actor|cast|director|people|person|member", re.I)
 LISTS_FROM = 0.1  # share of lists among the values from which on a table is one of lists
 
 
@@ -31,17 +33,35 @@ class Claim:
 def load_claims(path: Path, truth_path: Path) -> World:
     """CSV of object, property, value, source; truths likewise, without source.
 
-    Values that are lists (parts separated by ; or |, or several rows of one source) make it a
-    table of several truths. Raises InvalidValue for a bad file.
+    Values that are lists (parts separated by ; or |, people also by "and" and commas, or several
+    rows of one source) make it a table of several truths. Raises InvalidValue for a bad file.
     """
     claims = _read(path, with_source=True)
     truths = _read(truth_path, with_source=False)
     asked = {row.question for row in truths}
     if not claims or not asked & {row.question for row in claims}:
         raise InvalidValue(f"{truth_path} has no truth for a claim in {path}")
-    name = path.stem.removesuffix("_claims")
-    make = _list_world if _is_list_table(claims) else _value_world
-    return make(name, claims, truths)
+    return world_of(path.stem.removesuffix("_claims"), claims, truths)
+
+
+def world_of(name: str, claims: Sequence[Claim], truths: Sequence[Claim]) -> World:
+    """A world of single values, or of lists where enough claims are some."""
+    lists = sum(len(split_parts(claim.value)) > 1 for claim in claims)
+    people = _about_people(claims, has_lists=lists >= LISTS_FROM * len(claims))
+    split = split_people if people else _split_values
+    pairs = {(claim.question, claim.source) for claim in claims}
+    lists = sum(len(split(claim.value)) > 1 for claim in claims)
+    if max(lists, len(claims) - len(pairs)) < LISTS_FROM * len(claims):
+        return _value_world(name, claims, truths)
+    return _list_world(name, claims, truths, split)
+
+
+def _about_people(claims: Sequence[Claim], *, has_lists: bool) -> bool:
+    """By what the property is called, or by lists that read "family name, first name"."""
+    named = sum(bool(PEOPLE.search(claim.question.partition("\x1f")[2])) for claim in claims)
+    if named > len(claims) / 2:
+        return True
+    return has_lists and looks_like_people([claim.value for claim in claims])
 
 
 def _read(path: Path, *, with_source: bool) -> list[Claim]:
@@ -72,12 +92,6 @@ def _claims(rows: "csv.DictReader[str]", path: Path, *, with_source: bool) -> It
             )
 
 
-def _is_list_table(claims: Sequence[Claim]) -> bool:
-    lists = sum(len(PARTS.split(claim.value)) > 1 for claim in claims)
-    pairs = {(claim.question, claim.source) for claim in claims}
-    return max(lists, len(claims) - len(pairs)) >= LISTS_FROM * len(claims)
-
-
 def _value_world(name: str, claims: Sequence[Claim], truths: Sequence[Claim]) -> World:
     numbers: dict[str, int] = {}
     rows = tuple(
@@ -99,23 +113,25 @@ def _value_world(name: str, claims: Sequence[Claim], truths: Sequence[Claim]) ->
     return World(name, rows, (), right, is_dated=False)
 
 
-def _list_world(name: str, claims: Sequence[Claim], truths: Sequence[Claim]) -> World:
+def _list_world(
+    name: str, claims: Sequence[Claim], truths: Sequence[Claim], split: Callable[[str], list[str]]
+) -> World:
     """Parts are clustered a question at a time, so that spellings of one name vote together."""
     numbers: dict[str, int] = {}
     wanted: dict[str, set[str]] = {}
     for truth in truths:
-        wanted.setdefault(truth.question, set()).update(_parts(truth.value))
-    by_question: dict[str, list[Claim]] = {}
+        wanted.setdefault(truth.question, set()).update(split(truth.value))
+    by_question: dict[str, list[tuple[str, list[str]]]] = {}
     for claim in claims:
-        by_question.setdefault(claim.question, []).append(claim)
+        by_question.setdefault(claim.question, []).append((claim.source, split(claim.value)))
     rows: list[Observation] = []
     right = {}
     for question, group in by_question.items():
-        stated = {part for claim in group for part in _parts(claim.value)}
-        known = cluster_answers(sorted(stated | wanted.get(question, set()))).representative
+        stated = {part for _, parts in group for part in parts}
+        known = _clusters(stated | wanted.get(question, set()), is_people=split is split_people)
         if question in wanted:
             right[question] = frozenset(n for part in wanted[question] if (n := known[part]))
-        said = {(known[p], claim.source) for claim in group for p in _parts(claim.value)}
+        said = {(known[part], source) for source, parts in group for part in parts}
         for answer, source in sorted(said, key=str):
             number = numbers.setdefault(source, len(numbers))
             if answer:
@@ -123,5 +139,10 @@ def _list_world(name: str, claims: Sequence[Claim], truths: Sequence[Claim]) -> 
     return World(name, tuple(rows), (), right, takes_several=True, is_dated=False)
 
 
-def _parts(value: str) -> list[str]:
-    return [part for part in PARTS.split(value) if part and not is_no_answer(part)]
+def _clusters(parts: set[str], *, is_people: bool) -> Mapping[str, str | None]:
+    """The spelling that stands for each part."""
+    return cluster_people(parts) if is_people else cluster_answers(sorted(parts)).representative
+
+
+def _split_values(value: str) -> list[str]:
+    return [part for part in split_parts(value) if not is_no_answer(part)]

@@ -4,43 +4,28 @@ After RA-RAG's benchmark (coverage 0.6, each source draws right or wrong alone),
 copies, few wrong options, topics, time, several truths, and texts from which copies are found.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.errors import InvalidValue
+from app.evaluation.reliability_authors import make_authors
+from app.evaluation.reliability_world import Truths, World
 from reliability.arrays import FloatArray
 from reliability.families.find import find_families
 from reliability.families.types import Passage
 from reliability.observations import Observation
 
 Random = np.random.Generator
-Truths = Mapping[str, frozenset[str]]
 
 PROBES = 200
 TESTS = 600
 TURNED_P = 0.1
-SELLERS = 300
-BOOKS = 400
+TURNS_AT = PROBES * 3 // 4
 VOCABULARY = 3000
 TEXT_WORDS = 24
 EDITED_WORDS = 1  # of a copied text
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What is learned from, asked, and true. `tests` empty: what was learned from is asked."""
-
-    name: str
-    probes: tuple[Observation, ...]
-    tests: tuple[Observation, ...]
-    truths: Truths
-    reliability: Mapping[tuple[int, str], float] = field(default_factory=dict)
-    takes_several: bool = False
-    wrong: Truths = field(default_factory=dict)  # listed wrong answers, where a file has them
-    is_dated: bool = True
-    senses: Mapping[str, tuple[frozenset[str], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,40 +95,6 @@ def make_world(name: str, seed: int) -> World:
     return _Maker(SPECS[name], seed).make()
 
 
-def make_authors(seed: int) -> World:
-    """Books with one to four authors, sellers that list them in part, and some invented names.
-
-    Half of the sellers' lists are whole; of the others most stop at the first author. Everything
-    is asked of what was learned, since each book is listed by about ten sellers only.
-    """
-    random = np.random.default_rng([seed, *b"authors"])
-    activity = np.minimum(0.5, random.pareto(1.2, SELLERS) * 0.012 + 0.002)
-    whole, invents = random.beta(1, 1, SELLERS), random.beta(1, 9, SELLERS)
-    rows: list[Observation] = []
-    truths = {}
-    for number in range(BOOKS):
-        book = f"book{number}"
-        authors = [f"{book}:{place}" for place in random.permutation(9)]
-        true = authors[: int(random.choice(4, p=(0.4, 0.3, 0.2, 0.1))) + 1]
-        truths[book] = frozenset(true)
-        for seller in np.flatnonzero(random.random(SELLERS) < activity).tolist():
-            named = true if random.random() < whole[seller] else _in_part(random, true)
-            if random.random() < invents[seller]:
-                false = authors[4 + int(random.integers(3))]
-                named = [*named[: int(random.integers(len(named) + 1))], false]
-            for name in named:
-                rows.append(Observation(len(rows), "probe", book, name, seller))
-    answered = {row.question for row in rows}
-    known = {book: truth for book, truth in truths.items() if book in answered}
-    return World("authors", tuple(rows), (), known, takes_several=True, is_dated=False)
-
-
-def _in_part(random: Random, authors: list[str]) -> list[str]:
-    if random.random() < 0.7:
-        return authors[:1]
-    return [name for name in authors if random.random() < 0.6] or authors[:1]
-
-
 class _Maker:
     def __init__(self, spec: WorldSpec, seed: int) -> None:
         self._spec = spec
@@ -166,6 +117,8 @@ class _Maker:
             tuple(row for row in rows if row.question not in names),
             {name: truth for name, truth in truths.items() if name not in names},
             self._last_reliability(),
+            probe_truths={name: truth for name, truth in truths.items() if name in names},
+            turned_on=dict.fromkeys(self._spec.turned, float(TURNS_AT // self._spec.probes_a_day)),
         )
 
     def _add_question(self, number: int) -> Truths:
@@ -185,7 +138,7 @@ class _Maker:
         return {name: frozenset(answers[:1])}
 
     def _p_of(self, source: int, topic: int, number: int) -> float:
-        has_turned = source in self._spec.turned and number >= PROBES * 3 // 4
+        has_turned = source in self._spec.turned and number >= TURNS_AT
         return TURNED_P if has_turned else float(self._p[source, topic])
 
     def _last_reliability(self) -> dict[tuple[int, str], float]:

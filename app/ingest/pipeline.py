@@ -6,19 +6,28 @@ moment and started again: a restart repeats at most one batch and leaves nothing
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.db.chunks import Chunks
-from app.db.documents import NO_FACTS, Documents
-from app.db.rows import DocumentFacts, DocumentRow, DocumentState
+from app.db.documents import Documents
+from app.db.ingest_work import IngestWork
+from app.db.job_rows import new_job_id
+from app.db.rows import NO_FACTS, DocumentFacts, DocumentRow, DocumentState
 from app.db.sources import Sources
+from app.db.versions import NewVersion, Put, Versions
 from app.decoder.types import Passage
-from app.errors import DocumentEmpty, DocumentNotFound, DocumentTooLarge, StorageFull
+from app.errors import (
+    DocumentEmpty,
+    DocumentNotFound,
+    DocumentTooLarge,
+    StorageBusy,
+    StorageFull,
+)
 from app.ingest.protocols import Decoder, Parse, Split, VectorIndexes
 from app.ingest.types import IngestConfig
 from retrieval.errors import EmptyDocument, ParseError, RetrievalError
-from retrieval.protocols import Embedder
+from retrieval.protocols import Embedder, Float32Array
 
 MAX_NAME_LEN = 255
 INTERNAL_ERROR = "something went wrong inside Larder; its log has the details"
@@ -41,6 +50,8 @@ class IngestParts:
     indexes: VectorIndexes
     decoder: Decoder
     gate: asyncio.Lock
+    work: IngestWork
+    versions: Versions
 
 
 class IngestPipeline:
@@ -61,12 +72,49 @@ class IngestPipeline:
         name: str,
         body: bytes,
         media_type: str | None,
+        job_id: str | None = None,
         facts: DocumentFacts = NO_FACTS,
     ) -> tuple[DocumentRow, bool]:
         """Keep the bytes; once this returns, they survive a crash. False: they were here already.
 
-        A document that had failed is tried again when its bytes are sent again.
+        The document becomes an item of the job, which is made if need be. One that had failed is
+        tried again when its bytes are sent again.
         """
+        self.check_size(name, body)
+        source = await self._parts.sources.get_or_create(source_name)
+        return await self._parts.documents.add(
+            collection_id,
+            source.id,
+            clean_name(name),
+            body,
+            media_type,
+            job_id or new_job_id(),
+            facts,
+        )
+
+    async def put(
+        self,
+        collection_id: int,
+        source_name: str,
+        external_id: str,
+        name: str,
+        body: bytes,
+        media_type: str | None,
+        job_id: str,
+        if_match: str | None = None,
+        facts: DocumentFacts = NO_FACTS,
+    ) -> Put:
+        """As `accept`, under the sender's own name: other bytes take the place of the older ones
+        once they can be found. Raises `PreconditionFailed` (see `Versions.put`)."""
+        self.check_size(name, body)
+        source = await self._parts.sources.get_or_create(source_name)
+        new = NewVersion(
+            collection_id, source.id, external_id, clean_name(name), body, media_type, facts
+        )
+        return await self._parts.versions.put(new, job_id, if_match)
+
+    def check_size(self, name: str, body: bytes) -> None:
+        """Raises `DocumentEmpty` or `DocumentTooLarge`."""
         if not body:
             raise DocumentEmpty(f"{name} is empty")
         if len(body) > self._config.max_document_bytes:
@@ -74,14 +122,28 @@ class IngestPipeline:
                 f"{name} has {len(body):,} bytes; the limit is "
                 f"{self._config.max_document_bytes:,} (LARDER_MAX_DOCUMENT_BYTES)"
             )
+
+    async def embed(self, document_ids: Sequence[int]) -> None:
+        """One batch over several chunked documents; those it is through with can be found then.
+
+        Raises what the embedder raises: the caller cannot know whose fault it is, and goes on with
+        one document at a time (`advance`).
+        """
         parts = self._parts
-        source = await parts.sources.get_or_create(source_name)
-        row, created = await parts.documents.add(
-            collection_id, source.id, clean_name(name), body, media_type, facts
-        )
-        if row.state == "failed":
-            row = await parts.documents.retry(row.id)
-        return row, created
+        batch = await parts.work.unembedded(document_ids, self._config.embed_batch)
+        chunk_ids, texts = [chunk.chunk_id for chunk in batch], [chunk.text for chunk in batch]
+        if batch:
+            vectors = await asyncio.to_thread(parts.embedder.encode, texts)
+        # A full batch may end within a document, which is then not complete.
+        is_full = len(batch) == self._config.embed_batch
+        last = batch[-1].document_id if is_full else max(document_ids) + 1
+        async with parts.gate:
+            if batch:
+                kept = await parts.chunks.save_embeddings(chunk_ids, vectors)
+                await self._index(kept, chunk_ids, vectors)
+            for document_id in document_ids:
+                if document_id < last:
+                    await self._mark_indexed(document_id)
 
     async def process(self, document_id: int) -> DocumentRow | None:
         """Go on from the recorded state to `ready` or `failed`; None where it was deleted."""
@@ -93,23 +155,27 @@ class IngestPipeline:
     async def advance(self, document_id: int) -> DocumentRow | None:
         """One batch of the next step. What went wrong is recorded on the document.
 
-        Raises only `StorageFull`: that is not the document's fault and may pass.
+        Raises only `StorageFull` and `StorageBusy`: not the document's fault, and they may pass.
         """
+        await self.step(document_id)
+        return await self._find(document_id)
+
+    async def step(self, document_id: int) -> None:
+        """`advance` for those who do not ask what became of it."""
         row = await self._find(document_id)
         if row is None or row.state not in self._steps:
-            return row
+            return
         try:
             await self._steps[row.state](row)
         except DocumentNotFound:
             log.info("document %d was deleted while it was %s", document_id, row.state)
-        except StorageFull:
+        except (StorageBusy, StorageFull):
             raise
         except RetrievalError as error:
             await self._fail(document_id, str(error))
         except Exception:
             log.exception("document %d failed while it was %s", document_id, row.state)
             await self._fail(document_id, INTERNAL_ERROR)
-        return await self._find(document_id)
 
     async def _parse_and_split(self, row: DocumentRow) -> None:
         parts = self._parts
@@ -133,16 +199,28 @@ class IngestPipeline:
         self._tried.add(document_id)
 
     async def _embed_batch(self, row: DocumentRow) -> None:
+        await self.embed([row.id])
+
+    async def _index(
+        self, kept: Mapping[int, int], chunk_ids: Sequence[int], vectors: Float32Array
+    ) -> None:
+        """Vectors of chunks that can be found, into their collections' indexes."""
+        by_collection: dict[int, list[int]] = {}
+        for place, chunk_id in enumerate(chunk_ids):
+            if chunk_id in kept:
+                by_collection.setdefault(kept[chunk_id], []).append(place)
+        for collection_id, places in by_collection.items():
+            ids = [chunk_ids[place] for place in places]
+            # Not in the loop: some indexes are built anew now and then.
+            await asyncio.to_thread(self._parts.indexes.add, collection_id, ids, vectors[places])
+
+    async def _mark_indexed(self, document_id: int) -> None:
         parts = self._parts
-        async with parts.gate:
-            batch = await parts.chunks.unembedded(row.id, self._config.embed_batch)
-            if not batch:
-                await parts.documents.mark_indexed(row.id)
-                return
-            chunk_ids = [chunk_id for chunk_id, _ in batch]
-            vectors = await asyncio.to_thread(parts.embedder.encode, [text for _, text in batch])
-            await parts.chunks.save_embeddings(chunk_ids, vectors)
-            await asyncio.to_thread(parts.indexes.add, row.collection_id, chunk_ids, vectors)
+        swap = await parts.documents.mark_indexed(document_id)
+        if swap is not None:  # between these lines a search may find both versions or none
+            collection_id = swap.collection_id
+            await asyncio.to_thread(parts.indexes.remove, collection_id, swap.old_chunk_ids)
+            await asyncio.to_thread(parts.indexes.add, collection_id, swap.chunk_ids, swap.vectors)
 
     async def _precompute_batch(self, row: DocumentRow) -> None:
         """Chunks beyond the store's budget stay without KV; a question computes what it needs."""
@@ -151,8 +229,9 @@ class IngestPipeline:
             uncached = await parts.chunks.uncached(row.id, self._config.precompute_batch)
             batch = [Passage(chunk.id, chunk.token_ids, chunk.primers) for chunk in uncached]
             stored = await self._precompute(batch)
-            await parts.chunks.mark_cached(stored)
-        if not batch or len(stored) < len(batch):
+            if stored:
+                await parts.chunks.mark_cached(stored)
+        if len(stored) < self._config.precompute_batch:
             await parts.documents.mark_ready(row.id)
 
     async def _precompute(self, batch: Sequence[Passage]) -> list[int]:

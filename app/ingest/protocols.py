@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from app.db.job_rows import JobRow, JobStep
 from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from retrieval.protocols import Float32Array, Ids, PassageTokenizer
 from retrieval.types import Chunk, Document
@@ -40,6 +41,28 @@ class VectorIndexes(Protocol):
     def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None: ...
 
     def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None: ...
+
+
+class JobHandler(Protocol):
+    """Does one kind of job, a bounded step at a time; app/ingest/worker.py calls it.
+
+    Between two steps the process may die, the job may be cancelled, or other jobs may have their
+    turn. A step therefore starts from what the database says and leaves it so that the next one
+    can, in whatever process. What it raises counts as an attempt, `StorageFull` and `StorageBusy`
+    excepted.
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+    async def step(self, job: JobRow) -> JobStep:
+        """Some seconds of work at most."""
+        ...
+
+    async def give_up(self, job: JobRow, reason: str) -> bool:
+        """Several attempts in a row came to nothing. True: what stood in the way was put aside, go
+        on with the rest; False: the whole job has failed."""
+        ...
 
 
 class Beliefs(Protocol):

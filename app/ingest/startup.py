@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from app.db import tokens
 from app.db.chunks import Chunks
 from app.db.collections import Collections
+from app.db.jobs import Jobs
 from app.db.stamps import Stamps
 from app.ingest.protocols import Decoder, VectorIndexes
 from app.ingest.remove import Remover
@@ -34,6 +35,7 @@ class StartupParts:
     indexes: VectorIndexes
     decoder: Decoder
     remover: Remover
+    jobs: Jobs
 
 
 async def prepare(parts: StartupParts) -> int:
@@ -42,6 +44,9 @@ async def prepare(parts: StartupParts) -> int:
     purged = await parts.remover.finish_deletes()
     if purged.entries:
         log.info("purged %d KV entries of documents deleted before", purged.entries)
+    if adopted := await parts.jobs.adopt_documents():
+        log.info("%d documents are on their way", adopted)
+    await parts.jobs.forget_old()
     return await load_vectors(parts.collections, parts.chunks, parts.indexes)
 
 

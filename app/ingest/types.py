@@ -6,12 +6,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class IngestConfig:
     max_document_bytes: int
-    embed_batch: int = 32  # chunks; about a second of MiniLM on two cores
+    embed_batch: int = 128  # chunks; a few seconds of MiniLM on two cores, sorted by length
+    parse_ahead: int = 256  # documents that are looked at together
     precompute_batch: int = 8  # chunks; a few seconds of the decoder, and a delete waits for one
     max_parse_attempts: int = 5  # after so many crashes of the process the bytes are to blame
 
     def __post_init__(self) -> None:
-        for name in ("max_document_bytes", "embed_batch", "precompute_batch", "max_parse_attempts"):
+        for name in self.__slots__:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
@@ -23,4 +24,5 @@ class DeleteReport:
     chunks: int
     kv_entries: int
     kv_bytes: int
-    observations: int = 0
+    job_id: str
+    observations: int

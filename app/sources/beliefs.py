@@ -1,6 +1,6 @@
 """Beliefs about sources, kept in step with the observations: estimated, updated, rebuilt.
 
-Holds no state of its own: another process on the same database changes nothing here.
+Holds no state but what it read of a version: another process on the same database is no trouble.
 """
 
 import asyncio
@@ -40,6 +40,7 @@ class Beliefs:
         self._observations = observations
         self._versions = versions
         self._lock = asyncio.Lock()
+        self._read: tuple[int, Estimate | None] | None = None
 
     async def refit(self, reason: str, estimator: str | None = None) -> VersionRow:
         """A new version from all observations; the estimator of the one before unless named."""
@@ -61,15 +62,16 @@ class Beliefs:
             if latest is None:
                 return await self._refit("first observations", None)
             circumstances = from_settings(latest.settings)
-            estimate = from_rows(latest, await self._versions.posteriors(latest.id))
+            estimate = await self._estimate_of(latest)
             if estimate is None or _needs_refit(rows, estimate, circumstances):
                 return await self._refit("new observations", None)
             fresh = await self._within_caps(rows, circumstances)
             moved = await asyncio.to_thread(
                 _absorb, latest.estimator, estimate, fresh, circumstances
             )
-            source_ids = [row.id for row in await self._sources.list()]
-            await self._versions.believe(beliefs_of(moved, circumstances, source_ids))
+            spoke = _speakers(rows, circumstances)
+            known = [key for key in circumstances.priors if circumstances.owner(key) in spoke]
+            await self._versions.believe(beliefs_of(moved, circumstances, known))
             return latest
 
     async def start(self) -> VersionRow | None:
@@ -90,6 +92,16 @@ class Beliefs:
         beliefs = beliefs_of(None, circumstances, list(circumstances.priors))
         await self._versions.believe(beliefs)
 
+    async def version(self) -> int:
+        """Number of the last version; 0 before the first."""
+        latest = await self._versions.latest()
+        return 0 if latest is None else latest.id
+
+    async def observations(self) -> ObservationLog:
+        """All that counts now, as estimators read it."""
+        rows = await self._observations.active()
+        return fold(rows, await self._circumstances())
+
     async def pending(self) -> int:
         """Observations since the last version."""
         latest = await self._versions.latest()
@@ -106,6 +118,13 @@ class Beliefs:
         found = to_rows(estimate)
         stored = await self._versions.posteriors(version_id)
         return Rebuilt(version, log.version(), tuple(found), _difference(stored, found))
+
+    async def _estimate_of(self, version: VersionRow) -> Estimate | None:
+        """Versions never change, so the latest one is read once."""
+        if self._read is None or self._read[0] != version.id:
+            posteriors = await self._versions.posteriors(version.id)
+            self._read = (version.id, from_rows(version, posteriors))
+        return self._read[1]
 
     async def _refit(self, reason: str, estimator: str | None) -> VersionRow:
         latest = await self._versions.latest()
@@ -159,8 +178,12 @@ def _needs_refit(
 ) -> bool:
     if len(rows) > REFIT_AFTER or any(row.kind in ("label", "undo") for row in rows):
         return True
-    spoke = {circumstances.owner(row.source_id) for row in rows if row.source_id is not None}
-    return not spoke <= set(estimate.sources) | circumstances.quarantined
+    known = set(estimate.sources) | circumstances.quarantined
+    return not _speakers(rows, circumstances) <= known
+
+
+def _speakers(rows: Sequence[ObservationRow], circumstances: Circumstances) -> set[int]:
+    return {circumstances.owner(row.source_id) for row in rows if row.source_id is not None}
 
 
 def _absorb(

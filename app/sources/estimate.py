@@ -106,16 +106,15 @@ def beliefs_of(
     estimate: Estimate | None, circumstances: Circumstances, source_ids: Sequence[int]
 ) -> dict[int, tuple[float, float]]:
     """(alpha, beta) of every source: its owner's posterior, or what its owner started with."""
-    known: Mapping[int, BetaPosterior] = (
-        {source: estimate.posterior(source) for source in estimate.sources} if estimate else {}
-    )
+    learned = set(estimate.sources) if estimate else set()
     found = {}
     for source in source_ids:
         owner = circumstances.owner(source)
-        belief = known.get(owner)
-        found[source] = (
-            circumstances.priors[owner] if belief is None else (belief.alpha, belief.beta)
-        )
+        if estimate is not None and owner in learned:
+            belief = estimate.posterior(owner)
+            found[source] = (belief.alpha, belief.beta)
+        else:
+            found[source] = circumstances.priors[owner]
     return found
 
 

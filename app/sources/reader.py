@@ -1,5 +1,6 @@
 """Reads one source at a time with the decoder: only its passages are in the prompt."""
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from app.decoder.types import (
     Passage,
     TokenText,
 )
+from app.sources.short_answer import short_answer
 from app.sources.types import SourceAnswer
 from kvstore.types import ReuseOptions
 from reliability.alignment import align
-from reliability.matching import is_no_answer, normal_answer
 from retrieval.types import Query, ScoredChunk
 
 DEPTH = 50  # candidates of a question over all sources; beyond them a source knows nothing of it
@@ -25,7 +26,7 @@ PASSAGES = 2  # of the source, best first
 MAX_TOKENS = 32
 LEAST_ALIGNMENT = 0.5  # an answer that its passage does not state is the model's own
 SHORT = "Answer with a few words only."
-NOT_THERE = ("do not know", "dont know", "not mention", "no information", "not provide", "not say")
+DIGITS = re.compile(r"\d+")
 
 
 class Decoder(Protocol):
@@ -62,12 +63,12 @@ class DecoderReader:
         passages = (await self._search(question, collection_id)).get(source_id, [])[:PASSAGES]
         if not passages:
             return None
-        text = tidy(await self._read(question, passages))
+        text = short_answer(question, await self._read(question, passages))
         if text is None:
             return None
-        scored = [(align(question, text, passage.text).score, passage) for passage in passages]
+        scored = [(aligned(question, text, passage.text), passage) for passage in passages]
         score, stated = max(scored, key=lambda pair: pair[0])
-        if score < LEAST_ALIGNMENT:
+        if not score:
             return None
         return SourceAnswer(text, score, stated.chunk_id, stated.document_id, stated.text)
 
@@ -97,11 +98,9 @@ class DecoderReader:
             return "".join([event.text async for event in events if isinstance(event, TokenText)])
 
 
-def tidy(text: str) -> str | None:
-    """The answer's first line without a closing full stop; None where it says that it has none."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    first = lines[0].removeprefix("Answer:").strip().rstrip(".") if lines else ""
-    words = normal_answer(first)
-    if is_no_answer(first) or any(phrase in words for phrase in NOT_THERE):
-        return None
-    return first
+def aligned(question: str, answer: str, passage: str) -> float:
+    """How surely the passage says so; 0 where a figure of the answer is not in it."""
+    if not set(DIGITS.findall(answer)) <= set(DIGITS.findall(passage)):
+        return 0.0
+    score = align(question, answer, passage).score
+    return score if score >= LEAST_ALIGNMENT else 0.0

@@ -12,8 +12,8 @@ from reliability.arrays import FloatArray, group_sum
 from reliability.estimators.protocol import Estimate
 from reliability.estimators.two_rates import (
     Cells,
+    RateLearner,
     estimated_scores,
-    learn_rates,
     plain_cells,
     rated_estimate,
 )
@@ -36,7 +36,8 @@ class DawidSkene:
             table, group_sum(table.claim_value, np.ones(len(table.claim_value)), len(table.values))
         )
         believe = partial(self._chances, table)
-        rates, z, rounds = learn_rates(cells, z, believe, len(table.sources), HIT, FALSE)
+        learner = RateLearner(cells, (len(table.sources), 1), HIT, FALSE)
+        rates, z, rounds = learner.learn(z, believe)
         return rated_estimate(self.name, table, rates, z, DEFAULT_WEIGHT, rounds)
 
     def predict(self, table: ClaimTable, estimate: Estimate) -> FloatArray:

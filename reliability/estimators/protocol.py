@@ -31,6 +31,9 @@ class Estimate:
     rounds: int
     wrong_options: float = 2.0  # how many wrong values a question has, where that was learned
     observed: FloatArray | None = None  # [S, T] claims that were counted; None: not kept
+    turned_since: FloatArray | None = None  # [S] day of a change to the worse, -inf: none
+    learned_from: ClaimTable | None = None  # and what its claims add [C], each without itself
+    learned_weights: FloatArray | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.sources), len(self.topics))
@@ -50,7 +53,12 @@ class Estimate:
         return BetaPosterior(strength * mean, strength * (1 - mean))
 
     def claim_weights(self, table: ClaimTable) -> FloatArray:
-        """[C] weight of each claim's source on the claim's topic."""
+        """[C] weight of each claim's source on the claim's topic.
+
+        On the table that was learned from, a claim is no witness for its own source.
+        """
+        if self.learned_weights is not None and table is self.learned_from:
+            return self.learned_weights
         topic = table.question_topic[table.claim_question]
         return np.asarray(self.source_weights(table)[table.claim_source, topic])
 

@@ -2,7 +2,8 @@
 
 logit z_v = logit pi + sum over sources that name v of ln(phi/psi) + sum over sources that answer
 and omit v of ln((1-phi)/(1-psi)). Omitting is common and inventing rare: sensitivity phi has the
-prior Beta(2, 8), the rate of false claims psi Beta(1, 99).
+prior Beta(2, 8), the rate of false claims psi Beta(1, 99). Both are learned topic by topic, as far
+as topics differ, and old claims fade.
 """
 
 from dataclasses import replace
@@ -13,15 +14,18 @@ import numpy as np
 from reliability.arrays import FloatArray
 from reliability.estimators.protocol import Estimate
 from reliability.estimators.two_rates import (
+    RateLearner,
     estimated_scores,
-    learn_rates,
+    make_cells,
     plain_cells,
     rated_estimate,
 )
 from reliability.observations import LABEL_WEIGHT
+from reliability.posterior import SLOW
 from reliability.special import digamma
 from reliability.table import ClaimTable
 from reliability.types import BetaPosterior
+from reliability.voting import family_discount
 
 SENSITIVITY = BetaPosterior(2, 8)
 FALSE_RATE = BetaPosterior(1, 99)
@@ -39,11 +43,12 @@ class TwoSided:
         self._once = count_copies_once
 
     def fit(self, table: ClaimTable) -> Estimate:
-        cells = plain_cells(table, count_copies_once=self._once)
-        believe = partial(self._chances, table)
-        rates, z, rounds = learn_rates(
-            cells, self._start(table), believe, len(table.sources), SENSITIVITY, FALSE_RATE
-        )
+        ones = np.ones(len(table.claim_value))
+        discount = family_discount(table, ones) if self._once else ones
+        cells = make_cells(table, discount, by_topic=True, timing=SLOW)
+        shape = (len(table.sources), max(1, len(table.topics)))
+        learner = RateLearner(cells, shape, SENSITIVITY, FALSE_RATE)
+        rates, z, rounds = learner.learn(self._start(table), partial(self._chances, table))
         estimate = rated_estimate(self.name, table, rates, z, DEFAULT_WEIGHT, rounds)
         return estimate if names_lists(table) else _without_silence(estimate)
 

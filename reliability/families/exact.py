@@ -22,6 +22,19 @@ def exact_joins(passages: Sequence[Passage]) -> list[Join]:
     return joins
 
 
+def voice_joins(passages: Sequence[Passage]) -> list[Join]:
+    """One source that gives one answer in several passages; a passage without an answer stays."""
+    first: dict[tuple[int, str], Passage] = {}
+    joins = []
+    for passage in passages:
+        if passage.answer is None:
+            continue
+        earlier = first.setdefault((passage.source, passage.answer), passage)
+        if earlier is not passage:
+            joins.append(Join(earlier.passage_id, passage.passage_id, "L0", "the same source"))
+    return joins
+
+
 def _keys(passage: Passage) -> list[tuple[tuple[str, str], str]]:
     keys = []
     text = normal_text(passage.text)

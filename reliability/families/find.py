@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from reliability.families.exact import exact_joins
+from reliability.families.exact import exact_joins, voice_joins
 from reliability.families.lexical import lexical_joins
 from reliability.families.lineage import habit_joins, origin_joins
 from reliability.families.restatement import restatement_joins
@@ -14,10 +14,14 @@ from reliability.families.union_find import UnionFind
 
 @dataclass(frozen=True, slots=True)
 class FamilyConfig:
-    """`cosine_limit` None switches L2 off: the corpus has not been measured."""
+    """`cosine_limit` None switches L2 off: the corpus has not been measured.
+
+    `one_voice`: what a source says twice is one piece of evidence, in whatever words.
+    """
 
     cosine_limit: float | None = None
     habits: bool = True
+    one_voice: bool = False
 
 
 def find_families(
@@ -40,6 +44,8 @@ def find_families(
         joins += habit_joins(passages, list(joins))
     for group in by_question.values():
         joins += restatement_joins(group, config.cosine_limit) + origin_joins(group)
+        if config.one_voice:
+            joins += voice_joins(group)
     parted = {frozenset(pair) for pair in split}
     kept = tuple(join for join in joins if frozenset((join.one, join.other)) not in parted)
     sets = UnionFind([passage.passage_id for passage in passages])

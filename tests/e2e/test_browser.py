@@ -101,6 +101,7 @@ def test_from_an_empty_shelf_to_a_cited_answer(
     second = ask(page, QUESTION)
     expect(second).to_contain_text("6:45")
     read_plan(second)
+    read_evidence(second)
     look_at_admin(page)
     assert visit.complaints == []
     assert visit.hosts == {urlsplit(server.url).netloc}
@@ -164,6 +165,16 @@ def read_plan(article: Locator) -> None:
     expect(
         article.get_by_role("img", name="The prompt by where its tokens came from")
     ).to_be_visible()
+
+
+def read_evidence(article: Locator) -> None:
+    """One source states the answer; without it nothing does."""
+    article.get_by_role("button", name="Show the evidence").click()
+    council = article.get_by_role("checkbox", name="council")
+    expect(council).to_be_checked()
+    council.uncheck()
+    expect(article.get_by_text("Without council the outcome changes.")).to_be_visible()
+    expect(article.get_by_text("No passage states an answer")).to_be_visible()
 
 
 def look_at_admin(page: Page) -> None:

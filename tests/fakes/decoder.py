@@ -16,9 +16,13 @@ from app.decoder.types import (
     Prefilled,
     PurgeReport,
     TokenText,
+    Voted,
+    VoteEvent,
+    VotePrefilled,
 )
 from app.errors import QuestionTooLong
 from kvstore.types import PrefillReport, SegmentReport, StoreStats, TierStats, TokenCounts
+from kvstore.vote import BranchReport
 
 PREFIX_TOKENS = 10
 WORD = re.compile(r"\s*\S+\s*")
@@ -37,7 +41,10 @@ class FakeDecoder:
         self.pause = pause  # seconds before each word
         self.error: Exception | None = None
         self.requests: list[DecodeRequest] = []
+        self.votes: dict[str, str] = {}  # word of a passage: what that passage's source answers
+        self.rounds: list[list[DecodeRequest]] = []
         self.cancelled = 0
+        self.watch = None
         self.stored: set[tuple[int, ...]] = set()
 
     def chunk_reuse(self) -> ChunkReuseStatus:
@@ -80,6 +87,31 @@ class FakeDecoder:
         except (GeneratorExit, asyncio.CancelledError):
             self.cancelled += 1
             raise
+
+    async def vote(self, requests: Sequence[DecodeRequest]) -> AsyncIterator[VoteEvent]:
+        """What `votes` holds for the first word it shares with a passage's text, else the script;
+        later requests first, as answers come in any order."""
+        self.rounds.append(list(requests))
+        try:
+            reports = [self._report(request) for request in requests]
+            branches = tuple(BranchReport(r.segments, r.tokens) for r in reports)
+            yield VotePrefilled(branches, 12.5, 50.0 * len(requests), 0.25)
+            for place, request in reversed(list(enumerate(requests))):
+                await asyncio.sleep(self.pause)
+                said = self._said(request)
+                yield Voted(place, said, "stop", len(WORD.findall(said)))
+            if self.error is not None:
+                raise self.error
+        except (GeneratorExit, asyncio.CancelledError):
+            self.cancelled += 1
+            raise
+
+    def _said(self, request: DecodeRequest) -> str:
+        ids = set(request.passages[0].token_ids)
+        for word, answer in self.votes.items():
+            if ids & set(self.encode_passage("", word)):
+                return answer
+        return self.script
 
     def _report(self, request: DecodeRequest) -> PrefillReport:
         lengths = [len(passage.token_ids) for passage in request.passages]

@@ -5,20 +5,23 @@ Its KV store is a folder with one empty file a passage; `acknowledged` lists the
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 
+from app.db.job_leases import JobLeases
 from app.db.session import Database
 from app.decoder.types import Passage, PrecomputeReport, PurgeReport
-from app.errors import CollectionNotFound
+from app.errors import CollectionNotFound, DocumentNotFound
+from app.ingest.ingest_job import IngestHandler
 from app.ingest.pipeline import IngestParts, IngestPipeline
-from app.ingest.remove import Remover
+from app.ingest.remove import Deletions, Remover
 from app.ingest.startup import StartupParts, prepare
 from app.ingest.types import IngestConfig
-from app.ingest.worker import IngestWorker
+from app.ingest.worker import JobWorker, WorkerConfig
 from tests.fakes.ingest_parts import (
     DictIndexes,
     HashEmbedder,
@@ -78,21 +81,40 @@ async def _run(root: Path, delete_id: int | None) -> None:
         indexes,
         decoder,
         gate,
+        store.work,
+        store.document_versions,
     )
-    remover = Remover(store.removal, indexes, decoder, gate)
+    remover = Remover(store.removal, store.jobs, indexes, decoder, gate)
     await prepare(
         StartupParts(
-            store.collections, store.chunks, store.stamps, embedder, indexes, decoder, remover
+            store.collections,
+            store.chunks,
+            store.stamps,
+            embedder,
+            indexes,
+            decoder,
+            remover,
+            store.jobs,
         )
     )
     # A test kills this process far oftener than bytes that crash a parser would.
-    config = IngestConfig(10_000, embed_batch=2, precompute_batch=2, max_parse_attempts=100)
+    config = IngestConfig(
+        10_000, embed_batch=2, parse_ahead=2, precompute_batch=2, max_parse_attempts=100
+    )
     pipeline = IngestPipeline(parts, config)
+    leases = JobLeases(database, "node", str(os.getpid()))
+    handler = IngestHandler(pipeline, store.work, store.documents, config)
     (root / "prepared").touch()
     with (root / "batches").open("ab", buffering=0) as batches:
-        worker = IngestWorker(pipeline, store.documents, lambda _: _count(batches))
+        worker = JobWorker(
+            leases,
+            [[handler], [remover]],
+            WorkerConfig(max_attempts=100),
+            lambda _: _count(batches),
+        )
         worker.start()
-        await _work(root, store, pipeline, worker, remover, delete_id)
+        deletions = Deletions(store.removal, store.jobs, worker)
+        await _work(root, store, pipeline, worker, deletions, delete_id)
         await worker.stop()
     await database.close()
     (root / "done").touch()
@@ -106,19 +128,21 @@ async def _work(
     root: Path,
     store: Store,
     pipeline: IngestPipeline,
-    worker: IngestWorker,
-    remover: Remover,
+    worker: JobWorker,
+    deletions: Deletions,
     delete_id: int | None,
 ) -> None:
     if delete_id is None:
         await _accept_all(store, pipeline, worker, root / "acknowledged")
-        await worker.wait_idle()
     else:
-        await remover.delete(delete_id)
+        with contextlib.suppress(DocumentNotFound):  # asked for before this process was killed
+            await deletions.delete(delete_id)
+    worker.submit()
+    await worker.wait_idle()
 
 
 async def _accept_all(
-    store: Store, pipeline: IngestPipeline, worker: IngestWorker, acknowledged: Path
+    store: Store, pipeline: IngestPipeline, worker: JobWorker, acknowledged: Path
 ) -> None:
     try:
         collection = await store.collections.find("c")

@@ -8,6 +8,9 @@ from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.documents import Documents
 from app.db.estimates import Estimates
+from app.db.ingest_work import IngestWork
+from app.db.job_leases import JobLeases
+from app.db.jobs import Jobs
 from app.db.lexical import lexical_search
 from app.db.observations import Observations
 from app.db.reliability_versions import ReliabilityVersions
@@ -18,6 +21,7 @@ from app.db.session import Database
 from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
+from app.db.versions import Versions
 from retrieval.protocols import LexicalIndex
 from retrieval.types import Chunk, Document
 
@@ -36,6 +40,10 @@ class Store:
     lexical: LexicalIndex
     runs: Runs
     stamps: Stamps
+    jobs: Jobs
+    leases: JobLeases
+    work: IngestWork
+    document_versions: Versions
     source_changes: SourceChanges
     observations: Observations
     versions: ReliabilityVersions
@@ -79,6 +87,10 @@ def make_store(database: Database, path: Path) -> Store:
         lexical_search(database),
         Runs(database),
         Stamps(database),
+        Jobs(database),
+        JobLeases(database, "node", "one"),
+        IngestWork(database),
+        Versions(database),
         SourceChanges(database),
         Observations(database),
         ReliabilityVersions(database),

@@ -9,17 +9,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
+from app.db.chunks import Chunks
+from app.db.rows import PassageRow
+from app.decoder.calibration import find_shipped
 from app.decoder.cost import PrefillCost
+from app.decoder.identity import identify
 from app.decoder.load import end_ids_of, read_model
 from app.decoder.service import DecoderService, LoadedModel
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.decoder.types import ChunkReuseStatus, Message
+from app.sources.reader import DecoderReader
 from kvstore.cache import ScatterCache
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskTier
@@ -33,6 +39,7 @@ from kvstore.store import KVStore
 from kvstore.types import Encoding, ReuseOptions, Segment
 from retrieval.chunking import chunk
 from retrieval.parsing.registry import parse
+from retrieval.types import Query, ScoredChunk
 from tests.support.packaged_model import ROOT, packaged_model
 
 pytestmark = pytest.mark.slow
@@ -156,6 +163,15 @@ def test_the_proofs_pass(parts: Parts) -> None:
     assert [proof.name for proof in proofs if not proof.passed] == [], proofs
 
 
+def test_the_bundled_model_comes_with_a_record(parts: Parts) -> None:
+    """Where it fails, something it was measured with has changed: see docs/decisions/0006."""
+    model = parts.engine.runner.model
+    record = find_shipped(identify(model, packaged_model(), parts.template))
+    assert record is not None
+    assert record.allowed
+    assert record.encodings == ReuseConfig().encodings
+
+
 def test_everything_recomputed_equals_stock_transformers(parts: Parts) -> None:
     """P2 in full: rows of all layers, logits, and 64 greedy tokens, on 50 prompts."""
     pool = [draw(PASSAGE_TOKENS, 1000 + n) for n in range(20)]
@@ -268,3 +284,80 @@ def test_special_tokens_in_texts_stay_plain(parts: Parts) -> None:
     assert not specials & set(asked[: -len(tail)])
     assert asked[-len(tail) :] == tail
     assert tokenizer.decode(list(parts.decoder.encode_passage("", hostile))) == f"{hostile}\n\n"
+
+
+class Shelf:
+    """Finds all of its passages for any question; stands in for search and database."""
+
+    def __init__(self, rows: list[PassageRow]) -> None:
+        self._rows = rows
+
+    async def search(self, query: Query) -> list[ScoredChunk]:
+        return [ScoredChunk(row.chunk_id, 1.0) for row in self._rows]
+
+    async def passages(self, chunk_ids: list[int]) -> list[PassageRow]:
+        return [row for row in self._rows if row.chunk_id in chunk_ids]
+
+
+@pytest.mark.anyio
+async def test_sources_are_read_one_by_one(parts: Parts) -> None:
+    """What each source says is its own, and what it does not say is nothing."""
+    texts = {
+        1: "The mill museum in Ash opens at 9:30 and closes at 17:00.",
+        2: "The mill museum in Ash opens at 11:00 on every day of the week.",
+        3: "Bread is made from flour, water and salt.",
+    }
+    rows = [
+        PassageRow(
+            *(number, number, 1, number, f"s{number}", 0.5, "Ash", "Ash", text, 0, len(text), None),
+            token_ids=parts.decoder.encode_passage("Ash", text),
+        )
+        for number, text in texts.items()
+    ]
+    shelf = Shelf(rows)
+    reader = DecoderReader(shelf, cast(Chunks, shelf), parts.decoder)
+    question = "At what time does the mill museum open?"
+    said = [await reader.answer(question, number, 1) for number in (*texts, 4)]
+    assert said[0] is not None
+    assert "9:30" in said[0].text
+    assert said[0].document_id == 1
+    assert said[1] is not None
+    assert "11:00" in said[1].text
+    assert said[2:] == [None, None]
+
+
+def test_sources_asked_side_by_side_equal_plain_runs(parts: Parts) -> None:
+    """Real text of four lengths, one of it not stored; logits and greedy tokens, step by step."""
+    encode = parts.template.encode_passage
+    texts = ["The mill was built in 1742.", "A toll of two pfennigs was due. " * 9]
+    texts += ["It burned down twice. " * 5, "Nobody knows who built the mill. " * 3]
+    stored = [encode("Notes", text) for text in texts]
+    assert all(report.reason is None for report in parts.engine.precompute(chunks_of(stored[:3])))
+    question = Segment("question", parts.template.encode_question("When was the mill built?"))
+    prefix = Segment("prefix", parts.template.frame.prefix)
+    prompts = [[prefix, chunk, question] for chunk in chunks_of(stored)]
+    steps = 16
+    ballot = parts.engine.vote(prompts, ReuseOptions(), max_tokens=steps)
+    rows = [ballot.logits[[ballot.open.index(branch) for branch in range(4)]]]
+    while len(rows) < steps:
+        ballot.extend(ballot.logits.argmax(-1).tolist())
+        rows.append(ballot.logits[[ballot.open.index(branch) for branch in range(4)]])
+    for branch, segments in enumerate(prompts):
+        plain = plain_logits(parts.stock, ids_of(segments), steps)
+        mine = torch.stack([row[branch] for row in rows])
+        assert float((mine - plain).abs().max()) <= TOLERANCE
+        assert mine.argmax(-1).tolist() == plain.argmax(-1).tolist()
+    fresh = [report.tokens.fresh for report in ballot.reports]
+    assert fresh == [len(question.token_ids)] * 3 + [len(stored[3]) + len(question.token_ids)]
+
+
+@torch.inference_mode()
+def plain_logits(model: PreTrainedModel, ids: list[int], steps: int) -> torch.Tensor:
+    """[steps, V] before each greedy token, from stock transformers with this one prompt."""
+    cache = DynamicCache(config=model.config)
+    tokens, found = torch.tensor([ids]), []
+    while len(found) < steps:
+        logits = model(tokens, past_key_values=cache, logits_to_keep=1).logits[0, -1]
+        found.append(logits)
+        tokens = logits.argmax().reshape(1, 1)
+    return torch.stack(found)

@@ -122,3 +122,29 @@ export function overviewFor(hours, empty) {
     tiers,
   };
 }
+
+const judged = (answer, probability, sources, families = sources.length) => ({ answer, sense: "", probability, wording: "contested", families, sources });
+const said = (chunk_id, words) => ({ chunk_id, document_id: chunks[chunk_id].document_id, title: chunks[chunk_id].title, source: chunks[chunk_id].source, said: words });
+const belief = (source, low, high) => ({ source_id: source.id, source: source.name, mean: source.reliability, low, high, checked_by_people: 4, cross_checked: 21, unchecked: 3 });
+const SURVEY = { family: 0, answer: "214 metres", sources: ["county survey"], passages: [said(11, "it is 214 metres long")], counted_once: [] };
+const GUIDE = { family: 1, answer: "300 metres", sources: ["visitor board"], passages: [said(13, "At almost 300 metres, our bridge is among the longest in the land!")], counted_once: [] };
+
+/** As if the vote were weighed again without some sources. */
+export function explanationFor(without) {
+  const heard = [[SURVEY, 0.81], [GUIDE, 0.13]].filter(([family]) => !without.includes(family.sources[0]));
+  const [best, ...rest] = heard;
+  const answers = best ? [judged(best[0].answer, rest.length ? best[1] : 0.62, best[0].sources)] : [];
+  const kind = !best ? "abstain" : rest.length ? "answer" : "low_support";
+  return {
+    run_id: "r1", kind, probability: answers[0]?.probability ?? null, is_calibrated: false, reliability_version: 3, without, answers,
+    others: rest.map(([family, chance]) => judged(family.answer, chance, family.sources)),
+    supporting: best ? [best[0]] : [], opposing: rest.map(([family]) => family),
+    sources: [belief(sources[0], 0.85, 0.97), belief(sources[2], 0.22, 0.6)].filter((b) => !without.includes(b.source)),
+    what_if: [{ without: "county survey", changes: true }, { without: "visitor board", changes: true }],
+  };
+}
+
+export function verdictFor(trust = "weighted") {
+  const { kind, probability, is_calibrated, answers, others, sources } = explanationFor([]);
+  return { kind, probability, is_calibrated, trust, answers, others, sources };
+}

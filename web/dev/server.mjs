@@ -27,7 +27,7 @@ async function bodyOf(request) {
 }
 
 async function streamRun(request, reply) {
-  const { question, mode = "auto", collection } = JSON.parse(await bodyOf(request));
+  const { question, mode = "auto", trust, collection } = JSON.parse(await bodyOf(request));
   if (question.includes("too long")) return problem(reply, 422, "question_too_long", "The question needs 9,120 tokens; the model reads 8,192.");
   reply.writeHead(200, { "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store" });
   let id = 0;
@@ -50,6 +50,7 @@ async function streamRun(request, reply) {
     if (reply.destroyed) return undefined;
   }
   for (const citation of data.citations) send("citation.added", citation);
+  send("verdict", data.verdictFor(trust));
   send("message.completed", data.completedFor(mode, "r1"));
   return reply.end();
 }
@@ -91,6 +92,7 @@ const ROUTES = [
   ["POST", /^\/runs$/, (m, q, reply) => streamRun(q, reply)],
   ["GET", /^\/runs\?/, (m, q, reply) => json(reply, { items: empty ? [] : ["auto", "auto", "off", "exact"].map(runOf) })],
   ["GET", /^\/runs\/r1$/, (m, q, reply) => json(reply, runOf("auto"))],
+  ["GET", /^\/runs\/r1\/explanation/, (m, q, reply) => json(reply, data.explanationFor(new URL(q.url, "http://x").searchParams.getAll("without")))],
   ["GET", /^\/cache$/, (m, q, reply) => json(reply, { model: "SmolLM2-135M-Instruct", dtype: "float32", chunk_reuse: { allowed: !empty, reason: empty ? "model_not_proven" : "proven" }, tiers: data.tiers, counters: { hits_ram: 412, hits_disk: 63, misses: 71, corrupt: 0, evicted: 12 } })],
   ["GET", /^\/admin\/overview\?hours=(\d+)$/, (m, q, reply) => json(reply, data.overviewFor(Number(m[1]), empty))],
 ];

@@ -1,10 +1,14 @@
 """Documents and their chunks: upload, look, remove."""
 
+import hashlib
 from collections.abc import Mapping
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import JSONResponse
 
 from app.api.deps import ContainerDep
+from app.api.idempotency import HEADER, accepted, answer_once, digest_of
+from app.api.job_schemas import JobView, NewText, UploadResult
 from app.api.schemas import (
     ChunkView,
     DeletedView,
@@ -12,13 +16,14 @@ from app.api.schemas import (
     DocumentView,
     Refusal,
     TextView,
-    UploadResult,
 )
-from app.api.uploads import Upload, read_uploads
+from app.api.uploads import Upload, UploadForm, read_json, read_uploads
 from app.bootstrap import Container
 from app.db.facts import make_facts
+from app.db.job_rows import new_job_id
 from app.db.rows import DocumentFacts, PassageRow
-from app.errors import DocumentTooLarge, InvalidValue
+from app.db.versions import entity_tag
+from app.errors import DocumentTooLarge, InvalidValue, PreconditionFailed
 
 DEFAULT_SOURCE = "uploads"
 # A request may bring this many documents of the largest size; more is cut off while it arrives.
@@ -46,7 +51,8 @@ UPLOAD_BODY = {
                     "date": {"type": "string", "format": "date"},
                 },
             }
-        }
+        },
+        "application/json": {"schema": NewText.model_json_schema()},
     },
 }
 
@@ -54,27 +60,28 @@ UPLOAD_BODY = {
 @router.post(
     "/collections/{collection_id}/documents",
     status_code=202,
+    response_model=UploadResult,
     openapi_extra={"requestBody": UPLOAD_BODY},
 )
 async def upload_documents(
     collection_id: int, request: Request, container: ContainerDep
-) -> UploadResult:
+) -> Response:
     await container.collections.get(collection_id)
     limit = container.settings.max_document_bytes
+    if request.headers.get("content-type", "").startswith("application/json"):
+        return await _upload_text(collection_id, request, container)
     async with read_uploads(request, limit) as form:
         if not form.files:
             raise InvalidValue("There is no part named file in the upload.")
         if len(form.files) == 1 and form.files[0].file is None:
             raise DocumentTooLarge(_too_large(form.files[0], limit))
-        source = form.fields.get("source", "").strip() or DEFAULT_SOURCE
-        facts = _facts(form.fields)
-        try:
-            items = [
-                await _take(container, collection_id, source, part, facts) for part in form.files
-            ]
-        finally:
-            container.worker.submit()  # what was taken is worked on even if a later part broke off
-    return UploadResult(items=items)
+
+        async def make() -> JSONResponse:
+            return await _take_all(container, collection_id, form)
+
+        is_keyed = HEADER in request.headers
+        digest = await _digest(form) if is_keyed else ""
+        return await answer_once(request, container, digest, make)
 
 
 @router.get("/collections/{collection_id}/documents")
@@ -90,8 +97,12 @@ async def list_documents(
 
 
 @router.get("/documents/{document_id}")
-async def get_document(document_id: int, container: ContainerDep) -> DocumentView:
-    return DocumentView.model_validate(await container.documents.get(document_id))
+async def get_document(
+    document_id: int, response: Response, container: ContainerDep
+) -> DocumentView:
+    row = await container.documents.get(document_id)
+    response.headers["ETag"] = entity_tag(row.id, row.sha256)
+    return DocumentView.model_validate(row)
 
 
 @router.get("/documents/{document_id}/text")
@@ -100,13 +111,25 @@ async def get_document_text(document_id: int, container: ContainerDep) -> TextVi
     return TextView(id=document_id, title=title, text=text)
 
 
-@router.delete("/documents/{document_id}")
-async def delete_document(document_id: int, container: ContainerDep) -> DeletedView:
-    report = await container.remover.delete(document_id)
+@router.delete("/documents/{document_id}", responses={202: {"model": JobView}})
+async def delete_document(
+    document_id: int, request: Request, response: Response, container: ContainerDep
+) -> DeletedView:
+    """200 when it is gone everywhere; with `Prefer: respond-async` 202 and the job at once."""
+    row = await container.documents.get(document_id)
+    wanted = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
+    if wanted.isdisjoint({"*", entity_tag(row.id, row.sha256)}):
+        raise PreconditionFailed(f"the document is {entity_tag(row.id, row.sha256)} by now")
+    if "respond-async" in request.headers.get("prefer", ""):
+        job = await container.deletions.request([document_id])
+        return accepted(JobView.model_validate(job), job.id)  # type: ignore[return-value]
+    report = await container.deletions.delete(document_id)
+    response.headers["Location"] = f"/api/v1/jobs/{report.job_id}"
     return DeletedView(
         chunks=report.chunks,
         kv_entries=report.kv_entries,
         kv_bytes=report.kv_bytes,
+        job_id=report.job_id,
         observations=report.observations,
     )
 
@@ -121,8 +144,67 @@ def _facts(fields: Mapping[str, str]) -> DocumentFacts:
     return make_facts(fields.get("tags", "").split(","), fields.get("date", "").strip() or None)
 
 
+async def _upload_text(collection_id: int, request: Request, container: Container) -> Response:
+    new = await read_json(request, container.settings.max_document_bytes)
+    source, facts = new.source or DEFAULT_SOURCE, new.facts()
+
+    async def make() -> JSONResponse:
+        job_id, ingest, body = new_job_id(), container.ingest, new.text.encode("utf-8", "replace")
+        if new.external_id is None:
+            row, _ = await ingest.accept(
+                collection_id, source, new.name, body, new.media_type, job_id, facts
+            )
+        else:
+            put = await ingest.put(
+                collection_id,
+                source,
+                new.external_id,
+                new.name,
+                body,
+                new.media_type,
+                job_id,
+                facts=facts,
+            )
+            row = await container.documents.get(put.document_id)
+        container.worker.submit()
+        items = [DocumentView.model_validate(row)]
+        return accepted(UploadResult(items=list(items), job_id=job_id), job_id)
+
+    return await answer_once(request, container, digest_of(new.model_dump_json()), make)
+
+
+async def _take_all(container: Container, collection_id: int, form: UploadForm) -> JSONResponse:
+    source = form.fields.get("source", "").strip() or DEFAULT_SOURCE
+    facts, job_id = _facts(form.fields), new_job_id()
+    try:
+        items = [
+            await _take(container, collection_id, source, part, job_id, facts)
+            for part in form.files
+        ]
+    finally:
+        container.worker.submit()  # what was taken is worked on even if a later part broke off
+    named = job_id if any(isinstance(item, DocumentView) for item in items) else None
+    return accepted(UploadResult(items=items, job_id=named), named)
+
+
+async def _digest(form: UploadForm) -> str:
+    """Of what was sent; the boundaries between parts are others each time."""
+    parts: list[str | bytes | None] = [f"{key}={form.fields[key]}" for key in sorted(form.fields)]
+    for part in form.files:
+        parts += [part.name, part.media_type]
+        if part.file is not None:
+            parts.append(hashlib.sha256(await part.file.read()).digest())
+            await part.file.seek(0)
+    return digest_of(*parts)
+
+
 async def _take(
-    container: Container, collection_id: int, source: str, part: Upload, facts: DocumentFacts
+    container: Container,
+    collection_id: int,
+    source: str,
+    part: Upload,
+    job_id: str,
+    facts: DocumentFacts,
 ) -> DocumentView | Refusal:
     if part.file is None:
         detail = _too_large(part, container.settings.max_document_bytes)
@@ -130,7 +212,7 @@ async def _take(
     body = await part.file.read()
     try:
         row, _ = await container.ingest.accept(
-            collection_id, source, part.name, body, part.media_type, facts
+            collection_id, source, part.name, body, part.media_type, job_id, facts
         )
     except (InvalidValue, DocumentTooLarge) as error:
         return Refusal(name=part.name, code=error.code, detail=str(error))

@@ -94,6 +94,7 @@ async def _to_question(body: ChatCompletionRequest, container: Container) -> Que
             max_tokens or container.settings.max_answer_tokens, body.temperature or 0.0
         ),
         reuse=ReuseOptions(body.cache),
+        trust=body.trust,
     )
 
 

@@ -1,8 +1,9 @@
 """Questions: asked as a stream of events, kept as runs."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
@@ -18,6 +19,9 @@ from app.decoder.types import GenerationParams, Message
 from app.sources.wire import change_data
 from kvstore.types import ReuseOptions
 from retrieval.types import Filter
+
+# Each a source's name or id; a handful is what a person tries out.
+Without = Annotated[Sequence[str], Query(max_length=50)]
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 
@@ -41,6 +45,13 @@ async def get_run(run_id: str, container: ContainerDep) -> JsonObject:
     return _full(await container.runs.get(run_id))
 
 
+@router.get("/{run_id}/explanation")
+async def explain_run_route(
+    run_id: str, container: ContainerDep, without: Without = ()
+) -> JsonObject:
+    return await container.answers.explain(run_id, without)
+
+
 @router.post("/{run_id}/feedback", status_code=201)
 async def give_feedback(run_id: str, body: NewFeedback, container: ContainerDep) -> JsonObject:
     is_good = body.verdict == "good"
@@ -58,6 +69,7 @@ def _to_question(body: NewRun, default_max_tokens: int) -> Question:
         params=GenerationParams(body.max_tokens or default_max_tokens, body.temperature),
         reuse=ReuseOptions(body.mode, body.policy, body.ratio, body.encoding),
         filter=_to_filter(body.filter),
+        trust=body.trust,
     )
 
 
@@ -95,6 +107,7 @@ def _summary(row: RunRow) -> JsonObject:
         "question": row.question,
         "collection": row.collection,
         "mode": row.mode,
+        "trust": row.trust,
         "tokens": _tokens(row),
         "ttft_ms": row.ttft_ms,
         "finish_reason": row.finish_reason,
@@ -111,6 +124,9 @@ def _full(row: RunRow) -> JsonObject:
         "plan": row.plan,
         "passages": list(row.passages),
         "citations": list(row.citations),
+        "trust": row.trust,
+        "verdict": row.verdict,
+        "reliability_version": row.reliability_version,
         "tokens": _tokens(row),
         "timings_ms": row.timings_ms,
         "finish_reason": row.finish_reason,

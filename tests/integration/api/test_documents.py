@@ -50,6 +50,7 @@ async def test_a_document_is_accepted_and_becomes_ready(
         "created_at",
         "date",
         "tags",
+        "external_id",
     }
 
 

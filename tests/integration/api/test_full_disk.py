@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.bootstrap import Container
-from app.ingest.worker import IngestWorker
+from app.ingest.worker import WorkerConfig
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ async def test_an_upload_is_refused_whole_and_taken_once_there_is_room(
 
 
 async def test_what_was_accepted_stays_and_is_finished_later(
-    client: httpx2.AsyncClient, container: Container, town: int
+    client: httpx2.AsyncClient, container: Container, town: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk fills up behind the acknowledgement: no chunk is there until all of them are."""
     path = f"/api/v1/collections/{town}/documents"
@@ -54,7 +54,8 @@ async def test_what_was_accepted_stays_and_is_finished_later(
     reply = await client.post(path, files={"file": ("large.md", LARGE)})
     document_id = reply.json()["items"][0]["id"]
     await limit_pages(container, FORBID_GROWTH)
-    worker = IngestWorker(container.ingest, container.documents, retry_s=0.01)
+    worker = container.worker
+    monkeypatch.setattr(worker, "_config", WorkerConfig(retry_s=0.01))
     worker.start()
     for _ in range(50):
         held = (await client.get(f"/api/v1/documents/{document_id}")).json()

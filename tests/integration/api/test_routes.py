@@ -118,7 +118,11 @@ async def test_sources(client: httpx2.AsyncClient, town: int) -> None:
 async def test_cache(client: httpx2.AsyncClient, town: int) -> None:
     body = (await client.get("/api/v1/cache")).json()
     assert (body["model"], body["dtype"]) == ("Fake-1B", "float32")
-    assert body["chunk_reuse"] == {"allowed": True, "reason": "proven"}
+    assert body["chunk_reuse"] == {
+        "allowed": True,
+        "reason": "proven",
+        "calibration": None,
+    }
     assert set(body["tiers"][0]) == {"name", "bytes", "budget_bytes", "entries", "pinned"}
     assert body["counters"]["hits_ram"] == 3
 

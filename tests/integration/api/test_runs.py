@@ -52,6 +52,7 @@ async def test_events_come_in_order_with_their_fields(
         "cache.plan",
         "message.delta",
         "citation.added",
+        "verdict",
         "message.completed",
     ]
     started = only(events, "run.started")
@@ -60,6 +61,7 @@ async def test_events_come_in_order_with_their_fields(
         "collection": "town",
         "mode": "auto",
         "model": "Fake-1B",
+        "trust": "weighted",
     }
     passage = only(events, "retrieval.completed")["passages"][0]
     assert set(passage) == {
@@ -133,6 +135,7 @@ async def test_runs_are_stored(client: httpx2.AsyncClient, town: int) -> None:
         "question",
         "collection",
         "mode",
+        "trust",
         "tokens",
         "ttft_ms",
         "finish_reason",
@@ -148,6 +151,9 @@ async def test_runs_are_stored(client: httpx2.AsyncClient, town: int) -> None:
         "plan",
         "passages",
         "citations",
+        "trust",
+        "verdict",
+        "reliability_version",
         "tokens",
         "timings_ms",
         "finish_reason",
@@ -177,6 +183,58 @@ async def test_what_is_asked_reaches_the_decoder(
     assert (request.reuse.policy, request.reuse.ratio) == ("seam", 0.25)
     assert (request.params.max_tokens, request.params.temperature) == (3, 0.5)
     assert [message.content for message in request.history] == ["Hello", "Hi"]
+
+
+async def test_a_vote_is_asked_for_and_explained(
+    client: httpx2.AsyncClient, town: int, decoder: FakeDecoder
+) -> None:
+    decoder.script = "At 7:00."
+    decoder.votes = {"council": "I don't know."}
+    events = await ask(client, trust="vote")
+    verdict = only(events, "verdict")
+    assert (verdict["trust"], verdict["reliability_version"]) == ("vote", 0)
+    assert [vote["source"] for vote in verdict["votes"]] == ["council"]
+    run_id = only(events, "message.completed")["run_id"]
+    route = f"/api/v1/runs/{run_id}/explanation"
+    found = (await client.get(route)).json()
+    assert (found["kind"], found["probability"]) == (verdict["kind"], verdict["probability"])
+    assert [family["sources"] for family in found["supporting"]] == [["council"]]
+    assert [item["without"] for item in found["what_if"]] == ["council"]
+    assert found["what_if"][0]["changes"] is True
+    without = (await client.get(route, params={"without": "council"})).json()
+    assert (without["kind"], without["answers"], without["without"]) == ("abstain", [], ["council"])
+    stored = (await client.get(f"/api/v1/runs/{run_id}")).json()
+    assert (stored["trust"], stored["verdict"]) == ("vote", verdict)
+
+
+async def test_what_has_no_explanation_says_so(client: httpx2.AsyncClient, town: int) -> None:
+    missing = await client.get("/api/v1/runs/run_0/explanation")
+    assert (missing.status_code, missing.json()["code"]) == (404, "run_not_found")
+    run_id = only(await ask(client, question="Zebras?"), "message.completed")["run_id"]
+    nothing = await client.get(f"/api/v1/runs/{run_id}/explanation")
+    assert (nothing.status_code, nothing.json()["code"]) == (404, "verdict_not_found")
+    run_id = only(await ask(client), "message.completed")["run_id"]
+    stranger = await client.get(f"/api/v1/runs/{run_id}/explanation?without=stranger")
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "source_not_found")
+    many = "&".join(f"without={n}" for n in range(51))
+    assert (await client.get(f"/api/v1/runs/{run_id}/explanation?{many}")).status_code == 422
+
+
+async def test_an_unknown_trust_is_refused(client: httpx2.AsyncClient, town: int) -> None:
+    body = {"question": QUESTION, "collection": "town", "trust": "blind"}
+    reply = await client.post("/api/v1/runs", json=body)
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_request")
+
+
+async def test_openai_clients_may_vote_too(client: httpx2.AsyncClient, town: int) -> None:
+    body = {
+        "messages": [{"role": "user", "content": QUESTION}],
+        "collection": "town",
+        "trust": "vote",
+    }
+    reply = (await client.post("/v1/chat/completions", json=body)).json()
+    assert reply["larder"]["verdict"]["trust"] == "vote"
+    assert reply["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
 
 
 async def test_a_cut_answer_says_length(client: httpx2.AsyncClient, town: int) -> None:

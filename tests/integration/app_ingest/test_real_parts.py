@@ -9,9 +9,10 @@ import pytest
 
 from app.db.session import Database
 from app.ingest.pipeline import IngestParts, IngestPipeline
-from app.ingest.remove import Remover
+from app.ingest.remove import Deletions, Remover
 from app.ingest.startup import StartupParts, prepare
 from app.ingest.types import IngestConfig
+from app.ingest.worker import JobWorker
 from retrieval.chunking import chunk
 from retrieval.dense_indexes import DenseIndexes
 from retrieval.embedding import SentenceEmbedder, load_embedder
@@ -71,9 +72,11 @@ async def real(tmp_path: Path, embedder: SentenceEmbedder) -> AsyncIterator[Real
         indexes=indexes,
         decoder=decoder,
         gate=gate,
+        work=store.work,
+        versions=store.document_versions,
     )
     pipeline = IngestPipeline(parts, IngestConfig(1_000_000))
-    remover = Remover(store.removal, indexes, decoder, gate)
+    remover = Remover(store.removal, store.jobs, indexes, decoder, gate)
     yield Real(store, embedder, decoder, indexes, pipeline, remover)
     await database.close()
 
@@ -124,10 +127,12 @@ async def test_a_restart_loads_the_same_vectors_and_a_delete_takes_them_out(real
         indexes,
         real.decoder,
         real.remover,
+        real.store.jobs,
     )
     assert await prepare(startup) == row.chunks
     assert indexes.search(collection.id, vector, 5) == before
-    report = await real.remover.delete(row.id)
+    worker = JobWorker(real.store.leases, [[real.remover]])
+    report = await Deletions(real.store.removal, real.store.jobs, worker).delete(row.id)
     assert report.chunks == report.kv_entries == row.chunks
     assert real.indexes.search(collection.id, vector, 5) == []
 

@@ -93,6 +93,8 @@ def test_ask_streams_then_cites(larder: Larder, folder: Path, capsys: Captured) 
         "“The pool in Kiln Lane opens at 7:00 on weekdays and at 9:30 at weekends.”" in captured.out
     )
     assert "prompt tokens came from the store" in captured.err
+    assert "Low support (50%, not calibrated)" in captured.err
+    assert "Pieces of evidence: 1 for it, 0 for something else." in captured.err
 
 
 def test_ask_as_json(larder: Larder, folder: Path, capsys: Captured, decoder: FakeDecoder) -> None:
@@ -106,6 +108,10 @@ def test_ask_as_json(larder: Larder, folder: Path, capsys: Captured, decoder: Fa
     assert report["plan"]["segments"][0]["kind"] == "prefix"
     reuse = decoder.requests[0].reuse
     assert (reuse.mode, reuse.policy, reuse.ratio) == ("auto", "seam", 0.3)
+    assert report["trust"] == report["verdict"]["trust"] == "weighted"
+    assert report["explanation"]["kind"] == report["verdict"]["kind"]
+    assert larder("ask", QUESTION, "-c", "town", "--trust", "vote", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["verdict"]["trust"] == "vote"
 
 
 def test_ask_without_a_match(larder: Larder, folder: Path, capsys: Captured) -> None:

@@ -141,10 +141,14 @@ async def test_failed_documents_go_back_to_their_last_finished_step(store) -> No
         await store.documents.mark_failed(row.id, "it broke")
     assert (await store.documents.get(raw.id)).error == "it broke"
     assert await store.documents.pending() == []
-    assert (await store.documents.retry(parsed_row.id)).state == "chunked"
-    retried = await store.documents.retry(raw.id)
-    assert (retried.state, retried.error) == ("received", None)
-    assert (await store.documents.retry(raw.id)).state == "received"
+    again, _ = await store.documents.add(
+        parsed_row.collection_id, parsed_row.source_id, "a", b"one", None, "job"
+    )
+    assert (again.id, again.state) == (parsed_row.id, "chunked")
+    retried, created = await store.documents.add(
+        parsed_row.collection_id, parsed_row.source_id, "b", b"raw", None, "job"
+    )
+    assert (retried.id, retried.state, retried.error, created) == (raw.id, "received", None, False)
     assert await store.documents.body(raw.id) == b"raw"
 
 

@@ -68,7 +68,9 @@ async def test_no_byte_of_it_stays_in_the_files(sqlite_store) -> None:
     )
     await store.database.checkpoint()
     assert word.encode() in store.path.read_bytes()
+    await store.removal.request([document.id, raw.id], "asked")
     await store.removal.delete(document.id)
     await store.removal.delete(raw.id)
+    await store.removal.sweep()
     for path in store.path.parent.iterdir():
         assert word.encode() not in path.read_bytes(), path.name

@@ -12,13 +12,14 @@ from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.settings import Settings, load_settings
 from kvstore.memory_index import MemoryIndex
+from tests.support.calibrated import calibrate_for
 from tests.support.model_folder import save_tiny_model
 
 SECRET = bytes(32)
 
 
 class DictRecords:
-    """Records of models in memory; counts what is saved."""
+    """Records of models in memory; counts what the gate saved."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Mapping[str, object]] = {}
@@ -29,7 +30,7 @@ class DictRecords:
         return dict(found) if found is not None else None
 
     async def save(self, identity: str, record: Mapping[str, object]) -> None:
-        self.saves += 1
+        self.saves += not identity.startswith("calibration:")
         self.kept[identity] = record
 
 
@@ -70,6 +71,7 @@ def settings(tmp_path: Path, model_dir: Path) -> Settings:
 
 @pytest.fixture
 async def service(settings: Settings, records: DictRecords) -> AsyncIterator[DecoderService]:
+    await calibrate_for(settings, records, SECRET)
     opened = await load_decoder(settings, MemoryIndex(), records, SECRET)
     yield opened
     await opened.close()

@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from app.cli.root import app
+from app.errors import InvalidValue
 from tests.support.model_folder import save_tiny_model
 
 TEXT = "The tower of {0} was built in {1} and is {2} metres high. It stands beside the {0} mill."
@@ -96,3 +97,38 @@ def test_bench_memory(tiny: Path) -> None:
     assert rows[2]["prompt_tokens"] > 400
     for tier in ("ram", "disk"):
         assert rows[2][f"{tier}_mib"] <= rows[2][f"{tier}_budget_mib"]
+
+
+def test_bench_vote(tiny: Path) -> None:
+    """Stored KV saves what it says it does, and every arm gives the same answers."""
+    towns = ("Ash", "Elm", "Oak")
+    lines = [
+        {
+            "question": f"How high is {town}?",
+            "documents": [{"text": TEXT.format(town, 1500 + n, n)} for n in range(3 + k)],
+        }
+        for k, town in enumerate(towns)
+    ]
+    dataset = tiny / "set.jsonl"
+    dataset.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    document = figures("bench", "vote", "--dataset", str(dataset), "--answer-tokens", "5")
+    rows = {row["mode"]: row for row in document["rows"]}  # type: ignore[attr-defined]
+    assert list(rows) == ["full", "full_batched", "vote"]
+    full, vote = rows["full"], rows["vote"]
+    assert full["share_from_caches"] == rows["full_batched"]["share_from_caches"] == 0
+    assert {row["same_answers"] for row in rows.values()} == {1.0}
+    assert {row["sources"] for row in rows.values()} == {4.0}
+    assert vote["share_from_caches"] > 0.5
+    cached = vote["share_from_caches"] * vote["prompt_tokens"]
+    assert vote["computed_tokens"] == pytest.approx(full["computed_tokens"] - cached)
+    assert vote["computed_of_full"] == pytest.approx(
+        vote["computed_tokens"] / full["computed_tokens"]
+    )
+
+
+def test_bench_vote_refuses_other_files(tiny: Path) -> None:
+    bad = tiny / "bad.jsonl"
+    bad.write_text('{"question": 1}', encoding="utf-8")
+    for options in (["--dataset", str(bad)], ["--dataset", str(bad), "--format", "squad"]):
+        result = CliRunner().invoke(app, ["bench", "vote", *options])
+        assert isinstance(result.exception, InvalidValue)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidValue
-from app.evaluation.reliability_attacks import ATTACKS, attack_rows
+from app.evaluation.reliability_attack_runs import attack_rows
+from app.evaluation.reliability_attacks import ATTACKS
 from app.evaluation.reliability_documents import load_poisoned, load_ramdocs
 from app.evaluation.reliability_plots import write_plots
 from app.evaluation.reliability_quality import compare, cross_fit, evaluate
@@ -55,6 +56,16 @@ def test_larder_holds_where_a_vote_fails(name: str, least: float) -> None:
     ours, vote = evaluate(world, "larder"), evaluate(world, "majority")
     assert ours.right.mean() > least
     assert ours.right.mean() > vote.right.mean() + 0.05
+
+
+def test_nobody_does_better_than_the_oracle_and_larder_comes_close_to_it() -> None:
+    world = make_world("drift", 0)
+    ours, bound = evaluate(world, "larder"), evaluate(world, "oracle")
+    assert bound.right.mean() >= ours.right.mean() - 0.02
+    assert ours.right.mean() >= bound.right.mean() - 0.02
+    lists = make_world("authors", 0)
+    rows, _ = compare(lambda _: lists, ["majority", "oracle"], 1, lambda: None)
+    assert [row["estimator"] for row in rows] == ["majority"]
 
 
 def test_rows_say_what_the_figures_are() -> None:
@@ -111,6 +122,27 @@ def test_a_table_of_lists_is_one_of_several_truths(tmp_path: Path) -> None:
     assert world.takes_several
     assert all(len(answers) == 2 for answers in world.truths.values())
     assert evaluate(world, "larder").right.mean() == 1.0
+
+
+def test_a_table_of_authors_is_read_whatever_the_style(tmp_path: Path) -> None:
+    styles = ["Doe, Jane, Roe, Richard", "Jane Doe and Richard Roe", "J. Doe & R. Roe", "Doe, J."]
+    rows = [
+        [f"b{book}", "author", styles[seller % 4], f"s{seller}"]
+        for book in range(12)
+        for seller in range(8)
+    ]
+    claims = write(tmp_path / "claims.csv", [CLAIMS, *rows])
+    truths = [[f"b{book}", "author", "Richard Roe; Jane Doe"] for book in range(12)]
+    world = load_claims(claims, write(tmp_path / "truth.csv", [CLAIMS[:3], *truths]))
+    assert all(len(answers) == 2 for answers in world.truths.values())
+    assert evaluate(world, "larder").right.mean() == 1.0
+
+
+def test_places_with_commas_are_no_lists(tmp_path: Path) -> None:
+    rows = [[f"o{n}", "capital", "New York City, United States", f"s{n % 3}"] for n in range(9)]
+    claims = write(tmp_path / "claims.csv", [CLAIMS, *rows])
+    truth = write(tmp_path / "truth.csv", [CLAIMS[:3], *[row[:3] for row in rows]])
+    assert not load_claims(claims, truth).takes_several
 
 
 @pytest.mark.parametrize(

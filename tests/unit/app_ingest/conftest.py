@@ -9,10 +9,13 @@ import pytest
 
 from app.db.rows import DocumentRow
 from app.db.session import Database
+from app.ingest.ingest_job import IngestHandler
 from app.ingest.pipeline import IngestParts, IngestPipeline
-from app.ingest.remove import Remover
+from app.ingest.protocols import JobHandler
+from app.ingest.remove import Deletions, Remover
 from app.ingest.startup import StartupParts
 from app.ingest.types import IngestConfig
+from app.ingest.worker import JobWorker, OnStep, WorkerConfig
 from tests.fakes.ingest_parts import (
     DictIndexes,
     HashEmbedder,
@@ -41,7 +44,25 @@ class Kitchen:
 
     @property
     def remover(self) -> Remover:
-        return Remover(self.store.removal, self.indexes, self.decoder, self.parts.gate)
+        store = self.store
+        return Remover(store.removal, store.jobs, self.indexes, self.decoder, self.parts.gate)
+
+    def worker(
+        self,
+        config: WorkerConfig | None = None,
+        on_step: OnStep | None = None,
+        remover: Remover | None = None,
+    ) -> JobWorker:
+        return JobWorker(self.store.leases, self.lanes(remover), config, on_step)
+
+    def lanes(self, remover: Remover | None = None) -> list[list[JobHandler]]:
+        store = self.store
+        ingest = IngestHandler(self.pipeline, store.work, store.documents, self.config)
+        return [[ingest], [remover or self.remover]]
+
+    def deletions(self, remover: Remover | None = None) -> Deletions:
+        """Without a worker that runs: a deletion is carried out by who asks for it."""
+        return Deletions(self.store.removal, self.store.jobs, self.worker(remover=remover))
 
     @property
     def startup(self) -> StartupParts:
@@ -53,6 +74,7 @@ class Kitchen:
             self.indexes,
             self.decoder,
             self.remover,
+            self.store.jobs,
         )
 
     def changed(self, **parts: object) -> "Kitchen":
@@ -86,6 +108,8 @@ async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
         indexes,
         decoder,
         asyncio.Lock(),
+        store.work,
+        store.document_versions,
     )
     config = IngestConfig(1000, embed_batch=2, precompute_batch=2)
     yield Kitchen(store, embedder, indexes, decoder, parts, config)

@@ -45,11 +45,9 @@ async def test_states_in_between(kitchen) -> None:
         ("chunked", 0, 0),
         ("chunked", 2, 0),
         ("chunked", 4, 0),
-        ("chunked", 5, 0),
         ("indexed", 5, 0),
         ("indexed", 5, 2),
         ("indexed", 5, 4),
-        ("indexed", 5, 5),
         ("ready", 5, 5),
     ]
 
@@ -150,7 +148,7 @@ async def test_a_document_deleted_meanwhile_is_left_alone(kitchen) -> None:
     row = await kitchen.accept(FIVE)
     pipeline = kitchen.pipeline
     await pipeline.advance(row.id)
-    await kitchen.remover.delete(row.id)
+    await kitchen.deletions().delete(row.id)
     assert await pipeline.advance(row.id) is None
 
 
@@ -159,7 +157,7 @@ async def test_a_document_deleted_while_it_is_parsed(kitchen) -> None:
     loop = asyncio.get_running_loop()
 
     def split(document: Document) -> list[Chunk]:
-        deleted = asyncio.run_coroutine_threadsafe(kitchen.remover.delete(row.id), loop)
+        deleted = asyncio.run_coroutine_threadsafe(kitchen.deletions().delete(row.id), loop)
         assert deleted.result(10).chunks == 0
         return split_lines(document)
 

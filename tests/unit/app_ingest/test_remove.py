@@ -1,13 +1,16 @@
 """Deleting, and starting again after a crash in the middle of it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from app.db.job_leases import JobLeases
 from app.decoder.types import PurgeReport
 from app.errors import DocumentNotFound
+from app.ingest.remove import Remover
 from app.ingest.startup import decoder_stamp, prepare
-from app.ingest.types import DeleteReport
+from app.ingest.worker import JobWorker
 from tests.fakes.ingest_parts import HashEmbedder, PassageStore
 
 pytestmark = pytest.mark.anyio
@@ -17,18 +20,35 @@ async def ready(kitchen, body: bytes, name: str):
     return await kitchen.pipeline.process((await kitchen.accept(body, name)).id)
 
 
+async def only_job(kitchen, remover):
+    """The deletion, its one document gone."""
+    (job,), _ = await kitchen.store.jobs.list(1, states=["queued"])
+    await remover.step(job)
+    return job
+
+
 async def test_everything_of_it_goes_and_nothing_else(kitchen) -> None:
     a = await ready(kitchen, b"shared\nmine", "a.txt")
     b = await ready(kitchen, b"shared\nyours", "b.txt")
-    report = await kitchen.remover.delete(a.id)
-    assert report == DeleteReport(chunks=2, kv_entries=1, kv_bytes=40)
+    report = await kitchen.deletions().delete(a.id)
+    assert (report.chunks, report.kv_entries, report.kv_bytes) == (2, 1, 40)
+    job = await kitchen.store.jobs.get(report.job_id)
+    assert (job.state, job.total, job.done) == ("succeeded", 1, 1)
+    assert job.result == {
+        "rows": {"documents": 1, "chunks": 2},
+        "words": {"chunks": 2},
+        "vectors": {"chunks": 2},
+        "runs": {"redacted": 0},
+        "observations": {"rows": 0},
+        "kv": {"entries": 1, "bytes": 40},
+    }
     assert kitchen.decoder.stored == {tuple(b"shared"), tuple(b"yours")}
     ids, _ = await kitchen.store.chunks.embeddings(b.collection_id)
     assert set(kitchen.indexes.ids(b.collection_id).tolist()) == set(ids)
     assert await kitchen.store.lexical.search("mine", b.collection_id, 5) == []
     assert (await kitchen.store.documents.get(b.id)).chunks_cached == 2
     with pytest.raises(DocumentNotFound):
-        await kitchen.remover.delete(a.id)
+        await kitchen.deletions().delete(a.id)
 
 
 async def test_a_purge_that_failed_is_made_up_for_at_the_next_start(kitchen) -> None:
@@ -40,8 +60,9 @@ async def test_a_purge_that_failed_is_made_up_for_at_the_next_start(kitchen) -> 
 
     remover = kitchen.remover
     remover._decoder = Broken()
+    await kitchen.deletions(remover).request([row.id])
     with pytest.raises(OSError, match="ends here"):
-        await remover.delete(row.id)
+        await remover.step(await only_job(kitchen, remover))
     assert len(kitchen.decoder.stored) == 2
     assert await prepare(kitchen.startup) == 0
     assert kitchen.decoder.stored == set()
@@ -60,7 +81,9 @@ async def test_a_purge_that_missed_a_tier_is_done_again_with_the_next(kitchen) -
 
     remover = kitchen.remover
     remover._decoder = Half()
-    assert (await remover.delete(row.id)).kv_entries == 1
+    assert (await kitchen.deletions(remover).delete(row.id)).kv_entries == 1
+    (job,), _ = await kitchen.store.jobs.list(1)
+    assert (job.state, job.stage) == ("queued", "kv")  # and goes on in half a minute
     assert (await remover.purge_pending()).complete
     assert await remover.purge_pending() == PurgeReport(0, 0)
     assert remover._decoder.asked == 2
@@ -69,13 +92,13 @@ async def test_a_purge_that_missed_a_tier_is_done_again_with_the_next(kitchen) -
 async def test_a_caller_that_goes_away_does_not_leave_half_a_document(kitchen) -> None:
     row = await ready(kitchen, b"one\ntwo", "a.txt")
     await kitchen.parts.gate.acquire()
-    remover = kitchen.remover
-    call = asyncio.create_task(remover.delete(row.id))
-    await asyncio.sleep(0.01)
+    deletions = kitchen.deletions()
+    call = asyncio.create_task(deletions.delete(row.id))
+    await asyncio.sleep(0.05)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     kitchen.parts.gate.release()
-    await asyncio.gather(*remover._running)
+    await asyncio.gather(*deletions._running)
     assert kitchen.decoder.stored == set()
     assert not len(kitchen.indexes.ids(row.collection_id))
 
@@ -83,10 +106,53 @@ async def test_a_caller_that_goes_away_does_not_leave_half_a_document(kitchen) -
 async def test_a_delete_waits_for_the_batch_in_hand(kitchen) -> None:
     row = await kitchen.accept(b"one\ntwo\nthree")
     pipeline = kitchen.pipeline
-    await asyncio.gather(pipeline.process(row.id), kitchen.remover.delete(row.id))
+    await asyncio.gather(pipeline.process(row.id), kitchen.deletions().delete(row.id))
     assert kitchen.decoder.stored == set()
     assert not len(kitchen.indexes.ids(row.collection_id))
     assert await kitchen.store.chunks.count() == 0
+
+
+class Beliefs:
+    """What rests on observations, which go with their document."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    async def refit(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+async def test_several_documents_are_one_deletion(kitchen) -> None:
+    for name in ("a", "b"):
+        await ready(kitchen, name.encode(), name)
+    beliefs, store = Beliefs(), kitchen.store
+    remover = Remover(
+        store.removal,
+        store.jobs,
+        kitchen.indexes,
+        kitchen.decoder,
+        kitchen.parts.gate,
+        beliefs,
+    )
+    job = await kitchen.deletions(remover).request([1, 2], "sync")
+    assert await store.documents.list(1, 9) == ([], False)  # found by nobody from here on
+    left = await store.leases.claim(["delete"], {})  # by a process that dies then
+    assert left is not None
+    leases = JobLeases(store.database, "node", "two")
+    worker = JobWorker(leases, [[remover]])
+    worker.start()
+    while (job := await store.jobs.get(job.id)).is_open:
+        await asyncio.sleep(0.01)
+    await worker.stop()
+    assert (job.state, job.total, job.done, job.payload) == ("succeeded", 2, 2, {"reason": "sync"})
+    assert job.result["rows"] == {"documents": 2, "chunks": 2}
+    assert job.result["observations"] == {"rows": 0}
+    items, _ = await store.jobs.items(job.id, 9)
+    assert [item.key for item in items] == ["document 1", "document 2"]
+    assert beliefs.reasons == []
+    await remover.step(replace(job, attempts=1))  # after a crash nobody knows what was observed
+    assert len(beliefs.reasons) == 1
+    assert await remover.give_up(job, "no")  # a deletion is never given up
 
 
 async def test_vectors_are_loaded_at_start(kitchen) -> None:

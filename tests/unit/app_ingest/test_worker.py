@@ -1,24 +1,25 @@
-"""The background worker: picks up, wakes up, survives and stops."""
+"""The background worker: picks up, wakes up, takes turns, survives and stops."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
-from app.db.rows import DocumentRow
-from app.errors import StorageFull
-from app.ingest.worker import IngestWorker
+from app.db.job_rows import JobRow, JobStep, NewJob
+from app.errors import InvalidValue, StorageFull
+from app.ingest.worker import INTERNAL_ERROR, JobWorker, WorkerConfig
 from retrieval.types import Document
 from tests.fakes.ingest_parts import parse_text
 
 pytestmark = pytest.mark.anyio
 
+SHORT = WorkerConfig(turn_s=0, retry_s=0.01, backoff_s=0.001)
+
 
 @contextlib.asynccontextmanager
-async def running(kitchen, seen=None, retry_s: float = 30) -> AsyncIterator[IngestWorker]:
-    on_progress = None if seen is None else seen.append
-    worker = IngestWorker(kitchen.pipeline, kitchen.store.documents, on_progress, retry_s)
+async def started(worker: JobWorker) -> AsyncIterator[JobWorker]:
     worker.start()
     try:
         yield worker
@@ -26,35 +27,70 @@ async def running(kitchen, seen=None, retry_s: float = 30) -> AsyncIterator[Inge
         await worker.stop()
 
 
+async def idle(worker: JobWorker) -> None:
+    await asyncio.wait_for(worker.wait_idle(), 300)
+
+
+class Counter:
+    """A handler that needs so many steps and may fail at each."""
+
+    kind = "count"
+
+    def __init__(self, steps: int = 3) -> None:
+        self.steps = steps
+        self.seen: list[str] = []
+        self.errors: list[Exception] = []
+        self.given_up: list[str] = []
+        self.goes_on = False
+        self.cut_off = 0
+        self.hold: asyncio.Event | None = None
+
+    async def step(self, job: JobRow) -> JobStep:
+        self.seen.append(job.id)
+        if self.hold is not None:
+            try:
+                await self.hold.wait()
+            except asyncio.CancelledError:
+                self.cut_off += 1
+                raise
+        if self.errors:
+            raise self.errors.pop()
+        done = job.done + 1
+        return JobStep(done == self.steps, "counting", {"last": done}, self.steps, done)
+
+    async def give_up(self, job: JobRow, reason: str) -> bool:
+        self.given_up.append(reason)
+        return self.goes_on
+
+
 async def test_picks_up_what_is_pending_and_what_comes(kitchen) -> None:
-    seen: list[DocumentRow] = []
+    seen: list[JobRow] = []
     first = await kitchen.accept(b"one\ntwo\nthree", "1.txt")
     second = await kitchen.accept(b"four", "2.txt")
-    async with running(kitchen, seen) as worker:
-        await asyncio.wait_for(worker.wait_idle(), 300)
+    async with started(kitchen.worker(on_step=seen.append)) as worker:
+        await idle(worker)
         third = await kitchen.accept(b"five", "3.txt")
         worker.submit()
-        await asyncio.wait_for(worker.wait_idle(), 300)
+        await idle(worker)
     for row in (first, second, third):
         assert (await kitchen.store.documents.get(row.id)).state == "ready"
-    indexed = [row.id for row in seen if row.state == "indexed" and not row.chunks_cached]
-    ready = [row.id for row in seen if row.state == "ready"]
-    assert indexed == ready == [first.id, second.id, third.id]
+    jobs, _ = await kitchen.store.jobs.list(10)
+    assert [(job.state, job.total, job.done) for job in jobs] == [("succeeded", 1, 1)] * 3
     # The second can be found before the first one's KV is computed.
-    assert seen.index(next(row for row in seen if row.state == "ready")) > max(
-        position
-        for position, row in enumerate(seen)
-        if row.state == "indexed" and row.id == second.id and not row.chunks_cached
-    )
+    stages = [(job.id, job.stage, job.state) for job in seen]
+    started_kv = stages.index((jobs[1].id, "kv", "queued"))
+    assert started_kv < stages.index((jobs[2].id, "kv", "succeeded"))
 
 
 async def test_a_failed_document_does_not_stop_the_others(kitchen) -> None:
     bad = await kitchen.accept(b"\x00", "bad")
     good = await kitchen.accept(b"one", "good")
-    async with running(kitchen) as worker:
-        await asyncio.wait_for(worker.wait_idle(), 300)
+    async with started(kitchen.worker()) as worker:
+        await idle(worker)
     assert (await kitchen.store.documents.get(bad.id)).state == "failed"
     assert (await kitchen.store.documents.get(good.id)).state == "ready"
+    states = {job.state for job in (await kitchen.store.jobs.list(10))[0]}
+    assert states == {"failed", "succeeded"}
 
 
 async def test_a_full_disk_is_waited_out(kitchen) -> None:
@@ -68,40 +104,133 @@ async def test_a_full_disk_is_waited_out(kitchen) -> None:
         return parse_text(data, name, media_type)
 
     row = await kitchen.accept(b"one")
-    async with running(kitchen.changed(parse=parse), retry_s=0.01) as worker:
-        await asyncio.wait_for(worker.wait_idle(), 300)
+    async with started(kitchen.changed(parse=parse).worker(SHORT)) as worker:
+        await idle(worker)
     assert calls == 3
     assert (await kitchen.store.documents.get(row.id)).state == "ready"
+    (job,), _ = await kitchen.store.jobs.list(1)
+    assert job.attempts == 0
 
 
 async def test_stopping_finishes_the_batch_in_hand(kitchen) -> None:
-    started, go_on = asyncio.Event(), asyncio.Event()
+    begun, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def parse(data: bytes, name: str, media_type: str | None) -> Document:
-        loop.call_soon_threadsafe(started.set)
+        loop.call_soon_threadsafe(begun.set)
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
         return parse_text(data, name, media_type)
 
     row = await kitchen.accept(b"one\ntwo")
-    worker = IngestWorker(kitchen.changed(parse=parse).pipeline, kitchen.store.documents)
+    worker = kitchen.changed(parse=parse).worker()
     await worker.stop()  # never started: nothing to do
     worker.start()
-    await started.wait()
+    await begun.wait()
     stopping = asyncio.create_task(worker.stop())
     await asyncio.sleep(0)
     go_on.set()
     await stopping
     assert (await kitchen.store.documents.get(row.id)).state == "chunked"
+    (job,), _ = await kitchen.store.jobs.list(1)
+    assert (job.state, job.attempts) == ("queued", 0)
 
 
 async def test_stopping_does_not_wait_forever(kitchen) -> None:
     row = await kitchen.accept(b"one")
-    worker = IngestWorker(kitchen.pipeline, kitchen.store.documents)
+    worker = kitchen.worker()
     await kitchen.parts.gate.acquire()  # the next batch cannot begin
     worker.start()
     while (await kitchen.store.documents.get(row.id)).state == "received":
         await asyncio.sleep(0.01)
     await worker.stop(grace_s=0.05)
     kitchen.parts.gate.release()
-    assert (await kitchen.pipeline.process(row.id)).state == "ready"
+    (job,), _ = await kitchen.store.jobs.list(1)
+    assert (job.state, job.attempts) == ("queued", 0)  # cut off by us, not its fault
+    async with started(kitchen.worker()) as worker:
+        await idle(worker)
+    assert (await kitchen.store.documents.get(row.id)).state == "ready"
+
+
+async def test_collections_and_jobs_take_turns(kitchen) -> None:
+    handler, jobs = Counter(4), kitchen.store.jobs
+    big = [await jobs.enqueue(NewJob("count", 1)) for _ in range(3)]
+    small = await jobs.enqueue(NewJob("count", 2))
+    async with started(JobWorker(kitchen.store.leases, [[handler]], SHORT)) as worker:
+        await idle(worker)
+    order = [
+        "small" if job_id == small.id else str([job.id for job in big].index(job_id))
+        for job_id in handler.seen
+    ]
+    assert order[:8] == ["0", "small", "1", "small", "2", "small", "0", "small"]
+    assert (await jobs.get(small.id)).result == {"last": 4}
+
+
+async def test_a_step_that_fails_is_tried_again_and_then_given_up(kitchen) -> None:
+    handler, jobs = Counter(1), kitchen.store.jobs
+    handler.errors = [RuntimeError("password=hunter2")]
+    job = await jobs.enqueue(NewJob("count"))
+    async with started(JobWorker(kitchen.store.leases, [[handler]], SHORT)) as worker:
+        await idle(worker)
+        assert (await jobs.get(job.id)).state == "succeeded"
+        handler.errors = [InvalidValue("it cannot be counted")] * 5
+        job = await jobs.enqueue(NewJob("count"))
+        worker.submit()
+        await idle(worker)
+        job = await jobs.get(job.id)
+        assert (job.state, job.error) == ("failed", "it cannot be counted")
+        assert handler.given_up == ["it cannot be counted"]
+        handler.goes_on, handler.errors = True, [RuntimeError("x")] * 5
+        assert (await jobs.retry(job.id)).state == "queued"
+        worker.submit()
+        await idle(worker)
+    assert handler.given_up[1:] == [INTERNAL_ERROR]
+    assert (await jobs.get(job.id)).state == "succeeded"
+
+
+async def test_a_running_job_is_cancelled_after_its_step(kitchen) -> None:
+    handler, jobs = Counter(3), kitchen.store.jobs
+    handler.hold = asyncio.Event()
+    job = await jobs.enqueue(NewJob("count"))
+    async with started(JobWorker(kitchen.store.leases, [[handler]])) as worker:
+        while not handler.seen:
+            await asyncio.sleep(0.001)
+        assert (await jobs.cancel(job.id)).is_cancelling
+        handler.hold.set()
+        await idle(worker)
+    assert len(handler.seen) == 1
+    assert (await jobs.get(job.id)).state == "cancelled"
+
+
+async def test_a_worker_that_lost_its_lease_stops(kitchen) -> None:
+    handler, jobs, store = Counter(1), kitchen.store.jobs, kitchen.store
+    handler.hold = asyncio.Event()
+    job = await jobs.enqueue(NewJob("count"))
+    config = WorkerConfig(lease_s=0.03)
+    async with started(JobWorker(store.leases, [[handler]], config)):
+        while not handler.seen:
+            await asyncio.sleep(0.001)
+        await take(store)
+        while not handler.cut_off:
+            await asyncio.sleep(0.001)
+        handler.hold.set()  # the other one gives no sign of life, so it comes back here
+        while (job := await jobs.get(job.id)).is_open:
+            await asyncio.sleep(0.01)
+    assert (job.state, job.done, job.attempts) == ("succeeded", 1, 0)
+
+
+async def take(store) -> None:
+    """As if another process had claimed everything."""
+    async with store.database.transaction() as session:
+        await session.execute(text("UPDATE jobs SET lease_owner = 'other/two'"))
+
+
+async def test_a_dead_workers_job_is_taken_over_after_a_lease(kitchen) -> None:
+    store, handler = kitchen.store, Counter(1)
+    job = await store.jobs.enqueue(NewJob("count"))
+    assert await store.leases.claim(["count"], {}) is not None
+    await take(store)  # of another machine, so nobody knows that it is dead
+    config = WorkerConfig(lease_s=0.05)
+    async with started(JobWorker(store.leases, [[handler]], config)):
+        while (job := await store.jobs.get(job.id)).is_open:
+            await asyncio.sleep(0.01)
+    assert job.state == "succeeded"

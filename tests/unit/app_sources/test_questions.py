@@ -1,10 +1,9 @@
-"""Questions made from sentences, and answers made tidy."""
+"""Questions made from sentences."""
 
 import pytest
 
 from app.db.reliability_rows import NewProbe
 from app.sources.questions import BLANK, blanked, from_given, from_runs
-from app.sources.reader import tidy
 
 
 @pytest.mark.parametrize(
@@ -31,18 +30,3 @@ def test_each_question_is_asked_once_and_not_more_than_wanted() -> None:
     assert from_runs(["a b", "a  b", "c", "x" * 3000], 10) == [NewProbe("a b"), NewProbe("c")]
     assert len(from_given((NewProbe(f"q{n}") for n in range(9)), 4)) == 4
     assert from_given([NewProbe("  ")], 4) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("Anna Berg.\nShe was born in 1830.", "Anna Berg"),
-        ("Answer: 1912", "1912"),
-        ("I do not know.", None),
-        ("I don't know the answer to this question.", None),
-        ("The passages do not mention it.", None),
-        ("  \n ", None),
-    ],
-)
-def test_tidy(text: str, answer: str | None) -> None:
-    assert tidy(text) == answer

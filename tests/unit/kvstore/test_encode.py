@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from transformers import (
+    DeepseekV3Config,
+    DeepseekV3ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -14,6 +16,10 @@ from transformers import (
     Phi3Config,
     Phi3ForCausalLM,
     PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    RecurrentGemmaConfig,
+    RecurrentGemmaForCausalLM,
 )
 
 from kvstore import reasons
@@ -64,6 +70,37 @@ LONGROPE = {
     "long_factor": [2.0] * 4,
 }
 PARTIAL = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
+MROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}
+MLA = {
+    "vocab_size": 500,
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "moe_intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_group": 2,
+    "topk_group": 1,
+    "first_k_dense_replace": 1,
+    "kv_lora_rank": 16,
+    "q_lora_rank": 24,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 16,
+    "v_head_dim": 16,
+    "max_position_embeddings": 512,
+}
+RECURRENT = {
+    "vocab_size": 500,
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 1,
+    "lru_width": 48,
+    "attention_window_size": 64,
+}
 UNSUPPORTED: dict[str, tuple[Callable[[], PreTrainedModel], str]] = {
     "dynamic": (
         lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=DYNAMIC)),
@@ -74,11 +111,23 @@ UNSUPPORTED: dict[str, tuple[Callable[[], PreTrainedModel], str]] = {
         "LongRoPE changes the angles",
     ),
     "partial": (lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=PARTIAL)), "partial"),
+    "mrope": (
+        lambda: Qwen2ForCausalLM(Qwen2Config(**SHAPE, rope_parameters=MROPE)),
+        "RoPE: M-RoPE gives a token several positions",
+    ),
+    "mla": (
+        lambda: DeepseekV3ForCausalLM(DeepseekV3Config(**MLA)),
+        "'deepseek_v3': multi-head latent attention",
+    ),
     "mamba": (
         lambda: MambaForCausalLM(
             MambaConfig(vocab_size=500, hidden_size=16, num_hidden_layers=1, state_size=4)
         ),
         "'mamba': recurrent layers",
+    ),
+    "recurrent": (
+        lambda: RecurrentGemmaForCausalLM(RecurrentGemmaConfig(**RECURRENT)),
+        "'recurrent_gemma': recurrent layers",
     ),
     "gpt2": (lambda: GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=1)), "not among"),
 }
@@ -91,7 +140,7 @@ def test_models_that_cannot_be_served_are_named_with_the_reason(name: str) -> No
         check_supported(build())
 
 
-@pytest.mark.parametrize("name", ["dynamic", "longrope"])
+@pytest.mark.parametrize("name", ["dynamic", "longrope", "mrope", "mla", "mamba", "recurrent"])
 def test_they_work_without_chunk_reuse(name: str) -> None:
     torch.manual_seed(3)
     model = UNSUPPORTED[name][0]().eval()

@@ -40,3 +40,28 @@ def test_nothing() -> None:
     result = Assessor().assess([], {}, limit=5)
     assert (result.kept, result.dropped, result.weights) == ((), (), {})
     assert Assessor().assess(EVIDENCE, {}, limit=0).kept == ()
+
+
+NEIGHBOURS = [Evidence(1, 10, 0.020), Evidence(2, 20, 0.019), Evidence(3, 30, 0.009)]
+
+
+def test_reliability_reorders_neighbours_only() -> None:
+    posteriors = {10: prior_with_mean(0.2), 20: prior_with_mean(0.9), 30: prior_with_mean(0.95)}
+    assert Assessor().assess(NEIGHBOURS, posteriors, limit=3).kept == (2, 1, 3)
+
+
+def test_a_source_that_is_well_known_ranks_above_one_with_the_same_mean() -> None:
+    posteriors = {10: prior_with_mean(0.7, 2.0), 20: prior_with_mean(0.7, 200.0)}
+    assert Assessor().assess(NEIGHBOURS, posteriors, limit=3).kept == (2, 1, 3)
+
+
+def test_without_beta_reliability_plays_no_part() -> None:
+    posteriors = {10: prior_with_mean(0.01), 20: prior_with_mean(0.9)}
+    result = Assessor().assess(NEIGHBOURS, posteriors, limit=2, beta=0)
+    assert result.kept == (1, 2)
+    assert result.dropped == (Dropped(3, OVER_LIMIT),)
+
+
+def test_scores_may_be_negative_or_zero() -> None:
+    evidence = [Evidence(1, 10, -3.0), Evidence(2, 20, 0.0), Evidence(3, 30, -1.0)]
+    assert Assessor().assess(evidence, {}, limit=3).kept == (2, 3, 1)

@@ -1,4 +1,4 @@
-"""Beta functions against known values, decay, intervals, alarms, and one update at a time."""
+"""Beta functions against known values, decay, intervals, changes, and one update at a time."""
 
 import math
 from time import perf_counter
@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reliability.activity import activity_class, learned_prior
+from reliability.arrays import FloatArray
+from reliability.changes import turned_since
 from reliability.errors import InvalidObservation, InvalidReliability
 from reliability.estimators.larder import LarderEstimator
 from reliability.incremental import absorb
@@ -17,7 +20,6 @@ from reliability.posterior import (
     credible_interval,
     decayed,
     lower_quantile,
-    turned_sources,
     updated,
 )
 from reliability.prior import CLASS_PRIORS, class_prior
@@ -69,10 +71,56 @@ def test_updates_are_checked(chance: float, weight: float) -> None:
     assert updated(BetaPosterior(1, 1), 0.75).alpha == 1.75
 
 
-def test_only_a_sure_and_large_drop_is_an_alarm() -> None:
-    slow = np.array([90.0, 90.0, 90.0]), np.array([10.0, 10.0, 10.0])
-    fast = np.array([2.0, 16.0, 2.0]), np.array([18.0, 4.0, 2.0])
-    assert turned_sources(*slow, *fast).tolist() == [True, False, False]
+def one_source(*stretches: tuple[int, float]) -> FloatArray:
+    """`turned_since` of one source with a claim a day: so many days, right with that chance."""
+    right = np.concatenate([np.full(days, share) for days, share in stretches])
+    zeros = np.zeros(len(right), dtype=np.int64)
+    return turned_since(zeros, np.arange(len(right), dtype=np.float64), right, 1 - right, 1)
+
+
+def test_a_change_to_the_worse_is_dated() -> None:
+    assert one_source((60, 0.9), (20, 0.1)).tolist() == [60.0]
+    assert one_source((3, 0.9), (25, 0.1)).tolist() == [-math.inf]  # too short a past to tell
+
+
+@pytest.mark.parametrize(
+    "stretches",
+    [
+        [(80, 0.9)],
+        [(60, 0.1), (20, 0.9)],
+        [(60, 0.9), (2, 0.1)],
+        [(500, 0.9), (500, 0.8)],
+        [(1, 0.9)],
+    ],
+    ids=["steady", "better", "two bad days", "hardly worse", "one claim"],
+)
+def test_what_is_no_change_to_the_worse(stretches: list[tuple[int, float]]) -> None:
+    assert one_source(*stretches).tolist() == [-math.inf]
+
+
+def test_claims_of_one_day_have_no_order() -> None:
+    right = np.array([1.0] * 30 + [0.0] * 30)
+    day, source = np.zeros(60), np.zeros(60, dtype=np.int64)
+    assert turned_since(source, day, right, 1 - right, 1).tolist() == [-math.inf]
+    assert turned_since(source[:0], day[:0], day[:0], day[:0], 0).tolist() == []
+
+
+def test_sources_are_dated_apart() -> None:
+    right = np.array([1.0, 0.9] * 40 + [0.0, 0.9] * 20)
+    source = np.tile(np.array([0, 1], dtype=np.int64), 60)
+    day = np.repeat(np.arange(60.0), 2)
+    assert turned_since(source, day, right, 1 - right, 3).tolist() == [40.0, -math.inf, -math.inf]
+
+
+def test_small_classes_keep_the_prior_and_large_ones_learn_it() -> None:
+    claims = np.array([1.0] * 500 + [200.0])
+    group = activity_class(claims)
+    assert sorted(set(group.tolist())) == [0, 7]
+    two, one = np.full(501, 2.0), np.ones(501)
+    alpha, beta = learned_prior(group, 0.2 * claims, 0.8 * claims, two, one)
+    assert alpha[0] / (alpha[0] + beta[0]) == pytest.approx(0.26, abs=0.03)
+    assert alpha[500] / (alpha[500] + beta[500]) == pytest.approx(2 / 3, abs=0.03)
+    assert alpha + beta == pytest.approx(np.full(501, 3.0))
 
 
 def test_topics_that_do_not_differ_are_pooled() -> None:

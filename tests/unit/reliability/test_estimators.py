@@ -194,6 +194,35 @@ def test_a_source_that_turned_is_noticed() -> None:
     assert estimate.posterior(1).mean > 0.8
 
 
+@pytest.mark.parametrize("labels", [0, 20])
+def test_accounts_that_lie_together_from_a_day_on_are_the_ones_that_turned(labels: int) -> None:
+    """Four accounts, right without fail until day 15, then alike in their lies; nine honest."""
+    rows, truths = draw([0.85] * 9, 200, 8, seed=0)
+    for number, (question, truth) in enumerate(truths.items()):
+        said = truth if number < 150 else "their lie"
+        for account in range(100, 104):
+            day = float(number // 10)
+            rows.append(Observation(len(rows), "probe", question, said, account, day=day))
+    for question, truth in list(truths.items())[len(truths) - labels :]:
+        rows.append(Observation(len(rows), "label", question, truth, verdict=1.0, author="anna"))
+    estimate = LarderEstimator().fit(build_table(rows))
+    assert min(estimate.posterior(honest).mean for honest in range(9)) > 0.7
+    assert max(estimate.posterior(account).mean for account in range(100, 104)) < 0.1
+    assert estimate.turned_since is not None
+    since = dict(zip(estimate.sources, estimate.turned_since.tolist(), strict=True))
+    assert [since[account] for account in range(100, 104)] == [15.0] * 4
+    assert max(since[honest] for honest in range(9)) == -np.inf
+
+
+def test_a_claim_is_no_witness_for_its_own_source() -> None:
+    table = build_table(claims(("q", "a", 1), ("q", "b", 2), ("r", "c", 2), ("r", "c", 3)))
+    estimate = LarderEstimator().fit(table)
+    prior = float(np.log(2))
+    assert estimate.claim_weights(table)[0] == pytest.approx(prior, abs=0.05)
+    again = build_table(claims(("q", "a", 1), ("q", "b", 2)))
+    assert estimate.claim_weights(again)[0] < prior - 0.1
+
+
 def test_a_storm_of_probes_moves_a_source_by_a_days_worth() -> None:
     spread = [Observation(n, "probe", f"q{n // 3}", "a", n % 3) for n in range(600)]
     capped = LarderEstimator().fit(build_table(spread)).posterior(0)
@@ -235,6 +264,27 @@ def test_omissions_are_no_denials_of_a_list() -> None:
     chance = estimator.predict(table, estimator.fit(table))
     accepted = {table.values[v].split()[0] for v in np.flatnonzero(chance > 0.5)}
     assert accepted == {"first", "second"}
+
+
+def test_lists_are_judged_topic_by_topic_and_old_ones_fade() -> None:
+    """Sources 0 and 1 invent a name in t1; source 7 did so everywhere, two years ago only."""
+    rows = []
+    for number in range(120):
+        topic = f"t{number % 2}"
+        for source in range(8):
+            invents = (source < 2 and topic == "t1") or (source == 7 and number < 60)
+            for name in ["first", f"invented {source}"] if invents else ["first", "second"]:
+                day = 0.0 if number < 60 else 720.0
+                question = f"{topic} {number}"
+                rows.append(
+                    Observation(len(rows), "probe", question, name, source, topic=topic, day=day)
+                )
+    estimate = make_estimator("larder", takes_several=True).fit(build_table(rows))
+    weight = {s: estimate.weight[row] for row, s in enumerate(estimate.sources)}
+    good, bad = (estimate.topics.index(topic) for topic in ("t0", "t1"))
+    assert weight[0][good] > weight[0][bad] + 1
+    assert weight[3][bad] > weight[0][bad] + 1
+    assert weight[7].mean() > weight[0][bad] + 0.5
 
 
 def test_names_and_shapes_are_checked() -> None:

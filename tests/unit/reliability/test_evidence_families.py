@@ -115,6 +115,23 @@ def test_sources_that_copy_by_habit_are_known_when_they_paraphrase() -> None:
     assert find_families(passages, FamilyConfig(habits=False)).family_of[14] != found[15]
 
 
+@pytest.mark.parametrize(("contradictions", "joined"), [(0, True), (4, False)])
+def test_sources_that_copy_in_other_words_mostly_are_known_by_never_differing(
+    contradictions: int, joined: bool
+) -> None:
+    """Six texts of forty are the same; the last answers differ where the sources are two."""
+    passages = []
+    for number in range(40):
+        for source in (0, 1):
+            text = "the same long text of" if number < 6 else f"wording {source} of its own about"
+            differs = source and number >= 40 - contradictions
+            answer = "other" if differs else "a"
+            place = 2 * number + source
+            passages.append(Passage(place, source, f"{text} {number}", f"q{number}", answer))
+    found = find_families(passages).family_of
+    assert (found[40] == found[41]) is joined
+
+
 def test_honest_agreement_in_own_words_stays_apart() -> None:
     random = np.random.default_rng(1)
     passages = [

@@ -113,14 +113,9 @@ async def test_limit_and_depth() -> None:
     assert lexical.asked[0][2] == 48
 
 
-async def test_reliability_reorders_neighbours() -> None:
-    weights = {1: 0.3, 2: 0.8, 3: 0.5}
-    assert await found(make({1: 0, 2: 10, 3: 20}, ListedWords(), weights)) == [2, 3, 1]
-
-
-async def test_reliability_does_not_outweigh_a_match_by_both() -> None:
-    weights = dict.fromkeys(range(200), 0.9) | {1: 0.1}
-    assert (await found(make({1: 0, 2: 1, 3: 2}, ListedWords([1, 9]), weights)))[0] == 1
+async def test_reliability_plays_no_part_in_relevance() -> None:
+    weights = {1: 0.1, 2: 0.9, 3: 0.5}
+    assert await found(make({1: 0, 2: 10, 3: 20}, ListedWords(), weights)) == [1, 2, 3]
 
 
 async def test_deleted_chunks_are_left_out() -> None:
@@ -178,9 +173,8 @@ def test_filters_are_checked() -> None:
         {"candidates_per_result": 0},
         {"min_candidates": 0},
         {"min_similarity": 1.5},
-        {"reliability_exponent": -0.1},
     ],
 )
 def test_config_is_checked(values: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"candidate|cosine|exponent"):
+    with pytest.raises(ValueError, match=r"candidate|cosine"):
         RankingConfig(**values)  # type: ignore[arg-type]

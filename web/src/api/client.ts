@@ -74,6 +74,12 @@ export const listRuns = async (limit: number, signal?: AbortSignal) =>
 
 export const getRun = (id: Id, signal?: AbortSignal) => get(`/runs/${key(id)}`, t.run, signal);
 
+/** Why an answer is believed; `without` names sources to leave out, which decodes nothing anew. */
+export const getExplanation = (id: Id, without: readonly string[], signal?: AbortSignal) => {
+  const query = without.map((name) => `without=${encodeURIComponent(name)}`).join("&");
+  return get(`/runs/${key(id)}/explanation${query && `?${query}`}`, t.explanation, signal);
+};
+
 /** Opens the event stream of a new run; `runs.ts` reads it. */
 export const openRun = (body: unknown, signal: AbortSignal) =>
   send("/runs", {

@@ -14,6 +14,7 @@ export interface RunRequest {
   question: string;
   collection: string;
   mode: t.Mode;
+  trust?: t.Trust;
   history: HistoryMessage[];
 }
 
@@ -24,6 +25,7 @@ export type RunEvent =
   | { name: "cache.plan"; data: t.CachePlan }
   | { name: "message.delta"; data: { text: string } }
   | { name: "citation.added"; data: t.Citation }
+  | { name: "verdict"; data: t.Verdict }
   | { name: "message.completed"; data: t.Completed }
   | { name: "error"; data: t.Problem };
 
@@ -36,6 +38,7 @@ const DECODERS: Decoders = {
   "cache.plan": t.cachePlan,
   "message.delta": object({ text: str }),
   "citation.added": t.citation,
+  verdict: t.verdict,
   "message.completed": t.completed,
   error: t.problem,
 };

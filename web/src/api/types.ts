@@ -81,6 +81,67 @@ export type Assessment = Infer<typeof assessment>;
 export const mode = oneOf("auto", "exact", "off");
 export type Mode = Infer<typeof mode>;
 
+export const trust = oneOf("plain", "weighted", "tagged", "vote");
+export type Trust = Infer<typeof trust>;
+
+export const judgedAnswer = object({
+  answer: str,
+  sense: orElse(str, ""),
+  probability: num,
+  wording: orElse(str, ""),
+  families: num,
+  sources: list(str),
+});
+export type JudgedAnswer = Infer<typeof judgedAnswer>;
+
+const decided = {
+  kind: oneOf("abstain", "answer", "several", "disagree", "low_support"),
+  probability: nullable(num),
+  is_calibrated: orElse(bool, false),
+  answers: list(judgedAnswer),
+};
+
+export const verdict = object({
+  ...decided,
+  trust,
+  others: list(judgedAnswer),
+  sources: list(object({ source_id: id, source: str })),
+});
+export type Verdict = Infer<typeof verdict>;
+
+const family = object({
+  family: num,
+  answer: str,
+  sources: list(str),
+  passages: list(object({ chunk_id: id, title: str, source: str, said: str })),
+  counted_once: list(object({ level: str, why: str, sources: list(str) })),
+});
+export type Family = Infer<typeof family>;
+
+const believed = object({
+  source_id: id,
+  source: str,
+  mean: num,
+  low: num,
+  high: num,
+  checked_by_people: num,
+  cross_checked: num,
+  unchecked: num,
+});
+export type Believed = Infer<typeof believed>;
+
+export const explanation = object({
+  ...decided,
+  reliability_version: num,
+  without: list(str),
+  others: list(judgedAnswer),
+  supporting: list(family),
+  opposing: list(family),
+  sources: list(believed),
+  what_if: list(object({ without: str, changes: bool })),
+});
+export type Explanation = Infer<typeof explanation>;
+
 const origin = {
   exact_prefix: num,
   reused: num,

@@ -3,13 +3,15 @@
 import { useCallback, useEffect, useReducer, useRef } from "react";
 import { ApiError, isAbort, messageOf } from "../api/problem";
 import { type RunEvent, streamRun } from "../api/runs";
-import type { Mode } from "../api/types";
+import type { Mode, Trust } from "../api/types";
 import { type Chat, chatReducer, EMPTY_CHAT, historyOf } from "../state/chat";
 
 export interface Ask {
   question: string;
   collection: string;
   mode: Mode;
+  /** Left out: as the server is set. */
+  trust?: Trust;
 }
 
 export interface ChatControl {

@@ -16,6 +16,7 @@ const REASONS: Record<string, string> = {
   reuse: "Stored passages were reused.",
   nothing_stored: "No passage of this prompt was in the store.",
   proven: "The exactness checks have passed on this model.",
+  vote: "Each passage was asked alone, directly behind the instructions, where its stored copy is exact.",
   disk_budget: "The disk budget is used up.",
 };
 

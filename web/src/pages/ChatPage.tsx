@@ -1,6 +1,6 @@
 /** Ask, read, check: the conversation with the question box below and the passage beside it. */
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { Citation, Mode } from "../api/types";
+import type { Citation, Mode, Trust } from "../api/types";
 import { Composer, type ComposerHandle } from "../components/chat/Composer";
 import { PassagePanel } from "../components/chat/PassagePanel";
 import { Transcript } from "../components/chat/Transcript";
@@ -16,6 +16,7 @@ export function ChatPage({ control }: { control: ChatControl }) {
   const { chat, ask, stop, clear } = control;
   const { collections, picked, pick, error, reload } = useCollections();
   const [mode, setMode] = useState<Mode>("auto");
+  const [trust, setTrust] = useState<Trust | null>(null);
   const [citation, setCitation] = useState<Citation | null>(null);
   const composer = useRef<ComposerHandle>(null);
   const closePassage = useCallback(() => setCitation(null), []);
@@ -27,7 +28,7 @@ export function ChatPage({ control }: { control: ChatControl }) {
   }, []);
 
   const onAsk = (question: string) => {
-    if (picked) ask({ question, collection: picked.name, mode });
+    if (picked) ask({ question, collection: picked.name, mode, ...(trust && { trust }) });
   };
   const onNew = () => {
     clear();
@@ -79,6 +80,8 @@ export function ChatPage({ control }: { control: ChatControl }) {
               onCollection={pick}
               mode={mode}
               onMode={setMode}
+              trust={trust}
+              onTrust={setTrust}
               running={running}
               onAsk={onAsk}
               onStop={stop}

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ApiError } from "../api/problem";
 import type { RunEvent } from "../api/runs";
 import { type Chat, type ChatAction, chatReducer, EMPTY_CHAT, historyOf, isRunning } from "./chat";
-import { citation, events, plan } from "./fixtures";
+import { citation, events, plan, verdict } from "./fixtures";
 
 const asked: ChatAction = {
   type: "asked",
@@ -32,6 +32,7 @@ describe("chatReducer", () => {
       "writing",
       "writing",
       "writing",
+      "writing",
       "done",
     ]);
   });
@@ -42,6 +43,7 @@ describe("chatReducer", () => {
     const done = only(feed(start, events));
     expect(done.answer).toBe("It is 214 m long.");
     expect(done.completed?.tokens.generated).toBe(8);
+    expect(done.verdict).toEqual(verdict);
     expect(isRunning(done)).toBe(false);
   });
 

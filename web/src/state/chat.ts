@@ -2,7 +2,17 @@
 import type { ApiError } from "../api/problem";
 import { fromProblem } from "../api/problem";
 import type { HistoryMessage, RunEvent } from "../api/runs";
-import type { Assessment, CachePlan, Citation, Completed, Id, Mode, Passage } from "../api/types";
+import type {
+  Assessment,
+  CachePlan,
+  Citation,
+  Completed,
+  Id,
+  Mode,
+  Passage,
+  Trust,
+  Verdict,
+} from "../api/types";
 
 export type Phase = "searching" | "reading" | "writing" | "done" | "stopped" | "failed";
 
@@ -18,6 +28,7 @@ export interface Turn {
   plan: CachePlan | null;
   answer: string;
   citations: Citation[];
+  verdict: Verdict | null;
   completed: Completed | null;
   error: ApiError | null;
 }
@@ -27,7 +38,7 @@ export interface Chat {
 }
 
 export type ChatAction =
-  | { type: "asked"; key: number; question: string; collection: string; mode: Mode }
+  | { type: "asked"; key: number; question: string; collection: string; mode: Mode; trust?: Trust }
   | { type: "event"; key: number; event: RunEvent }
   | { type: "stopped"; key: number }
   | { type: "failed"; key: number; error: ApiError }
@@ -70,6 +81,7 @@ function newTurn(asked: Extract<ChatAction, { type: "asked" }>): Turn {
     plan: null,
     answer: "",
     citations: [],
+    verdict: null,
     completed: null,
     error: null,
   };
@@ -97,6 +109,8 @@ function applyEvent(turn: Turn, event: RunEvent): Turn {
       return { ...turn, phase: "writing", answer: turn.answer + event.data.text };
     case "citation.added":
       return { ...turn, citations: [...turn.citations, event.data] };
+    case "verdict":
+      return { ...turn, verdict: event.data };
     case "message.completed":
       return finished(turn, event.data);
     case "error":

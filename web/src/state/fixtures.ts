@@ -1,6 +1,6 @@
 /** A full run as the server streams it, for tests. */
 import type { RunEvent } from "../api/runs";
-import type { CachePlan, Citation, Passage, Segment } from "../api/types";
+import type { CachePlan, Citation, Explanation, Passage, Segment, Verdict } from "../api/types";
 
 export const passage: Passage = {
   rank: 1,
@@ -52,6 +52,45 @@ export const plan: CachePlan = {
   full_prefill_ms_estimate: 900,
 };
 
+export const verdict: Verdict = {
+  kind: "disagree",
+  probability: 0.54,
+  is_calibrated: false,
+  trust: "vote",
+  answers: [
+    { answer: "214 m", sense: "", probability: 0.54, wording: "contested", families: 1, sources: ["gazette", "mirror"] },
+    { answer: "300 m", sense: "", probability: 0.41, wording: "contested", families: 1, sources: ["visitor board"] },
+  ],
+  others: [],
+  sources: [{ source_id: 1, source: "gazette" }, { source_id: 2, source: "mirror" }, { source_id: 3, source: "visitor board" }],
+};
+
+const said = (source: string, words: string, chunk_id: number) => ({ chunk_id, title: "Bridge", source, said: words });
+const believed = (source_id: number, source: string, mean: number) => ({
+  source_id, source, mean, low: mean - 0.2, high: mean + 0.15, checked_by_people: 2, cross_checked: 5, unchecked: 1,
+});
+
+export const explanation: Explanation = {
+  kind: "disagree",
+  probability: 0.54,
+  is_calibrated: false,
+  reliability_version: 3,
+  without: [],
+  answers: verdict.answers,
+  others: [],
+  supporting: [
+    {
+      family: 0, answer: "214 m", sources: ["gazette", "mirror"],
+      passages: [said("gazette", "It is 214 m long.", 7), said("mirror", "It is 214 m long.", 8)],
+      counted_once: [{ level: "L0", why: "the same words", sources: ["gazette", "mirror"] }],
+    },
+    { family: 1, answer: "300 m", sources: ["visitor board"], passages: [said("visitor board", "Almost 300 m.", 9)], counted_once: [] },
+  ],
+  opposing: [],
+  sources: [believed(1, "gazette", 0.7), believed(2, "mirror", 0.6), believed(3, "visitor board", 0.5)],
+  what_if: [{ without: "gazette", changes: false }, { without: "mirror", changes: false }, { without: "visitor board", changes: true }],
+};
+
 export const events: RunEvent[] = [
   { name: "run.started", data: { run_id: "r1", collection: "millbrook", mode: "auto", model: "m" } },
   { name: "retrieval.completed", data: { passages: [passage] } },
@@ -60,6 +99,7 @@ export const events: RunEvent[] = [
   { name: "message.delta", data: { text: "It is 214 " } },
   { name: "message.delta", data: { text: "m long. " } },
   { name: "citation.added", data: citation },
+  { name: "verdict", data: verdict },
   {
     name: "message.completed",
     data: {

@@ -1,6 +1,6 @@
 /** The question box with its choices. Enter sends, Shift+Enter starts a new line. */
 import { type KeyboardEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from "react";
-import type { Collection, Mode } from "../../api/types";
+import type { Collection, Mode, Trust } from "../../api/types";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
 import { Select } from "../ui/Select";
@@ -15,6 +15,8 @@ interface Props {
   onCollection: (name: string) => void;
   mode: Mode;
   onMode: (mode: Mode) => void;
+  trust: Trust | null;
+  onTrust: (trust: Trust | null) => void;
   running: boolean;
   onAsk: (question: string) => void;
   onStop: () => void;
@@ -33,8 +35,24 @@ const MODE_HELP: Record<Mode, string> = {
   off: "The whole prompt is computed",
 };
 
+const TRUSTS: { value: Trust | ""; text: string }[] = [
+  { value: "", text: "Trust: default" },
+  { value: "plain", text: "Trust: plain" },
+  { value: "weighted", text: "Trust: weighted" },
+  { value: "tagged", text: "Trust: tagged" },
+  { value: "vote", text: "Trust: vote" },
+];
+
+const TRUST_HELP: Record<Trust | "", string> = {
+  "": "The reliability of sources is used as the server is set",
+  plain: "The reliability of sources plays no part",
+  weighted: "Better believed sources come first",
+  tagged: "The prompt also says how far each source is trusted",
+  vote: "Each passage is asked alone, then their answers are weighed",
+};
+
 export function Composer(props: Props) {
-  const { collections, collection, mode, running } = props;
+  const { collections, collection, mode, trust, running } = props;
   const [text, setText] = useState("");
   const box = useRef<HTMLTextAreaElement>(null);
   useImperativeHandle(props.ref, () => ({ focus: () => box.current?.focus() }), []);
@@ -76,10 +94,10 @@ export function Composer(props: Props) {
         placeholder="Ask your documents"
         className="block max-h-50 w-full resize-none bg-transparent px-2.5 pt-1.5 pb-2 text-base outline-none placeholder:text-muted"
       />
-      <div className="flex items-center gap-2">
+      <div className="flex flex-wrap items-center gap-2 sm:flex-nowrap">
         <Select
           label="Collection"
-          className="max-w-48 flex-1 sm:flex-none"
+          className="flex-1 max-sm:basis-full sm:max-w-48 sm:flex-none"
           value={collection}
           disabled={collections.length === 0}
           onChange={(event) => props.onCollection(event.target.value)}
@@ -97,9 +115,14 @@ export function Composer(props: Props) {
           onChange={(event) => props.onMode(event.target.value as Mode)}
           options={MODES}
         />
-        <span className="hidden flex-1 truncate text-right text-xs text-muted lg:block">
-          {MODE_HELP[mode]}
-        </span>
+        <Select
+          label="Trust in sources"
+          title={TRUST_HELP[trust ?? ""]}
+          className="flex-1 sm:flex-none"
+          value={trust ?? ""}
+          onChange={(event) => props.onTrust((event.target.value || null) as Trust | null)}
+          options={TRUSTS}
+        />
         <span className="ml-auto" />
         {running ? (
           <Button look="plain" square aria-label="Stop" title="Stop" onClick={props.onStop}>

@@ -7,6 +7,7 @@ import { Notice } from "../ui/Notice";
 import { Answer } from "./Answer";
 import { ReuseLine } from "./ReuseLine";
 import { SourceList } from "./SourceList";
+import { VerdictLine } from "./VerdictLine";
 
 interface Props {
   turn: Turn;
@@ -60,6 +61,7 @@ export const TurnView = memo(function TurnView({ turn, onOpen }: Props) {
         {end && <p className="text-sm text-muted">{end}</p>}
         {turn.error && <Notice kind="error">{turn.error.message}</Notice>}
         <SourceList citations={turn.citations} onOpen={onOpen} />
+        <VerdictLine turn={turn} />
         <ReuseLine turn={turn} />
       </div>
     </article>

@@ -1,0 +1,139 @@
+"""Why an answer was believed, from its stored votes: nothing is read or decoded again.
+
+Pure; the run's verdict is the JSON object that app/answer/wire.py wrote.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import TypeVar
+
+from app.answer.types import BelievedSource, CountedOnce, HeardVote
+from app.answer.verdict import judged, probability_of, to_posteriors, to_vote
+from app.answer.wire import JsonObject, rounded
+from app.db.rows import RunRow
+from app.errors import SourceNotFound, VerdictNotFound
+from reliability.decision import Decision, DecisionConfig
+from reliability.explanation import FamilyReason, WhatIf, explain
+from reliability.families.types import Families, Join
+from reliability.observations import ObservationLog
+
+Value = TypeVar("Value")
+
+
+def explain_run(
+    run: RunRow,
+    log: ObservationLog,
+    without: Collection[str] = (),
+) -> JsonObject:
+    """The explanation as docs/api.md promises it; `without` names sources (or ids) to leave out.
+
+    Raises VerdictNotFound, or SourceNotFound for one that said nothing to this question.
+    """
+    verdict = run.verdict
+    if verdict is None:
+        raise VerdictNotFound(f"the run {run.id!r} has no verdict to explain")
+    sources = _values(BelievedSource, verdict["sources"])
+    left_out = [_source(name, sources) for name in without]
+    votes = [v for v in _values(HeardVote, verdict["votes"]) if v.source_id not in left_out]
+    joins = [Join(**asdict(join)) for join in _values(CountedOnce, verdict["joins"])]
+    found = explain(
+        [to_vote(vote) for vote in votes],
+        to_posteriors(sources),
+        log,
+        Families({vote.chunk_id: vote.family for vote in votes}, tuple(joins)),
+        DecisionConfig(takes_several=bool(verdict["takes_several"])),
+    )
+    names = {source.source_id: source.source for source in sources}
+    by_chunk = {vote.chunk_id: vote for vote in votes}
+    return {
+        "run_id": run.id,
+        "question": run.question,
+        "trust": run.trust,
+        "reliability_version": run.reliability_version,
+        "without": sorted(names[source_id] for source_id in left_out),
+        **_decision(found.decision, names),
+        "others": _others(found.decision, names),
+        "supporting": [_family(reason, votes, by_chunk, names) for reason in found.supporting],
+        "opposing": [_family(reason, votes, by_chunk, names) for reason in found.opposing],
+        "sources": [
+            {
+                "source_id": reason.source,
+                "source": names[reason.source],
+                **rounded(asdict(reason.belief)),
+                "checked_by_people": reason.checked_by_people,
+                "cross_checked": reason.cross_checked,
+                "unchecked": reason.unchecked,
+            }
+            for reason in found.sources
+        ],
+        "what_if": [_what_if(item, names) for item in found.what_if],
+    }
+
+
+def _values(kind: type[Value], items: object) -> list[Value]:
+    assert isinstance(items, list)
+    return [kind(**item) for item in items]
+
+
+def _source(name_or_id: str, sources: Sequence[BelievedSource]) -> int:
+    for source in sources:
+        if name_or_id.strip() == source.source:
+            return source.source_id
+    for source in sources:
+        if name_or_id.strip() == str(source.source_id):
+            return source.source_id
+    raise SourceNotFound(f"no source {name_or_id!r} spoke to this question")
+
+
+def _decision(decision: Decision, names: Mapping[int, str]) -> JsonObject:
+    return rounded(
+        {
+            "kind": decision.kind,
+            "probability": probability_of(decision),
+            "is_calibrated": decision.is_calibrated,
+            "answers": [asdict(judged(belief, names)) for belief in decision.answers],
+        }
+    )
+
+
+def _others(decision: Decision, names: Mapping[int, str]) -> object:
+    given = {(belief.answer, belief.sense) for belief in decision.answers}
+    rest = [b for b in decision.all_answers if (b.answer, b.sense) not in given]
+    return rounded({"others": [asdict(judged(belief, names)) for belief in rest]})["others"]
+
+
+def _family(
+    reason: FamilyReason,
+    votes: Sequence[HeardVote],
+    by_chunk: Mapping[int, HeardVote],
+    names: Mapping[int, str],
+) -> JsonObject:
+    members = [v for v in votes if v.family == reason.family and v.answer == reason.answer]
+    return {
+        "family": reason.family,
+        "answer": reason.answer,
+        "sources": [names[source] for source in reason.sources],
+        "passages": [
+            {
+                "chunk_id": vote.chunk_id,
+                "document_id": vote.document_id,
+                "title": vote.title,
+                "source": vote.source,
+                "said": vote.said,
+            }
+            for vote in members
+        ],
+        "counted_once": [
+            {
+                "level": join.level,
+                "why": join.why,
+                "sources": sorted({by_chunk[join.one].source, by_chunk[join.other].source}),
+            }
+            for join in reason.counted_once
+        ],
+    }
+
+
+def _what_if(item: WhatIf, names: Mapping[int, str]) -> JsonObject:
+    decided = _decision(item.decision, names)
+    return {"without": names[item.without], **decided, "changes": item.changes}

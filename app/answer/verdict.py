@@ -1,0 +1,181 @@
+"""From what passages say to a verdict: who is one family, which answers mean the same, what holds.
+
+Pure; the order of passages plays no role.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.answer.citations import stances
+from app.answer.short_answers import ShortAnswer, asks_for_several, judge, senses
+from app.answer.types import (
+    BelievedSource,
+    Citation,
+    CountedOnce,
+    HeardVote,
+    JudgedAnswer,
+    Trust,
+    Verdict,
+)
+from app.db.rows import PassageRow
+from reliability.alignment import align
+from reliability.decision import AnswerBelief, Decision, DecisionConfig, Vote, decide
+from reliability.families.find import FamilyConfig, find_families
+from reliability.families.types import Families, Passage
+from reliability.matching import cluster_answers
+from reliability.prior import prior_with_mean
+from reliability.types import BetaPosterior
+
+ONE_VOICE = FamilyConfig(one_voice=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One passage's word, before families are known."""
+
+    row: PassageRow
+    answer: str
+    said: str
+    alignment: float
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a verdict is made with, beside the passages' words."""
+
+    question: str
+    trust: Trust
+    version: int
+
+
+def heard_in_votes(
+    question: str, said: Sequence[tuple[PassageRow, ShortAnswer | None]]
+) -> list[Heard]:
+    """Answers that sources gave one by one, as far as their passages state them.
+
+    A source that gives several answers divides its word among them.
+    """
+    given = [
+        (row, answer, aligned)
+        for row, answer in said
+        if answer is not None and (aligned := align(question, answer.core, row.text).score) > 0
+    ]
+    clusters = cluster_answers([answer.core for _, answer, _ in given], question, judge)
+    names = [clusters.representative[answer.core] or answer.core for _, answer, _ in given]
+    per_source: dict[int, set[str]] = {}
+    for (row, _, _), name in zip(given, names, strict=True):
+        per_source.setdefault(row.source_id, set()).add(name)
+    return [
+        Heard(row, name, answer.said, aligned / len(per_source[row.source_id]))
+        for (row, answer, aligned), name in zip(given, names, strict=True)
+    ]
+
+
+def heard_in_answer(
+    answer: str, citations: Sequence[Citation], rows: Sequence[PassageRow]
+) -> list[Heard]:
+    """What the passages of a prompt have to the first sentence of its answer that one states."""
+    if not citations:
+        return []
+    first = citations[0]
+    claim = answer[first.answer_start : first.answer_end].strip()
+    found = stances(claim, rows)
+    against = [stance.quote for stance in found if not stance.agrees]
+    clusters = cluster_answers(against)
+    return [
+        Heard(
+            stance.passage,
+            claim if stance.agrees else clusters.representative[stance.quote] or stance.quote,
+            stance.quote,
+            min(1.0, stance.score),
+        )
+        for stance in found
+    ]
+
+
+def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
+    """The verdict on `heard`."""
+    sense_of = senses(basis.question, [item.row.title for item in heard])
+    families = find_families([_passage(item) for item in heard], ONE_VOICE)
+    votes = tuple(_vote(item, sense, families) for item, sense in zip(heard, sense_of, strict=True))
+    rows = {item.row.source_id: item.row for item in heard}
+    sources = tuple(_believed(rows[source_id]) for source_id in sorted(rows))
+    takes_several = asks_for_several(basis.question)
+    config = DecisionConfig(takes_several=takes_several)
+    decision = decide([to_vote(vote) for vote in votes], to_posteriors(sources), config)
+    names = {source.source_id: source.source for source in sources}
+    given = {(belief.answer, belief.sense) for belief in decision.answers}
+    others = [b for b in decision.all_answers if (b.answer, b.sense) not in given]
+    return Verdict(
+        kind=decision.kind,
+        probability=probability_of(decision),
+        is_calibrated=decision.is_calibrated,
+        trust=basis.trust,
+        reliability_version=basis.version,
+        takes_several=takes_several,
+        answers=tuple(judged(belief, names) for belief in decision.answers),
+        others=tuple(judged(belief, names) for belief in others),
+        votes=votes,
+        joins=tuple(CountedOnce(j.one, j.other, j.level, j.why) for j in families.joins),
+        sources=sources,
+    )
+
+
+def to_vote(vote: HeardVote) -> Vote:
+    return Vote(
+        passage_id=vote.chunk_id,
+        source=vote.source_id,
+        family=vote.family,
+        answer=vote.answer,
+        alignment=vote.alignment,
+        sense=vote.sense,
+    )
+
+
+def to_posteriors(sources: Sequence[BelievedSource]) -> dict[int, BetaPosterior]:
+    return {source.source_id: BetaPosterior(source.alpha, source.beta) for source in sources}
+
+
+def probability_of(decision: Decision) -> float | None:
+    """The best answer's chance, or where several are given that of the least likely."""
+    chances = [belief.chance for belief in decision.answers]
+    if not chances:
+        return None
+    return min(chances) if decision.kind == "several" else max(chances)
+
+
+def judged(belief: AnswerBelief, names: Mapping[int, str]) -> JudgedAnswer:
+    return JudgedAnswer(
+        answer=belief.answer,
+        sense=belief.sense,
+        probability=belief.chance,
+        wording=belief.wording,
+        families=len(belief.families),
+        sources=tuple(names[source] for source in belief.sources),
+    )
+
+
+def _passage(item: Heard) -> Passage:
+    row = item.row
+    return Passage(row.chunk_id, row.source_id, row.text, answer=item.answer, title=row.title)
+
+
+def _vote(item: Heard, sense: str, families: Families) -> HeardVote:
+    row = item.row
+    return HeardVote(
+        chunk_id=row.chunk_id,
+        document_id=row.document_id,
+        source_id=row.source_id,
+        source=row.source,
+        title=row.title,
+        answer=item.answer,
+        said=item.said,
+        alignment=item.alignment,
+        sense=sense,
+        family=families.family_of[row.chunk_id],
+    )
+
+
+def _believed(row: PassageRow) -> BelievedSource:
+    belief = prior_with_mean(row.reliability, row.strength)
+    return BelievedSource(row.source_id, row.source, belief.alpha, belief.beta)

@@ -1,0 +1,208 @@
+"""The read path of `vote`: each passage is asked alone, then their answers are weighed.
+
+A passage directly behind the prefix is exact as stored, so asking is cheap; that its source speaks
+alone means that no other text can talk it into anything.
+"""
+
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from app.answer import convert
+from app.answer.citations import cite
+from app.answer.protocols import Decoder
+from app.answer.short_answers import INSTRUCTION, ShortAnswer, read_answer
+from app.answer.stopwatch import Stopwatch
+from app.answer.types import (
+    AnswerEvent,
+    CachePlanned,
+    Cited,
+    Completed,
+    Delta,
+    JudgedAnswer,
+    Verdict,
+)
+from app.answer.verdict import Basis, Heard, heard_in_votes, judge_passages
+from app.db.rows import PassageRow
+from app.decoder.types import DecodeRequest, Voted, VotePrefilled
+from kvstore.vote import BranchReport
+from reliability.decision import vote_weight
+from reliability.families.find import find_families
+from reliability.families.types import Passage
+from reliability.prior import prior_with_mean
+from reliability.selection import FamilyVote, select
+from reliability.voting import MIN_WRONG_ANSWERS
+
+MAX_TOKENS = 48  # of one source's answer
+MAX_ROUND = 8  # prompts in one forward
+MAX_NAMED = 3  # sources of one side, in the answer's text
+ABSTENTION = "The passages do not answer this."
+
+
+def fitting_alone(request: DecodeRequest, decoder: Decoder) -> DecodeRequest:
+    """The passages that fit a prompt of their own."""
+    alone = (replace(_asked(request), passages=(passage,)) for passage in request.passages)
+    fits = [one.passages[0] for one in alone if decoder.trim_passages(one).passages]
+    return replace(request, passages=tuple(fits))
+
+
+def _asked(request: DecodeRequest) -> DecodeRequest:
+    """The question as each source gets it: the answer is short and ends with its line."""
+    most = min(MAX_TOKENS, request.params.max_tokens)
+    params = replace(request.params, max_tokens=most, stop=(*request.params.stop, "\n"))
+    return replace(request, question=f"{request.question}\n{INSTRUCTION}", params=params)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What was asked so far, in the order asked."""
+
+    rows: list[PassageRow] = field(default_factory=list)
+    reports: list[BranchReport] = field(default_factory=list)
+    answers: list[ShortAnswer | None] = field(default_factory=list)
+    generated: int = 0
+    prefill_ms: float = 0.0
+    estimate_ms: float = 0.0
+
+
+class SourceVote:
+    """One question's vote. `kappa`: so many families that spoke are enough."""
+
+    def __init__(self, decoder: Decoder, kappa: int, basis: Basis, watch: Stopwatch) -> None:
+        self._decoder = decoder
+        self._kappa = kappa
+        self._basis = basis
+        self._watch = watch
+        self._asked = _Asked()
+
+    async def run(
+        self, run_id: str, request: DecodeRequest, passages: Sequence[PassageRow]
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Ask round by round until more answers cannot change the winner, then answer."""
+        asked, families = self._asked, known_families(passages)
+        left = by_weight(passages, families)
+        while left and not is_decided(self._heard(), asked.rows, passages, families, self._kappa):
+            size = min(max(1, self._kappa), MAX_ROUND)
+            yield await self._ask(request, left[:size])
+            left = left[size:]
+        verdict = judge_passages(self._heard(), self._basis)
+        answer = compose(verdict)
+        self._watch.note_text()
+        yield Delta(answer)
+        citations = tuple(cite(answer, asked.rows)) if verdict.answers else ()
+        for citation in citations:
+            yield Cited(citation)
+        yield verdict
+        counts = convert.add_tokens([report.tokens for report in asked.reports])
+        yield Completed(
+            run_id=run_id,
+            answer=answer,
+            finish_reason="stop",
+            citations=citations,
+            tokens=convert.to_run_tokens(counts, asked.generated),
+            timings_ms=self._watch.timings_ms(),
+            full_prefill_ms_estimate=asked.estimate_ms,
+        )
+
+    def _heard(self) -> list[Heard]:
+        said = list(zip(self._asked.rows, self._asked.answers, strict=True))
+        return heard_in_votes(self._basis.question, said)
+
+    async def _ask(self, request: DecodeRequest, rows: Sequence[PassageRow]) -> CachePlanned:
+        """Ask these passages at once; what all prompts so far came to."""
+        of_chunk = {passage.chunk_id: passage for passage in request.passages}
+        alone = _asked(request)
+        requests = [replace(alone, passages=(of_chunk[row.chunk_id],)) for row in rows]
+        asked, answers = self._asked, dict[int, ShortAnswer | None]()
+        async with aclosing(self._decoder.vote(requests)) as events:
+            async for event in events:
+                match event:
+                    case VotePrefilled():
+                        asked.reports += event.reports
+                        asked.prefill_ms += event.prefill_ms
+                        asked.estimate_ms += event.full_prefill_ms_estimate
+                        self._watch.note_vote(event)
+                    case Voted():
+                        answers[event.place] = read_answer(event.text, request.question)
+                        asked.generated += event.num_generated
+        if len(answers) != len(rows):
+            raise RuntimeError("the decoder ended without an answer of each source")
+        asked.rows += rows
+        asked.answers += [answers[place] for place in range(len(rows))]
+        return convert.to_vote_planned(
+            request.reuse.mode, asked.reports, asked.rows, asked.prefill_ms, asked.estimate_ms
+        )
+
+
+def known_families(passages: Sequence[PassageRow]) -> dict[int, int]:
+    """Family of each chunk by what is known before anybody answered: copies by text."""
+    texts = [Passage(row.chunk_id, row.source_id, row.text) for row in passages]
+    return dict(find_families(texts).family_of)
+
+
+def _weights(passages: Sequence[PassageRow], families: Mapping[int, int]) -> dict[int, float]:
+    """The vote of each family's best member, in nats."""
+    weights: dict[int, float] = {}
+    for row in passages:
+        belief = prior_with_mean(row.reliability, row.strength)
+        weight = vote_weight(belief, MIN_WRONG_ANSWERS)
+        family = families[row.chunk_id]
+        weights[family] = max(weight, weights.get(family, -math.inf))
+    return weights
+
+
+def by_weight(passages: Sequence[PassageRow], families: Mapping[int, int]) -> list[PassageRow]:
+    """Families from the heaviest to the lightest, in the order in which `select` walks them."""
+    weights = _weights(passages, families)
+    return sorted(
+        passages, key=lambda row: (-weights[families[row.chunk_id]], families[row.chunk_id])
+    )
+
+
+def is_decided(
+    heard: Sequence[Heard],
+    asked: Sequence[PassageRow],
+    passages: Sequence[PassageRow],
+    families: Mapping[int, int],
+    kappa: int,
+) -> bool:
+    """Whether `select` would end among the families that were asked."""
+    said = {families[item.row.chunk_id]: item.answer for item in heard}
+    weights = _weights(passages, families)
+    votes = [FamilyVote(family, weight, said.get(family)) for family, weight in weights.items()]
+    done = {families[row.chunk_id] for row in asked}
+    done -= {families[row.chunk_id] for row in passages if row not in asked}
+    return set(select(votes, kappa=kappa).asked) <= done
+
+
+def compose(verdict: Verdict) -> str:
+    """The answer in words. Several stand in lines of their own; of two sides both are told."""
+    if not verdict.answers:
+        return ABSTENTION
+    if verdict.kind == "several":
+        return "\n".join(f"- {_named(answer, verdict)}" for answer in verdict.answers)
+    if verdict.kind == "disagree":
+        one, other = (
+            f"{_said(answer, verdict)} (according to {_listed(answer.sources)})"
+            for answer in verdict.answers
+        )
+        return f"Sources disagree.\n- {one}\n- {other}"
+    return _said(verdict.answers[0], verdict)
+
+
+def _named(answer: JudgedAnswer, verdict: Verdict) -> str:
+    said = _said(answer, verdict)
+    return f"{answer.sense}: {said}" if answer.sense else said
+
+
+def _said(answer: JudgedAnswer, verdict: Verdict) -> str:
+    """The words of the passage that says it most surely, the longest of equal ones."""
+    votes = [v for v in verdict.votes if (v.answer, v.sense) == (answer.answer, answer.sense)]
+    return max(votes, key=lambda vote: (vote.alignment, len(vote.said), vote.said)).said
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = list(names[:MAX_NAMED])
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -1,0 +1,54 @@
+/** A verdict in words. Pure functions, no React. */
+import type { Explanation, JudgedAnswer, Verdict } from "../api/types";
+import { formatPercent, plural } from "./format";
+
+type Decided = Pick<Verdict | Explanation, "kind" | "probability" | "is_calibrated">;
+
+const HEADLINES: Record<Verdict["kind"], string> = {
+  answer: "Supported",
+  several: "Several answers hold",
+  disagree: "Sources disagree",
+  low_support: "Low support",
+  abstain: "No passage states an answer",
+};
+
+/** How much a reader should worry: nothing, some, or the answer stands on nothing. */
+export const TONES: Record<Verdict["kind"], "good" | "doubtful" | "none"> = {
+  answer: "good",
+  several: "good",
+  disagree: "doubtful",
+  low_support: "doubtful",
+  abstain: "none",
+};
+
+export function headline({ kind, probability }: Decided): string {
+  const words = HEADLINES[kind];
+  return probability === null ? words : `${words}, ${formatPercent(probability)}`;
+}
+
+/** How the share is to be read; null where there is none. */
+export function chanceNote({ probability, is_calibrated }: Decided): string | null {
+  if (probability === null) return null;
+  return is_calibrated
+    ? "A chance calibrated on questions that people answered."
+    : "The weight of the evidence, not yet calibrated on questions that people answered.";
+}
+
+const familiesOf = (answers: readonly JudgedAnswer[]) =>
+  answers.reduce((sum, answer) => sum + answer.families, 0);
+
+/** "2 pieces of evidence for it, 1 for something else" */
+export function balance(verdict: Pick<Verdict, "answers" | "others">): string {
+  const behind = plural(familiesOf(verdict.answers), "piece", "pieces");
+  const against = familiesOf(verdict.others);
+  return `${behind} of evidence for it${against > 0 ? `, ${against} for something else` : ""}`;
+}
+
+/** What leaving out these sources did; null while none is left out. */
+export function changed(before: Explanation | null, now: Explanation): string | null {
+  if (before === null || now.without.length === 0) return null;
+  const same =
+    before.kind === now.kind &&
+    before.answers.map((a) => a.answer).join("\n") === now.answers.map((a) => a.answer).join("\n");
+  return same ? "the outcome stays the same." : "the outcome changes.";
+}
