@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from app.db.cache_targets import CacheTargets
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
@@ -41,8 +42,10 @@ from retrieval.protocols import LexicalIndex
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
+    from app.cache.keeper import CacheKeeper
     from app.db.pgvector import PgVectorIndexes
     from app.decoder.service import DecoderService
+    from app.ingest.admit import Admitter
     from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
     from app.ingest.protocols import JobHandler, Parse, Split, VectorIndexes
@@ -79,6 +82,7 @@ class Storage:
     words: LexicalIndex
     selection: ChunkSelection
     model_records: ModelRecords
+    cache_targets: CacheTargets
     source_changes: SourceChanges
     observations: Observations
     versions: ReliabilityVersions
@@ -126,6 +130,7 @@ class Container:
     document_versions: Versions
     keys: IdempotencyKeys
     fetcher: "Fetcher"
+    cache: "CacheKeeper"
     source_tools: "SourceTools"
     estimation: "EstimationTools"
     watch: Watch
@@ -163,6 +168,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             words=lexical_search(database),
             selection=ChunkSelection(database),
             model_records=ModelRecords(database),
+            cache_targets=CacheTargets(database),
             source_changes=SourceChanges(database),
             observations=Observations(database),
             versions=ReliabilityVersions(database),
@@ -236,7 +242,13 @@ async def open_container(
         progress("loading the search indexes")
         await prepare(_startup_parts(storage, models, search, remover))
         await tools.beliefs.start()
-        container = _build_container(settings, storage, models, search, remover, tools)
+        cache = _build_cache(settings, storage, models, search)
+        stack.push_async_callback(cache.jobs.stop)
+        container = _build_container(settings, storage, models, search, remover, cache, tools)
+        admitter = _build_admitter(settings, storage, models, search)
+        if admitter is not None:
+            admitter.start()
+            stack.push_async_callback(admitter.stop)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
         await container.estimation.worker.start()
@@ -324,12 +336,42 @@ def _startup_parts(
     )
 
 
+def _build_cache(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "CacheKeeper":
+    from app.cache.jobs import LocalJobs
+    from app.cache.keeper import CacheKeeper
+
+    return CacheKeeper(
+        targets=storage.cache_targets,
+        decoder=models.decoder,
+        jobs=LocalJobs(),
+        admission=settings.kv_admission,
+        gate=search.gate,
+    )
+
+
+def _build_admitter(
+    settings: Settings, storage: Storage, models: Models, search: Search
+) -> "Admitter | None":
+    from app.ingest.admit import Admitter
+    from kvstore.admission import UseCounter
+
+    if settings.kv_admission == "never":
+        return None
+    uses = UseCounter(settings.data_dir / "kv-uses.bin")
+    admitter = Admitter(storage.cache_targets, models.decoder, uses, search.gate)
+    models.decoder.on_missed = admitter.missed
+    return admitter
+
+
 def _build_container(
     settings: Settings,
     storage: Storage,
     models: Models,
     search: Search,
     remover: "Remover",
+    cache: "CacheKeeper",
     tools: "SourceTools",
 ) -> Container:
     from app.ingest.fetch import Fetcher
@@ -360,6 +402,7 @@ def _build_container(
         document_versions=storage.document_versions,
         keys=storage.keys,
         fetcher=fetcher,
+        cache=cache,
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
         watch=storage.watch,
@@ -405,7 +448,8 @@ def _build_ingest(
         work=storage.work,
         versions=storage.document_versions,
     )
-    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes))
+    stores_kv = settings.kv_admission == "ingest"
+    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes, stores_kv=stores_kv))
 
 
 def _build_answers(

@@ -9,6 +9,7 @@ from app.api.middleware import BodyLimit, HostAndOriginCheck, RequestContext
 from app.api.routes import (
     bulk,
     cache,
+    cache_jobs,
     collections,
     documents,
     estimates,
@@ -50,6 +51,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         sources,
         runs,
         cache,
+        cache_jobs,
         watch,
         openai,
     )

@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     kv_variants: int = Field(0, ge=0, le=16, description="a number from 0 to 16")
     link_tokens: Folder | None = Field(None, description="a file of link tokens")
     kv_eviction: Literal["gdsf", "lru"] = Field("gdsf", description="gdsf or lru")
+    kv_tenant_bytes: Size = Field(0, description='a size such as "2GB", 0 for no limit of its own')
+    kv_device_bytes: Size = Field(2 * 2**30, description='a size such as "2GiB"')
+    kv_admission: Literal["ingest", "second_use", "never"] = Field(
+        "ingest", description="ingest, second_use or never"
+    )
     kv_ttl_days: float = Field(0, ge=0, description="a number of days, 0 for no limit")
     kv_shared_url: str | None = Field(
         None, description="valkey://HOST:PORT/DB or s3://BUCKET/PREFIX?endpoint=URL&region=NAME"

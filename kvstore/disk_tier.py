@@ -7,35 +7,36 @@ temporary files are removed, and a file the index does not know is taken in agai
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from kvstore.codecs import RAW
-from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, from_bytes, to_bytes, write_file
+from kvstore.entry_file import from_bytes, to_bytes
+from kvstore.entry_folder import EntryFolder
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
 from kvstore.eviction import Held, new_eviction
+from kvstore.keys import is_behind
+from kvstore.ledger import Ledger
 from kvstore.protocols import Codec, EntryIndex, IndexedEntry
-from kvstore.quarantine import Quarantine
 from kvstore.types import ChunkKV, EntryKey, TierStats
 
 logger = logging.getLogger(__name__)
 
-SUFFIX = ".safetensors"
 SWEEP_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class DiskRules:
     """How entries are written and which go. `seconds_of` tokens: what computing them costs;
-    ttl_s: entries unused for longer are removed, None for never."""
+    ttl_s: entries unused for longer are removed, None for never; quota_bytes: most that one
+    namespace may take, None for the whole budget."""
 
     codec: Codec = RAW
     eviction: str = "lru"
     seconds_of: Callable[[int], float] = float
     ttl_s: float | None = None
+    quota_bytes: int | None = None
 
 
 DEFAULT_RULES = DiskRules()
@@ -55,14 +56,11 @@ class DiskTier:
     ) -> None:
         self.codec = rules.codec
         self._rules = rules
-        self._eviction = new_eviction(rules.eviction)
-        self._directory = directory
-        self._quarantine = Quarantine(directory / "quarantine")
-        self._budget = budget_bytes
+        self._ledger = Ledger(new_eviction(rules.eviction), budget_bytes, rules.quota_bytes)
+        self._folder = EntryFolder(directory)
         self._index = index
-        self._files: dict[str, Held] = {}
-        self._num_bytes = 0  # sum over _files
         self._touched: dict[str, float] = {}
+        self._lost_pins: set[str] = set()  # of damaged entries, for when they are computed again
         self._now = 0.0
         self._swept_at = 0.0
         self._lock = threading.RLock()
@@ -70,25 +68,23 @@ class DiskTier:
         self.expired = 0
         self._recover()
         self._sweep()
+        self._fit()
 
     def get(self, key: EntryKey) -> ChunkKV | None:
         with self._lock:
-            known = self._files.get(key.digest)
-            if known is None:
+            if key.digest not in self._ledger.held:
                 return None
             try:
-                entry = from_bytes(self._path(key.digest).read_bytes(), key)
+                entry = from_bytes(self._folder.read(key.digest), key)
             except FileNotFoundError:
                 self._forget([key.digest])
                 return None
             except OSError as error:
                 raise TierUnavailable(f"cannot read {key.digest[:12]}: {error}") from error
             except CorruptEntry:
-                self._put_aside(self._path(key.digest))
+                self._put_aside(key.digest)
                 raise
-            known.uses += 1
-            known.last_used_at = self._touched[key.digest] = self._tick()
-            known.rank = self._eviction.rank(known)
+            self.used(key.digest)
             return entry
 
     def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
@@ -97,49 +93,125 @@ class DiskTier:
             return
         data = to_bytes(entry, self.codec)
         with self._lock:
-            if key.digest in self._files:
+            if key.digest in self._ledger.held:
                 return
             self._sweep()
-            self._reserve(len(data), evict)
-            path = self._path(key.digest)
+            self._reserve(len(data), key.namespace, evict)
             try:
-                path.parent.mkdir(exist_ok=True)
-                write_file(path, data)
+                self._folder.write(key.digest, data)
             except OSError as error:
-                raise TierUnavailable(f"cannot write {path.name}: {error}") from error
-            now = self._tick()
-            num_tokens = len(entry.token_ids)
-            self._add(key.digest, Held(len(data), self._rules.seconds_of(num_tokens), now))
-            self._record(key, num_tokens, len(data), now)
+                raise TierUnavailable(f"cannot write {key.digest[:12]}: {error}") from error
+            self._take_in(key, len(entry.token_ids), len(data), self._tick())
+            if key.digest in self._lost_pins:
+                self._lost_pins.discard(key.digest)
+                self.pin(key.digest, pinned=True)
 
     def contains(self, key: EntryKey) -> bool:
         with self._lock:
-            return key.digest in self._files
+            return key.digest in self._ledger.held
+
+    def used(self, digest: str) -> None:
+        """A faster tier served this entry: here it counts as used too."""
+        with self._lock:
+            if digest in self._ledger.held:
+                now = self._touched[digest] = self._tick()
+                self._ledger.used(digest, now)
+
+    def is_pinned(self, digest: str) -> bool:
+        with self._lock:
+            held = self._ledger.held.get(digest)
+            return held is not None and held.pinned
 
     def remove(self, digests: Sequence[str]) -> int:
+        """Also files that another process wrote here. Raises TierUnavailable where one stays."""
+        freed = 0
+        gone: list[str] = []
         with self._lock:
-            known = [d for d in digests if d in self._files]
-            freed = sum(self._files[d].num_bytes for d in known)
-            for digest in known:
-                self._path(digest).unlink(missing_ok=True)
-            self._forget(known)
-            return freed
+            try:
+                for digest in digests:
+                    freed += self._folder.remove(digest)
+                    gone.append(digest)
+            except OSError as error:
+                raise TierUnavailable(f"cannot remove {digest[:12]}: {error}") from error
+            finally:
+                self._forget(gone)
+        return freed
 
     def pin(self, digest: str, pinned: bool) -> None:
         with self._lock:
-            if digest in self._files:
-                self._files[digest].pinned = pinned
+            if digest in self._ledger.held:
+                self._ledger.held[digest].pinned = pinned
                 self._index.pin(digest, pinned)
 
     def digests_of(self, contents: Sequence[str]) -> list[str]:
         """Digests of all entries whose content id, or one they were computed behind, is among
         `contents`: rows behind a passage have seen it."""
         wanted = set(contents)
-        return [
-            row.digest
-            for row in self._index.rows()
-            if row.content in wanted or not wanted.isdisjoint(row.preceding.split(","))
-        ]
+        rows = self._index.rows()
+        return [row.digest for row in rows if is_behind(row.content, row.preceding, wanted)]
+
+    def digests_of_namespace(self, namespace: str) -> list[str]:
+        return [row.digest for row in self._index.rows() if row.namespace == namespace]
+
+    def entries(self) -> list[IndexedEntry]:
+        """What is held, as of now."""
+        rows = {row.digest: row for row in self._index.rows()}
+        with self._lock:
+            return [
+                replace(
+                    rows[digest],
+                    num_bytes=held.num_bytes,
+                    uses=held.uses,
+                    last_used_at=held.last_used_at,
+                    pinned=held.pinned,
+                )
+                for digest, held in self._ledger.held.items()
+                if digest in rows
+            ]
+
+    def shrink(self, target_bytes: int) -> list[str]:
+        """Remove what is least valuable and not pinned until at most `target_bytes` are left, or
+        nothing more can go; returns the digests."""
+        with self._lock:
+            going = self._ledger.down_to(target_bytes)
+            self._evict(going)
+            return going
+
+    def check(self, digest: str) -> str:
+        """Read one file to the end and compare it with index and books: `ok`, `resized` (the books
+        were wrong), `adopted` (nobody knew it), `damaged` (put aside) or `gone`. Raises
+        TierUnavailable where it cannot be read."""
+        with self._lock:
+            known = self._ledger.held.get(digest)
+            try:
+                header = self._folder.header(digest)
+                data = self._folder.read(digest)
+                from_bytes(data, header.key)
+                if header.key.digest != digest:
+                    raise CorruptEntry(f"{digest[:12]}: the file holds another entry")
+            except FileNotFoundError:
+                self._forget([digest])
+                return "gone"
+            except CorruptEntry:
+                self._put_aside(digest)
+                return "damaged"
+            except OSError as error:
+                raise TierUnavailable(f"cannot read {digest[:12]}: {error}") from error
+            if known is None:
+                changed_at = self._folder.changed_at(digest)
+                self._take_in(header.key, header.num_tokens, len(data), changed_at)
+                return "adopted"
+            if known.num_bytes == len(data):
+                return "ok"
+            self._ledger.resize(digest, len(data))
+            self._record(header.key, header.num_tokens, len(data), known.last_used_at)
+            return "resized"
+
+    def known_digests(self) -> list[str]:
+        """Of files there are, files the books name, and rows of the index."""
+        rows = [row.digest for row in self._index.rows()]
+        with self._lock:
+            return sorted({*self._folder.digests(), *self._ledger.held, *rows})
 
     def indexed(self) -> Sequence[IndexedEntry]:
         """What the index lists, of whatever model."""
@@ -154,30 +226,62 @@ class DiskTier:
 
     def stats(self) -> TierStats:
         with self._lock:
-            pinned = sum(f.pinned for f in self._files.values())
-            return TierStats(self.name, self._num_bytes, self._budget, len(self._files), pinned)
+            held = self._ledger.held
+            pinned = sum(entry.pinned for entry in held.values())
+            budget = self._ledger.budget_bytes
+            return TierStats(self.name, self._ledger.num_bytes, budget, len(held), pinned)
 
-    def _reserve(self, num_bytes: int, evict: bool) -> None:
-        if self._num_bytes + num_bytes <= self._budget:
-            return
-        if evict and num_bytes <= self._budget:
-            by_rank = sorted(self._files, key=lambda d: self._files[d].rank)
-            for digest in [d for d in by_rank if not self._files[d].pinned]:
-                self._eviction.went(self._files[digest])
-                self.remove([digest])
-                self.evicted += 1
-                if self._num_bytes + num_bytes <= self._budget:
-                    return
-        raise TierFull(f"{num_bytes} bytes do not fit the disk budget of {self._budget} bytes")
+    def bytes_by_namespace(self) -> dict[str, int]:
+        with self._lock:
+            return {name: self._ledger.bytes_of(name) for name in self._ledger.namespaces()}
+
+    def _reserve(self, num_bytes: int, namespace: str, evict: bool) -> None:
+        victims = self._ledger.victims(num_bytes, namespace)
+        if victims is None or (victims and not evict):
+            raise TierFull(f"{num_bytes} bytes do not fit {self._limits()}")
+        self._evict(victims)
+
+    def _limits(self) -> str:
+        text = f"the disk budget of {self._ledger.budget_bytes} bytes"
+        if self._ledger.quota_bytes is not None:
+            text += f", {self._ledger.quota_bytes} a tenant"
+        return text
+
+    def _evict(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            self._ledger.went(digest)
+        self.remove(digests)
+        self.evicted += len(digests)
+
+    def _fit(self) -> None:
+        """At start: budgets may be smaller than when the entries were written."""
+        ledger, quota = self._ledger, self._rules.quota_bytes
+        try:
+            self._evict(ledger.down_to(ledger.budget_bytes))
+            if quota is not None:
+                for namespace in ledger.namespaces():
+                    self._evict(ledger.down_to(quota, namespace))
+        except TierUnavailable as error:
+            logger.warning("the disk tier stays above its budget: %s", error)
 
     def _sweep(self) -> None:
-        """Remove what was not used for the time to live; looked at once a minute."""
+        """Once a minute: remove what was not used for the time to live, and write down uses."""
         now = self._tick()
-        if self._rules.ttl_s is None or now - self._swept_at < SWEEP_EVERY_S:
+        if now - self._swept_at < SWEEP_EVERY_S:
             return
         self._swept_at = now
+        try:
+            self._expire(now)
+            self.flush()
+        except Exception as error:  # a full database, say: tried again in a minute
+            logger.warning("the disk tier could not be swept: %s", error)
+
+    def _expire(self, now: float) -> None:
+        if self._rules.ttl_s is None:
+            return
         oldest = now - self._rules.ttl_s
-        old = [d for d, f in self._files.items() if f.last_used_at < oldest and not f.pinned]
+        held = self._ledger.held
+        old = [d for d, f in held.items() if f.last_used_at < oldest and not f.pinned]
         self.remove(old)
         self.expired += len(old)
 
@@ -186,75 +290,84 @@ class DiskTier:
         self._now = max(time.time(), self._now + 1e-6)
         return self._now
 
-    def _add(self, digest: str, file: Held) -> None:
-        file.rank = self._eviction.rank(file)
-        self._files[digest] = file
-        self._num_bytes += file.num_bytes
-        self._now = max(self._now, file.last_used_at)
+    def _take_in(self, key: EntryKey, num_tokens: int, num_bytes: int, now: float) -> None:
+        seconds = self._rules.seconds_of(num_tokens)
+        self._add(key.digest, Held(num_bytes, seconds, now, namespace=key.namespace))
+        self._record(key, num_tokens, num_bytes, now)
 
-    def _path(self, digest: str) -> Path:
-        return self._directory / digest[:2] / (digest + SUFFIX)
+    def _add(self, digest: str, held: Held) -> None:
+        self._ledger.add(digest, held)
+        self._now = max(self._now, held.last_used_at)
 
     def _record(self, key: EntryKey, num_tokens: int, num_bytes: int, now: float) -> None:
-        self._index.record(
-            digest=key.digest,
-            identity=key.identity,
-            content=key.content,
-            context=key.context,
-            preceding=key.preceding,
-            num_tokens=num_tokens,
-            num_bytes=num_bytes,
-            now=now,
-        )
+        try:
+            self._index.record(
+                digest=key.digest,
+                namespace=key.namespace,
+                identity=key.identity,
+                content=key.content,
+                context=key.context,
+                preceding=key.preceding,
+                num_tokens=num_tokens,
+                num_bytes=num_bytes,
+                now=now,
+            )
+        except Exception:  # not listed, a purge would not find it
+            self._ledger.pop(key.digest)
+            self._folder.remove(key.digest)
+            raise
 
     def _forget(self, digests: Sequence[str]) -> None:
         for digest in digests:
-            gone = self._files.pop(digest, None)
-            self._num_bytes -= gone.num_bytes if gone else 0
+            self._ledger.pop(digest)
             self._touched.pop(digest, None)
+        if not digests:
+            return
         try:
             self._index.forget(list(digests))
         except Exception as error:  # a full database, say: the files decide, and a start compares
             logger.warning("the entry index still lists %d lost entries: %s", len(digests), error)
 
-    def _put_aside(self, path: Path) -> None:
-        self._quarantine.take(path)
-        self._forget([path.name.removesuffix(SUFFIX)])
+    def _put_aside(self, digest: str) -> None:
+        if self.is_pinned(digest):
+            self._lost_pins.add(digest)
+        self._folder.put_aside(digest)
+        self._forget([digest])
 
     def _recover(self) -> None:
+        self._folder.clear_leftovers()
         rows = {row.digest: row for row in self._index.rows()}
-        for path in self._entry_paths():
-            row = rows.pop(path.name.removesuffix(SUFFIX), None)
-            if row is not None:
-                self._add(row.digest, self._held(path, row))
+        for digest in self._folder.digests():
+            row = rows.pop(digest, None)
+            if row is not None and row.namespace:
+                self._add(digest, self._held(row))
             else:
-                self._adopt(path)
+                self._adopt(digest, row)
         if rows:
             self._index.forget(list(rows))
 
-    def _held(self, path: Path, row: IndexedEntry) -> Held:
-        seconds = self._rules.seconds_of(row.num_tokens)
-        return Held(path.stat().st_size, seconds, row.last_used_at, row.pinned, row.uses)
+    def _held(self, row: IndexedEntry) -> Held:
+        return Held(
+            self._folder.size(row.digest),
+            self._rules.seconds_of(row.num_tokens),
+            row.last_used_at,
+            row.pinned,
+            row.uses,
+            namespace=row.namespace,
+            score=row.uses,
+        )
 
-    def _entry_paths(self) -> Iterator[Path]:
-        for folder in self._directory.iterdir():
-            if folder == self._quarantine.folder or not folder.is_dir():
-                continue
-            for leftover in folder.glob("*" + TEMP_SUFFIX):
-                leftover.unlink()
-            yield from folder.glob("*" + SUFFIX)
-
-    def _adopt(self, path: Path) -> None:
-        """Take in a file that was renamed into place just before the process died."""
-        digest = path.name.removesuffix(SUFFIX)
+    def _adopt(self, digest: str, row: IndexedEntry | None) -> None:
+        """Take in a file that was renamed into place just before the process died, or one that the
+        index lists without its namespace."""
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                num_tokens = file.get_slice("token_ids").get_shape()[0]
-            key = EntryKey(**{name: metadata[name] for name in KEY_FIELDS})
-        except (SafetensorError, OSError, KeyError):
-            self._put_aside(path)
+            header = self._folder.header(digest)
+        except CorruptEntry:
+            self._put_aside(digest)
             return
-        stat = path.stat()
-        self._add(digest, Held(stat.st_size, self._rules.seconds_of(num_tokens), stat.st_mtime))
-        self._record(key, num_tokens, stat.st_size, stat.st_mtime)
+        size, changed_at = self._folder.size(digest), self._folder.changed_at(digest)
+        if row is None:
+            self._take_in(header.key, header.num_tokens, size, changed_at)
+        else:
+            self._add(digest, self._held(replace(row, namespace=header.key.namespace)))
+            self._record(header.key, header.num_tokens, size, row.last_used_at)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import safetensors.torch
@@ -75,18 +76,29 @@ def from_bytes(data: bytes, key: EntryKey) -> ChunkKV:
     return ChunkKV(key, token_ids, keys, values, kept, statistics, codec.lossless)
 
 
+def key_in(data: bytes) -> EntryKey:
+    """The key that the file's header names. Raises CorruptEntry."""
+    try:
+        metadata = _metadata(data)
+        return EntryKey(**{name: metadata[name] for name in KEY_FIELDS})
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CorruptEntry(f"the header is not one of ours: {error}") from error
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write to a temporary name, fsync, rename, fsync the folder.
 
     Raises OSError when the disk refuses; a leftover temporary file is removed at the next start.
+    Its name holds the process: two that write the same entry must not share one.
     """
-    temporary = path.with_name(path.name + TEMP_SUFFIX)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMP_SUFFIX}")
     try:
         temporary.write_bytes(data)
         _sync(temporary)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong first is what is told
+            temporary.unlink(missing_ok=True)
         raise
     _sync(path.parent)
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 
 from kvstore.types import EntryKey
@@ -59,3 +59,8 @@ def entry_key(namespace: str, identity: str, content: str, preceding: Sequence[s
     joined = "|".join((SCHEMA, namespace, identity, content, context))
     digest = hashlib.sha256(joined.encode()).hexdigest()
     return EntryKey(namespace, identity, content, context, digest, ",".join(preceding))
+
+
+def is_behind(content: str, preceding: str, wanted: Set[str]) -> bool:
+    """Whether an entry is of one of the contents `wanted`, or was computed behind one of them."""
+    return content in wanted or not wanted.isdisjoint(preceding.split(","))

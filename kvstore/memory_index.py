@@ -14,7 +14,8 @@ class MemoryIndex:
         self,
         *,
         digest: str,
-        identity: str,  # noqa: ARG002
+        namespace: str,
+        identity: str,
         content: str,
         context: str,  # noqa: ARG002
         preceding: str,
@@ -22,8 +23,18 @@ class MemoryIndex:
         num_bytes: int,
         now: float,
     ) -> None:
+        before = self._rows.get(digest)
         self._rows[digest] = IndexedEntry(
-            digest, content, preceding, num_tokens, num_bytes, now, uses=0, pinned=False
+            digest,
+            content,
+            preceding,
+            num_tokens,
+            num_bytes,
+            now,
+            uses=before.uses if before else 0,
+            pinned=before.pinned if before else False,
+            namespace=namespace,
+            identity=identity,
         )
 
     def touch(self, digests: Sequence[str], now: float) -> None:

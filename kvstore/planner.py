@@ -30,6 +30,7 @@ class PlannedSegment:
     tier: str | None = None
     encoding: Encoding | None = None
     overhead: float = 1.0  # how much of a reused chunk wants recomputing (kvstore.impact)
+    saved_seconds: float = 0.0  # what loading it saved against computing it, where measured
 
     @property
     def end(self) -> int:
@@ -132,7 +133,7 @@ class Planner:
         """The first encoding that is stored; directly behind P that is `head`, even where a codec
         rounded it."""
         chunk = planned.segment
-        is_corrupt = False
+        missed: list[Lookup] = []
         for encoding in ("head", *encodings) if place == 1 else encodings:
             overhead = 1.0
             if encoding == "variant":
@@ -140,11 +141,11 @@ class Planner:
             else:
                 context = find_encoding(encoding).key_context(self._frame, chunk)
                 found = find(chunk.token_ids, context)
-            is_corrupt = is_corrupt or found.corrupt
+            missed.append(found)
             if found.entry is not None:
                 told = _settle(planned, found, "reused", _REUSED[encoding], encoding)
                 return replace(told, overhead=overhead)
-        return _computed(planned, reasons.CORRUPT if is_corrupt else reasons.NOT_STORED)
+        return _computed(planned, _why_missed(missed))
 
 
 _REUSED: dict[Encoding, str] = {
@@ -178,7 +179,7 @@ def _settle(
     planned: PlannedSegment, found: Lookup, action: Action, reason: str, encoding: Encoding | None
 ) -> PlannedSegment:
     if found.entry is None:
-        return _computed(planned, reasons.CORRUPT if found.corrupt else reasons.NOT_STORED)
+        return _computed(planned, _why_missed([found]))
     return replace(
         planned,
         action=action,
@@ -186,12 +187,22 @@ def _settle(
         entry=found.entry,
         tier=found.tier,
         encoding=encoding,
+        saved_seconds=found.saved_seconds,
     )
+
+
+def _why_missed(lookups: Sequence[Lookup]) -> str:
+    if any(found.corrupt for found in lookups):
+        return reasons.CORRUPT
+    if any(found.slower for found in lookups):
+        return reasons.SLOWER_THAN_COMPUTE
+    return reasons.NOT_STORED
 
 
 def _computed(planned: PlannedSegment, reason: str) -> PlannedSegment:
     reason = _FRESH.get(planned.segment.kind, reason)
-    return replace(planned, action="computed", reason=reason, entry=None, tier=None, encoding=None)
+    computed = replace(planned, action="computed", reason=reason, saved_seconds=0.0)
+    return replace(computed, entry=None, tier=None, encoding=None)
 
 
 def _is_open(planned: PlannedSegment) -> bool:

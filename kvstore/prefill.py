@@ -76,7 +76,7 @@ class Prefiller:
                 logits = self._runner.forward_all(ids, cache)
             return PrefillResult(cache, logits, *describe(plan, NOTHING))
         with watch.step("rotate"):
-            self._assemble(plan, cache)
+            self.assemble(plan, cache)
         with watch.step("probe"):
             chosen = self._choose(plan, policy, ratio, seed, ids, cache)
         with watch.step("prefill"):
@@ -84,7 +84,7 @@ class Prefiller:
             logits = self._runner.forward_rows(ids, rows, cache)[-1]
         return PrefillResult(cache, logits, *describe(plan, chosen))
 
-    def _assemble(self, plan: PrefillPlan, cache: ScatterCache) -> None:
+    def assemble(self, plan: PrefillPlan, cache: ScatterCache) -> None:
         """Copy stored rows to their places, keys rotated once; stored tensors stay untouched."""
         for planned in plan.segments:
             if planned.entry is not None:
@@ -179,4 +179,5 @@ def _report(planned: PlannedSegment, chosen: torch.Tensor) -> SegmentReport:
         tier=planned.tier,
         encoding=planned.encoding,
         reason=planned.reason,
+        saved_ms=1000 * planned.saved_seconds,
     )

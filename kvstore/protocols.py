@@ -68,6 +68,8 @@ class IndexedEntry:
     last_used_at: float
     uses: int
     pinned: bool
+    namespace: str = ""  # empty: recorded before there were namespaces in the index
+    identity: str = ""
 
 
 class EntryIndex(Protocol):
@@ -77,6 +79,7 @@ class EntryIndex(Protocol):
         self,
         *,
         digest: str,
+        namespace: str,
         identity: str,
         content: str,
         context: str,

@@ -13,11 +13,20 @@ class Quarantine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            logger.warning("the KV folder cannot be written: %s", error)
 
     def take(self, path: Path) -> None:
-        logger.warning("KV entry %s is damaged and was moved to quarantine", path.name[:12])
-        path.replace(self.folder / path.name)
-        kept = sorted(self.folder.iterdir(), key=lambda p: p.stat().st_mtime)
-        for old in kept[:-NUM_FILES]:
-            old.unlink()
+        """On a disk that refuses changes the file stays where it is, and is not looked at again."""
+        name = path.name[:12]
+        try:
+            path.replace(self.folder / path.name)
+            kept = sorted(self.folder.iterdir(), key=lambda p: p.stat().st_mtime)
+            for old in kept[:-NUM_FILES]:
+                old.unlink()
+        except OSError as error:
+            logger.warning("KV entry %s is damaged and cannot be moved: %s", name, error)
+            return
+        logger.warning("KV entry %s is damaged and was moved to quarantine", name)

@@ -11,6 +11,7 @@ REUSED_MEDOID = "reused_medoid"  # the most ordinary of several contexts
 REUSED_VARIANT = "reused_variant"  # stored from an exactly computed prompt with other passages
 LINK = "link"  # link tokens are always computed
 NOT_STORED = "not_stored"  # no entry in any tier
+SLOWER_THAN_COMPUTE = "slower_than_compute"  # the tier that may hold it delivers too slowly
 CORRUPT = "corrupt"  # the entry was damaged; its file is quarantined
 MODE_OFF = "mode_off"
 MODE_EXACT = "mode_exact"

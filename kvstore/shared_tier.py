@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from kvstore.codecs import RAW
-from kvstore.entry_file import from_bytes, to_bytes
+from kvstore.entry_file import from_bytes, key_in, to_bytes
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
 from kvstore.protocols import Codec
 from kvstore.types import ChunkKV, EntryKey, TierStats
@@ -58,11 +58,14 @@ class Blobs(Protocol):
 @dataclass(frozen=True, slots=True)
 class SharedLimits:
     """limit_s: most that one call may take; cool_down_s: how long a failed server is left alone;
-    listing_s: how old the list of entries may be that budgets are checked against."""
+    listing_s: how old the list of entries may be that budgets are checked against; ttl_s: entries
+    unused for longer are removed; quota_bytes: most that one namespace may take."""
 
     limit_s: float = 2.0
     cool_down_s: float = 30.0
     listing_s: float = 10.0
+    ttl_s: float | None = None
+    quota_bytes: int | None = None
 
 
 DEFAULT_LIMITS = SharedLimits()
@@ -90,6 +93,7 @@ class SharedTier:
     ) -> None:
         self.name = blobs.name
         self.evicted = 0
+        self.expired = 0
         self._blobs = blobs
         self._budget = budget_bytes
         self._codec = codec
@@ -124,7 +128,8 @@ class SharedTier:
             return
         data = to_bytes(entry, self._codec)
         with self._lock:
-            self._reserve(len(data), evict)
+            self._expire()
+            self._reserve(len(data), entry.key.namespace, evict)
             self._call(lambda: self._blobs.write(name, data))
             self._known.blobs[name] = Blob(len(data), time.time())
 
@@ -152,7 +157,35 @@ class SharedTier:
         wanted = {content[:LABEL] for content in contents}
         with self._lock:
             names = list(self._list().blobs)
-        return [_digest_of(n) for n in names if not wanted.isdisjoint(n.split(".")[1:])]
+        return [_digest_of(n) for n in names if not wanted.isdisjoint(n.split(".")[2:])]
+
+    def digests_of_namespace(self, namespace: str) -> list[str]:
+        """Raises TierUnavailable."""
+        with self._lock:
+            names = list(self._list().blobs)
+        return [_digest_of(name) for name in names if _label_of(name) == namespace[:LABEL]]
+
+    def names(self) -> list[str]:
+        """What `check` takes. Raises TierUnavailable."""
+        with self._lock:
+            return sorted(self._list().blobs)
+
+    def check(self, name: str) -> str:
+        """Read one entry to the end: `ok`, `damaged` (removed) or `gone`.
+
+        Raises TierUnavailable."""
+        data = self._call(lambda: self._blobs.read(name))
+        if data is None:
+            return "gone"
+        try:
+            key = key_in(data)
+            from_bytes(data, key)
+            if blob_name(key) == name:
+                return "ok"
+        except CorruptEntry as error:
+            logger.warning("%s: %s", self.name, error)
+        self._delete([name])
+        return "damaged"
 
     def pin(self, digest: str, pinned: bool) -> None:
         with self._lock:
@@ -173,22 +206,47 @@ class SharedTier:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _reserve(self, num_bytes: int, evict: bool) -> None:
+    def _reserve(self, num_bytes: int, namespace: str, evict: bool) -> None:
+        """A namespace over its quota gives up its own entries; then the least recently used go."""
         known = self._list(self._limits.listing_s)
-        held = sum(blob.num_bytes for blob in known.blobs.values())
-        if held + num_bytes <= self._budget:
-            return
-        if evict and num_bytes <= self._budget:
-            free = [name for name in known.blobs if _digest_of(name) not in known.pins]
-            going: list[str] = []
-            for name in sorted(free, key=lambda n: known.blobs[n].last_used_at):
+        label, quota = namespace[:LABEL], self._limits.quota_bytes
+        own = {name: blob for name, blob in known.blobs.items() if _label_of(name) == label}
+        going: list[str] = []
+        if quota is not None:
+            going = self._oldest(own, _total(own) + num_bytes - quota)
+        rest = {name: blob for name, blob in known.blobs.items() if name not in going}
+        going += self._oldest(rest, _total(rest) + num_bytes - self._budget)
+        if going and not evict:
+            raise TierFull(f"{num_bytes} bytes do not fit {self.name} without eviction")
+        self._delete(going)
+        self.evicted += len(going)
+
+    def _oldest(self, blobs: dict[str, Blob], num_bytes: int) -> list[str]:
+        """Least recently used entries that are not pinned, `num_bytes` of them. Raises TierFull."""
+        going: list[str] = []
+        for name in sorted(blobs, key=lambda n: blobs[n].last_used_at):
+            if num_bytes <= 0:
+                break
+            if _digest_of(name) not in self._known.pins:
                 going.append(name)
-                held -= known.blobs[name].num_bytes
-                if held + num_bytes <= self._budget:
-                    self._delete(going)
-                    self.evicted += len(going)
-                    return
-        raise TierFull(f"{num_bytes} bytes do not fit the {self.name} budget of {self._budget}")
+                num_bytes -= blobs[name].num_bytes
+        if num_bytes > 0:
+            raise TierFull(f"{num_bytes} bytes too many for {self.name}")
+        return going
+
+    def _expire(self) -> None:
+        """Where a server does not record reads, age counts from the writing and from uses here."""
+        if self._limits.ttl_s is None:
+            return
+        known = self._list(self._limits.listing_s)
+        oldest = time.time() - self._limits.ttl_s
+        old = [
+            name
+            for name, blob in known.blobs.items()
+            if blob.last_used_at < oldest and _digest_of(name) not in known.pins
+        ]
+        self._delete(old)
+        self.expired += len(old)
 
     def _list(self, max_age: float = 0.0) -> _Known:
         """The entries on the server; uses seen here that the server does not record are kept."""
@@ -233,10 +291,21 @@ class SharedTier:
 
 
 def blob_name(key: EntryKey) -> str:
-    """The digest, then what purging looks for: the content and what it was computed behind."""
+    """The digest, whose it is, then what purging looks for: the content and what it was computed
+    behind."""
     behind = [content for content in key.preceding.split(",") if content]
-    return ".".join([key.digest, *(content[:LABEL] for content in (key.content, *behind))])
+    labels = (key.namespace, key.content, *behind)
+    return ".".join([key.digest, *(label[:LABEL] for label in labels)])
 
 
 def _digest_of(name: str) -> str:
     return name.split(".", 1)[0]
+
+
+def _label_of(name: str) -> str:
+    """The start of the namespace."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def _total(blobs: dict[str, Blob]) -> int:
+    return sum(blob.num_bytes for blob in blobs.values())

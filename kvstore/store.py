@@ -5,14 +5,17 @@ What goes wrong with a shared tier never reaches the caller: it is a miss, or ke
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kvstore.disk_tier import DiskTier
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
 from kvstore.keys import content_id, entry_key
-from kvstore.protocols import Tier
+from kvstore.load_rates import LoadRates
+from kvstore.purging import Purged, Tiers, purge_contents, purge_namespace, set_pinned
+from kvstore.ram_tier import RamTier
 from kvstore.shared_tier import SharedTier
 from kvstore.types import ChunkKV, EntryKey, StoreStats
 
@@ -21,36 +24,36 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Outcome of one search. `tier` is where the entry was found, `corrupt` if it was damaged."""
+    """Outcome of one search. `tier` is where the entry was found, `corrupt` if it was damaged,
+    `slower` if a tier was passed over because computing is faster than what it delivers."""
 
     entry: ChunkKV | None
     tier: str | None = None
     corrupt: bool = False
+    slower: bool = False
+    saved_seconds: float = 0.0  # what computing it would have taken longer; 0 where not measured
 
 
 MISS = Lookup(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """What a purge removed; not `complete` where a shared tier could not be asked."""
-
-    entries: int
-    num_bytes: int
-    complete: bool = True
+NO_RATES = LoadRates(lambda _: 0.0)
 
 
 class KVStore:
-    """Entries of one namespace and one model identity, RAM in front of disk in front of shared."""
+    """Entries of one namespace and one model identity: device, RAM, disk, shared, in that order."""
 
     def __init__(
         self,
-        ram: Tier,
+        ram: RamTier,
         disk: DiskTier,
         namespace: str,
         identity: str,
         shared: SharedTier | None = None,
+        *,
+        device: RamTier | None = None,
+        rates: LoadRates = NO_RATES,
     ) -> None:
+        self._device = device
+        self._rates = rates
         self._ram = ram
         self._disk = disk
         self._shared = shared
@@ -58,6 +61,19 @@ class KVStore:
         self._identity = identity
         self._counters: Counter[str] = Counter()
         self._lock = threading.Lock()
+
+    @property
+    def namespace(self) -> str:
+        return self._namespace
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def tiers(self) -> Tiers:
+        """For looking after the entries (kvstore.upkeep)."""
+        return Tiers(self._device, self._ram, self._disk, self._shared)
 
     def key_of(self, token_ids: Sequence[int], context: Sequence[str]) -> EntryKey:
         """Key of a segment behind the segments whose content ids are `context`."""
@@ -67,19 +83,22 @@ class KVStore:
         """Find a segment's entry; a hit's token ids are compared one by one."""
         key = self.key_of(token_ids, context)
         try:
-            found = self._find(key)
+            found = self._find(key, len(token_ids))
         except CorruptEntry:
             self._count("corrupt")
             return Lookup(None, corrupt=True)
         if found.entry is None or found.entry.token_ids != token_ids:
-            self._count("misses")
-            return MISS
+            self._count("slower_than_compute" if found.slower else "misses")
+            return replace(found, entry=None, tier=None)
         self._count(f"hits_{found.tier}")
+        self._count("saved_ms", round(1000 * found.saved_seconds))
         return found
 
     def contains(self, token_ids: Sequence[int], context: Sequence[str]) -> bool:
         key = self.key_of(token_ids, context)
         is_here = self._ram.contains(key) or self._disk.contains(key)
+        if self._device is not None:
+            is_here = is_here or self._device.contains(key)
         return is_here or (self._shared is not None and self._shared.contains(key))
 
     def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
@@ -93,31 +112,16 @@ class KVStore:
                 self._count("not_shared")
 
     def pin(self, key: EntryKey, pinned: bool) -> None:
-        self._ram.pin(key.digest, pinned)
-        self._disk.pin(key.digest, pinned)
-        if self._shared is not None:
-            try:
-                self._shared.pin(key.digest, pinned)
-            except TierUnavailable as error:
-                logger.warning("pinned here only: %s", error)
+        set_pinned(self.tiers, [key.digest], pinned)
 
     def purge(self, token_ids: Sequence[tuple[int, ...]]) -> Purged:
         """Remove every entry of these contents, and every one computed behind one of them, from
         every tier."""
-        contents = [content_id(ids) for ids in token_ids]
-        digests = set(self._disk.digests_of(contents))
-        num_bytes = self._disk.remove(list(digests))
-        complete = True
-        if self._shared is not None:
-            try:
-                shared = self._shared.digests_of(contents)
-                num_bytes += self._shared.remove(shared)
-                digests |= set(shared)
-            except TierUnavailable as error:
-                logger.warning("purged here only: %s", error)
-                complete = False
-        self._ram.remove(list(digests))
-        return Purged(len(digests), num_bytes, complete)
+        return purge_contents(self.tiers, [content_id(ids) for ids in token_ids])
+
+    def purge_namespace(self) -> Purged:
+        """Remove every entry of this store's tenant, other models' too, from every tier."""
+        return purge_namespace(self.tiers, self._namespace)
 
     def contexts(self) -> list[tuple[str, tuple[str, ...]]]:
         """Content id and context of every entry on disk."""
@@ -126,13 +130,11 @@ class KVStore:
     def discard(self, token_ids: Sequence[int], context: Sequence[str]) -> None:
         """Forget one entry, in every tier that can be asked."""
         digest = self.key_of(token_ids, context).digest
-        self._ram.remove([digest])
-        self._disk.remove([digest])
-        if self._shared is not None:
+        for tier in self.tiers.present():
             try:
-                self._shared.remove([digest])
+                tier.remove([digest])
             except TierUnavailable as error:
-                logger.warning("discarded here only: %s", error)
+                logger.warning("not discarded from %s: %s", tier.name, error)
 
     def close(self) -> None:
         """Write what is only in memory, and let go of a shared tier."""
@@ -143,31 +145,46 @@ class KVStore:
     def stats(self) -> StoreStats:
         with self._lock:
             counters = dict(self._counters)
-        for name in ("hits_ram", "hits_disk", "misses", "corrupt"):
+        for name in ("hits_ram", "hits_disk", "misses", "corrupt", "saved_ms"):
             counters.setdefault(name, 0)
         counters["evicted"] = self._disk.evicted
         tiers = [self._ram.stats(), self._disk.stats()]
+        if self._device is not None:
+            counters.setdefault("hits_device", 0)
+            tiers.insert(0, self._device.stats())
         if self._shared is not None:  # may ask the server
             counters.setdefault(f"hits_{self._shared.name}", 0)
             counters["evicted"] += self._shared.evicted
             tiers.append(self._shared.stats())
-        return StoreStats(tuple(tiers), counters)
+        return StoreStats(tuple(tiers), counters, self._rates.bytes_a_second())
 
-    def _find(self, key: EntryKey) -> Lookup:
-        entry = self._ram.get(key)
-        if entry is not None:
-            return Lookup(entry, self._ram.name)
-        entry = self._read_disk(key)
-        if entry is not None:
-            self._promote(entry)
-            return Lookup(entry, self._disk.name)
-        if self._shared is not None:
-            entry = self._shared.get(key)
+    def _find(self, key: EntryKey, num_tokens: int) -> Lookup:
+        for memory in (self._device, self._ram):
+            entry = memory.get(key) if memory is not None else None
+            if memory is not None and entry is not None:
+                self._disk.used(key.digest)
+                if memory is self._ram:
+                    self._promote(entry, to=self._device)
+                return Lookup(entry, memory.name, saved_seconds=self._rates.saved(num_tokens, 0.0))
+        is_slower = False
+        for tier in (self._disk, self._shared):
+            if tier is None:
+                continue
+            if self._rates.is_slower(tier.name, num_tokens):
+                is_slower = is_slower or tier is self._shared or self._disk.contains(key)
+                continue
+            started = time.perf_counter()
+            entry = self._read_disk(key) if tier is self._disk else tier.get(key)
             if entry is not None:
-                self._copy_to_disk(entry)
-                self._promote(entry)
-                return Lookup(entry, self._shared.name)
-        return MISS
+                seconds = time.perf_counter() - started
+                self._rates.loaded(tier.name, entry.num_bytes, num_tokens, seconds)
+                if tier is not self._disk:
+                    self._copy_to_disk(entry)
+                self._promote(entry, to=self._ram)
+                self._promote(entry, to=self._device)
+                saved = self._rates.saved(num_tokens, seconds)
+                return Lookup(entry, tier.name, saved_seconds=saved)
+        return Lookup(None, slower=is_slower)
 
     def _read_disk(self, key: EntryKey) -> ChunkKV | None:
         try:
@@ -183,12 +200,17 @@ class KVStore:
         except (TierFull, TierUnavailable) as error:
             logger.debug("not copied to disk: %s", error)
 
-    def _promote(self, entry: ChunkKV) -> None:
+    def _promote(self, entry: ChunkKV, to: RamTier | None) -> None:
+        if to is None:
+            return
         try:
-            self._ram.put(entry)
+            to.put(entry)
         except TierFull:
-            self._count("too_large_for_ram")
+            self._count(f"too_large_for_{to.name}")
+            return
+        if self._disk.is_pinned(entry.key.digest):  # a restart forgot it here
+            to.pin(entry.key.digest, pinned=True)
 
-    def _count(self, name: str) -> None:
+    def _count(self, name: str, by: int = 1) -> None:
         with self._lock:
-            self._counters[name] += 1
+            self._counters[name] += by

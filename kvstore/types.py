@@ -89,6 +89,7 @@ class SegmentReport:
     tier: str | None  # where the entry came from
     encoding: Encoding | None
     reason: str  # a code of kvstore.reasons
+    saved_ms: float = 0.0  # what loading it saved against computing it; 0 where not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +128,5 @@ class TierStats:
 @dataclass(frozen=True, slots=True)
 class StoreStats:
     tiers: tuple[TierStats, ...]
-    counters: dict[str, int]  # hits_ram, hits_disk, misses, corrupt, evicted
+    counters: dict[str, int]  # hits_ram, hits_disk, misses, corrupt, evicted, saved_ms
+    load_bytes_per_s: dict[str, float] = field(default_factory=dict)  # by tier, moving averages

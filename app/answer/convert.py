@@ -140,6 +140,7 @@ def _planned(segment: SegmentReport, row: PassageRow | None) -> PlannedSegment:
         tier=segment.tier,
         encoding=segment.encoding,
         reason=segment.reason,
+        saved_ms=segment.saved_ms,
     )
 
 

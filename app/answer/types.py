@@ -71,6 +71,7 @@ class PlannedSegment:
     tier: str | None
     encoding: Encoding | None
     reason: str
+    saved_ms: float = 0.0  # what loading it saved against computing it
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ class CacheView(BaseModel):
     chunk_reuse: ChunkReuseView
     tiers: list[TierView]
     counters: dict[str, int]
+    load_bytes_per_s: dict[str, float]
 
 
 class SuspensionView(View):

@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
+from app.cli.cache import cache_app
 from app.cli.output import print_error
 from app.cli.source_commands import sources_app
 from app.errors import InvalidValue, LarderError
+from app.evaluation import store_cli  # noqa: F401  its commands join bench_app
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
 from reliability.errors import ReliabilityError
@@ -42,6 +44,7 @@ app = typer.Typer(
 collections_app = typer.Typer(help="Sets of documents that questions are asked of.")
 app.add_typer(sources_app, name="sources", no_args_is_help=True)
 app.add_typer(collections_app, name="collections", no_args_is_help=True)
+app.add_typer(cache_app, name="cache", no_args_is_help=True)
 app.add_typer(eval_app, name="eval")
 app.add_typer(bench_app, name="bench")
 

@@ -36,6 +36,7 @@ class EntryRows:
         self,
         *,
         digest: str,
+        namespace: str,
         identity: str,
         content: str,
         context: str,
@@ -46,6 +47,7 @@ class EntryRows:
     ) -> None:
         statement = insert(models.KVEntry).values(
             digest=digest,
+            namespace=namespace,
             identity=identity,
             content=content,
             context=context,
@@ -58,7 +60,8 @@ class EntryRows:
             is_pinned=False,
         )
         statement = statement.on_conflict_do_update(
-            index_elements=["digest"], set_={"num_bytes": num_bytes, "last_used_at": now}
+            index_elements=["digest"],
+            set_={"namespace": namespace, "num_bytes": num_bytes, "last_used_at": now},
         )
         with storage_errors(), self._writes.begin() as connection:
             connection.execute(statement)
@@ -95,6 +98,8 @@ class EntryRows:
             entry.last_used_at,
             entry.uses,
             entry.is_pinned.label("pinned"),
+            entry.namespace,
+            entry.identity,
         )
         with self._engine.begin() as connection:
             return [IndexedEntry(**row) for row in connection.execute(statement).mappings()]

@@ -213,6 +213,7 @@ class KVEntry(Base):
     __tablename__ = "kv_entries"
 
     digest: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    namespace: Mapped[str] = mapped_column(CleanText, server_default="")
     identity: Mapped[str] = mapped_column(CleanText)
     content: Mapped[str] = mapped_column(CleanText, index=True)
     context: Mapped[str] = mapped_column(CleanText)

@@ -114,6 +114,28 @@ class UncachedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheScope:
+    """What a cache command is about; `tenant` is everything."""
+
+    kind: Literal["chunk", "document", "collection", "source", "tenant"]
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTargetRow:
+    """A chunk as the KV store knows it."""
+
+    chunk_id: int
+    document_id: int
+    document: str
+    state: DocumentState
+    label: str
+    token_ids: tuple[int, ...]
+    primers: tuple[tuple[int, ...], ...]
+    is_cached: bool  # its KV was stored once
+
+
+@dataclass(frozen=True, slots=True)
 class PassageRow:
     """A chunk with everything a prompt, a citation or a page needs of it."""
 

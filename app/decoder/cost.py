@@ -19,6 +19,9 @@ class PrefillCost:
     def estimate_ms(self, num_tokens: int) -> float:
         return num_tokens * (self.ms_per_token + self.ms_per_token_squared * num_tokens)
 
+    def estimate_seconds(self, num_tokens: int) -> float:
+        return self.estimate_ms(num_tokens) / 1000
+
 
 def measure_prefill_cost(runner: ModelRunner) -> PrefillCost:
     """Best of several full prefills at two lengths, solved for the two constants (none below zero).

@@ -30,11 +30,13 @@ from kvstore import reasons
 from kvstore.attention import register
 from kvstore.codecs import find_codec
 from kvstore.config import StoreConfig
+from kvstore.device_tier import open_device_tier
 from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.errors import UnsupportedModel
 from kvstore.families import check_supported
 from kvstore.keys import derive_namespace
 from kvstore.links import load_links
+from kvstore.load_rates import LoadRates
 from kvstore.open_shared import open_shared
 from kvstore.plain import PlainEngine
 from kvstore.policies import find_policy
@@ -42,6 +44,7 @@ from kvstore.protocols import EntryIndex
 from kvstore.ram_tier import RamTier
 from kvstore.reuse import ReuseEngine
 from kvstore.runner import ModelRunner
+from kvstore.shared_tier import SharedLimits
 from kvstore.store import KVStore
 
 logger = logging.getLogger(__name__)
@@ -223,17 +226,22 @@ def build_store(
     rules = DiskRules(
         codec=find_codec(settings.kv_codec),
         eviction=settings.kv_eviction,
-        seconds_of=cost.estimate_ms,
+        seconds_of=cost.estimate_seconds,
         ttl_s=settings.kv_ttl_days * SECONDS_A_DAY or None,
+        quota_bytes=settings.kv_tenant_bytes or None,
     )
+    limits = SharedLimits(ttl_s=rules.ttl_s, quota_bytes=rules.quota_bytes)
     url = settings.kv_shared_url
-    shared = open_shared(url, settings.kv_shared_bytes, rules.codec) if url else None
+    shared = open_shared(url, settings.kv_shared_bytes, rules.codec, limits) if url else None
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return KVStore(
-        RamTier(config.ram_bytes),
+        RamTier(config.ram_bytes, rules.ttl_s),
         DiskTier(config.directory, config.disk_bytes, entries, rules),
         derive_namespace(secret, TENANT, ACL_CLASS),
         identity,
         shared,
+        device=open_device_tier(settings.kv_device_bytes, device, rules.ttl_s),
+        rates=LoadRates(cost.estimate_seconds),
     )
 
 

@@ -33,12 +33,15 @@ from app.decoder.types import (
 )
 from app.decoder.watch import NO_LOT, Lot, ReuseWatch
 from app.errors import QuestionTooLong, ServerBusy
+from kvstore import reasons
 from kvstore.full_check import AnswerRecorder, Drift, check_steps
 from kvstore.plain import PlainEngine
 from kvstore.precompute import Precomputed
+from kvstore.purging import Purged
 from kvstore.reuse import ReuseEngine
 from kvstore.store import KVStore
-from kvstore.types import ReuseOptions, Segment, StoreStats
+from kvstore.types import PrefillReport, ReuseOptions, Segment, StoreStats
+from kvstore.upkeep import StoreUpkeep
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,15 @@ class DecoderService:
         self._waiting = 0
         self.watch = watch
         self._checks: set[asyncio.Task[None]] = set()
+        reuses = isinstance(engine, ReuseEngine)
+        self.upkeep = StoreUpkeep(store, loaded.template.frame if reuses else None)
+        # Told, in the worker thread and after the answer, which passages were not stored.
+        self.on_missed: Callable[[Sequence[Passage]], None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """No question is being answered or waits."""
+        return self._waiting == 0
 
     def chunk_reuse(self) -> ChunkReuseStatus:
         off = self.watch.sentence() if self.watch else None
@@ -168,14 +180,17 @@ class DecoderService:
             self._waiting -= 1
             await asyncio.shield(job)
 
-    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
-        """Store both encodings of the chunks, while the disk budget lasts."""
+    async def precompute(
+        self, passages: Sequence[Passage], *, evict: bool = False
+    ) -> PrecomputeReport:
+        """Store both encodings of the chunks, while the disk budget lasts; with `evict` less
+        valuable entries make room."""
         engine = self._engine
         if isinstance(engine, PlainEngine):
             return PrecomputeReport(0, 0, len(passages), 0, self._status.reason)
         loop = asyncio.get_running_loop()
         chunks = [_to_segment(passage) for passage in passages]
-        batches = engine.precompute(chunks)
+        batches = engine.precompute(chunks, evict=evict)
         reports: list[Precomputed] = []
         while (report := await loop.run_in_executor(self._worker, next, batches, None)) is not None:
             reports.append(report)
@@ -195,7 +210,14 @@ class DecoderService:
         """Remove every stored entry of these chunks from every tier, other models' too."""
         loop = asyncio.get_running_loop()
         purged = await loop.run_in_executor(self._worker, self._store.purge, list(token_ids))
-        return PurgeReport(purged.entries, purged.num_bytes, purged.complete)
+        return PurgeReport(purged.entries, purged.num_bytes, purged.complete, purged.tiers)
+
+    async def purge_tenant(self) -> PurgeReport:
+        """Remove everything that is stored for the tenant; what every prompt begins with is
+        computed again."""
+        loop = asyncio.get_running_loop()
+        purged = await loop.run_in_executor(self._worker, self._purge_tenant)
+        return PurgeReport(purged.entries, purged.num_bytes, purged.complete, purged.tiers)
 
     def store_stats(self) -> StoreStats:
         """May ask a shared tier: not for the event loop."""
@@ -256,6 +278,22 @@ class DecoderService:
             if drift is not None:
                 return drift
 
+    def _purge_tenant(self) -> Purged:
+        purged = self._store.purge_namespace()
+        if isinstance(self._engine, ReuseEngine):
+            self._engine.prepare()
+        return purged
+
+    def _tell_missed(self, request: DecodeRequest, report: PrefillReport) -> None:
+        chunks = [segment for segment in report.segments if segment.kind == "chunk"]
+        missed = [
+            passage
+            for passage, told in zip(request.passages, chunks, strict=True)
+            if told.reason == reasons.NOT_STORED
+        ]
+        if missed and self.on_missed is not None:
+            self.on_missed(missed)
+
     def _room_for_passages(self, request: DecodeRequest) -> int:
         question = self._question(request)
         used = len(self._template.frame.prefix) + len(question) + request.params.max_tokens
@@ -301,6 +339,7 @@ class DecoderService:
         )
         if isinstance(self._engine, ReuseEngine):
             self._engine.repair(segments, prefilled.report)
+            self._tell_missed(request, prefilled.report)
             self._engine.learn(segments, prefilled.report)
 
     def _votes(

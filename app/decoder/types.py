@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kvstore.purging import TierPurge
 from kvstore.types import PrefillReport, ReuseOptions
 from kvstore.vote import BranchReport
 
@@ -110,6 +111,7 @@ class PurgeReport:
     entries: int
     bytes: int
     complete: bool = True
+    tiers: tuple[TierPurge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,9 @@ TEXT_COLUMNS = {
     "codec",
     "search",
     "index",
+    "tier",
+    "format",
+    "rule",
 }
 
 

@@ -225,6 +225,9 @@ class IngestPipeline:
     async def _precompute_batch(self, row: DocumentRow) -> None:
         """Chunks beyond the store's budget stay without KV; a question computes what it needs."""
         parts = self._parts
+        if not self._config.stores_kv:
+            await parts.documents.mark_ready(row.id)
+            return
         async with parts.gate:
             uncached = await parts.chunks.uncached(row.id, self._config.precompute_batch)
             batch = [Passage(chunk.id, chunk.token_ids, chunk.primers) for chunk in uncached]

@@ -10,6 +10,7 @@ class IngestConfig:
     parse_ahead: int = 256  # documents that are looked at together
     precompute_batch: int = 8  # chunks; a few seconds of the decoder, and a delete waits for one
     max_parse_attempts: int = 5  # after so many crashes of the process the bytes are to blame
+    stores_kv: bool = True  # else passages wait for their second use, or for being warmed
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -144,7 +144,9 @@ class FakeDecoder:
         timings = {"lookup": 0.5, "load": 1.0, "rotate": 0.5, "probe": 0.5, "prefill": 10.0}
         return PrefillReport(request.reuse.mode, "question", 0.05, "ok", segments, counts, timings)
 
-    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
+    async def precompute(
+        self, passages: Sequence[Passage], *, evict: bool = False
+    ) -> PrecomputeReport:
         passage_ids = [passage.token_ids for passage in passages]
         fresh = [ids for ids in passage_ids if ids not in self.stored]
         self.stored.update(fresh)

@@ -26,6 +26,7 @@ async def get_cache(container: ContainerDep) -> CacheView:
         chunk_reuse=ChunkReuseView.model_validate(decoder.chunk_reuse()),
         tiers=_tiers(stats),
         counters=stats.counters,
+        load_bytes_per_s=stats.load_bytes_per_s,
     )
 
 

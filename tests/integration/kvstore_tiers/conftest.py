@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from kvstore.codecs import RAW
+from kvstore.device_tier import DeviceTier
 from kvstore.disk_tier import DiskTier
 from kvstore.memory_index import MemoryIndex
 from kvstore.null_tier import NullTier
@@ -134,7 +136,7 @@ def nothing() -> None:
     """Memory is not damaged from outside."""
 
 
-@pytest.fixture(params=["null", "ram", "disk", "valkey", "s3"])
+@pytest.fixture(params=["null", "device", "ram", "disk", "valkey", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "valkey":
         return valkey_place(request.getfixturevalue("valkey_url"))
@@ -142,6 +144,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         return s3_place(request.getfixturevalue("s3_endpoint"), monkeypatch)
     if request.param == "disk":
         return disk_place(tmp_path)
+    if request.param == "device":
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return Place("device", lambda budget: DeviceTier(budget, device), nothing)
     if request.param == "ram":
         return Place("ram", RamTier, nothing)
     return Place("null", lambda _: NullTier(), nothing)

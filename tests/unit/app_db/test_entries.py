@@ -21,6 +21,7 @@ def entries(store, database_url: str) -> Iterator[EntryRows]:
 def record(entries: EntryRows, digest: str, now: float = 1.0, num_bytes: int = 10) -> None:
     entries.record(
         digest=digest,
+        namespace="n",
         identity="i",
         content=f"content of {digest}",
         context="x",

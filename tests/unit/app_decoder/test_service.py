@@ -236,3 +236,36 @@ async def test_beyond_the_disk_budget_the_rest_is_left_and_answered_all_the_same
         assert not list((small.data_dir / "kv").glob("??/*.tmp"))
     finally:
         await service.close()
+
+
+async def test_passages_that_were_not_stored_are_told_after_the_answer(
+    service: DecoderService,
+) -> None:
+    told: list[Passage] = []
+    service.on_missed = told.extend
+    await service.precompute(chunks_of(service)[:1])
+    await ask(service, request_for(service, OFF))
+    assert told == []
+    assert service.is_idle
+    await ask(service, request_for(service))
+    assert told == chunks_of(service)[1:]
+    await service.precompute(told, evict=True)
+    told.clear()
+    await ask(service, request_for(service))
+    assert told == []
+
+
+async def test_purging_the_tenant_leaves_only_what_every_prompt_begins_with(
+    service: DecoderService,
+) -> None:
+    await service.precompute(chunks_of(service))
+    before = service.store_stats().tiers[1]
+    report = await service.purge_tenant()
+    assert report.entries == before.entries
+    assert report.bytes == before.bytes
+    assert [tier.tier for tier in report.tiers] == ["ram", "disk"]
+    after = service.store_stats().tiers[1]
+    assert (after.entries, after.pinned) == (3, 3)
+    text, plan, _ = await ask(service, request_for(service))
+    assert [s.action for s in plan.segments[:2]] == ["exact", "computed"]
+    assert (text, plan.tokens.reused) == ((await ask(service, request_for(service, OFF)))[0], 0)

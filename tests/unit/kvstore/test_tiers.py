@@ -157,6 +157,7 @@ def test_ram_is_filled_by_use_and_says_where_an_entry_was(disk: DiskTier) -> Non
         "misses": 0,
         "corrupt": 0,
         "evicted": 0,
+        "saved_ms": 0,
     }
 
 

@@ -1,0 +1,125 @@
+"""Looking after stored KV: list, explain, pin; and as jobs warm, evict, verify, purge."""
+
+from fastapi import APIRouter, Query
+
+from app.api.cache_schemas import (
+    CacheJobList,
+    CacheJobView,
+    ChunkCachePage,
+    ChunkCacheView,
+    DocumentCacheList,
+    DocumentCacheView,
+    EvictBody,
+    PinView,
+    ScopeBody,
+)
+from app.api.deps import ContainerDep
+from app.bootstrap import Container
+from app.cache.jobs import Job
+from app.db.rows import CacheScope
+from app.errors import InvalidValue
+
+MAX_EXPLAINED = 100
+
+router = APIRouter(prefix="/api/v1/cache", tags=["cache"])
+
+
+@router.get("/entries")
+async def list_entries(
+    container: ContainerDep,
+    collection: str | None = None,
+    document_id: int | None = Query(None, ge=1),
+    source: str | None = None,
+) -> DocumentCacheList:
+    named = [value for value in (collection, document_id, source) if value is not None]
+    if len(named) > 1:
+        raise InvalidValue("name one of collection, document_id and source, or none of them")
+    body = (
+        ScopeBody(collection=collection, document_id=document_id, source=source) if named else None
+    )
+    rows = await container.cache.documents(await _scope(container, body))
+    return DocumentCacheList(items=[DocumentCacheView.model_validate(row) for row in rows])
+
+
+@router.get("/explain")
+async def explain(
+    container: ContainerDep,
+    chunk_id: int | None = Query(None, ge=1),
+    document_id: int | None = Query(None, ge=1),
+    after: int = Query(0, ge=0),
+    limit: int = Query(20, ge=1, le=MAX_EXPLAINED),
+) -> ChunkCachePage:
+    if (chunk_id is None) == (document_id is None):
+        raise InvalidValue("name either chunk_id or document_id")
+    scope = await _scope(container, ScopeBody(chunk_id=chunk_id, document_id=document_id))
+    rows = await container.cache.explain(scope, after, limit + 1)
+    return ChunkCachePage(
+        items=[ChunkCacheView.model_validate(row) for row in rows[:limit]],
+        has_more=len(rows) > limit,
+    )
+
+
+@router.post("/pin")
+async def pin(body: ScopeBody, container: ContainerDep) -> PinView:
+    report = await container.cache.pin(await _scope(container, body), pinned=True)
+    return PinView.model_validate(report)
+
+
+@router.post("/unpin")
+async def unpin(body: ScopeBody, container: ContainerDep) -> PinView:
+    report = await container.cache.pin(await _scope(container, body), pinned=False)
+    return PinView.model_validate(report)
+
+
+@router.post("/warm", status_code=202)
+async def warm(body: ScopeBody, container: ContainerDep) -> CacheJobView:
+    return _view(container.cache.warm(await _scope(container, body)))
+
+
+@router.post("/evict", status_code=202)
+async def evict(body: EvictBody, container: ContainerDep) -> CacheJobView:
+    if body.to_bytes is not None:
+        return _view(container.cache.shrink(body.to_bytes))
+    return _view(container.cache.evict(await _scope(container, body.scope)))
+
+
+@router.post("/verify", status_code=202)
+async def verify(container: ContainerDep) -> CacheJobView:
+    return _view(container.cache.verify())
+
+
+@router.post("/purge", status_code=202)
+async def purge(body: ScopeBody, container: ContainerDep) -> CacheJobView:
+    return _view(container.cache.purge(await _scope(container, body)))
+
+
+@router.get("/jobs")
+async def list_jobs(container: ContainerDep) -> CacheJobList:
+    return CacheJobList(items=[_view(job) for job in container.cache.jobs.list()])
+
+
+@router.get("/jobs/{job_id}")
+async def get_job(job_id: int, container: ContainerDep) -> CacheJobView:
+    return _view(container.cache.jobs.get(job_id))
+
+
+@router.delete("/jobs/{job_id}")
+async def cancel_job(job_id: int, container: ContainerDep) -> CacheJobView:
+    return _view(container.cache.jobs.cancel(job_id))
+
+
+async def _scope(container: Container, body: ScopeBody | None) -> CacheScope:
+    """What was named, which has to be there."""
+    if body is None or body.tenant is not None:
+        return CacheScope("tenant")
+    if body.chunk_id is not None:
+        return CacheScope("chunk", (await container.chunks.get(body.chunk_id)).chunk_id)
+    if body.document_id is not None:
+        return CacheScope("document", (await container.documents.get(body.document_id)).id)
+    if body.collection is not None:
+        return CacheScope("collection", (await container.collections.find(body.collection)).id)
+    return CacheScope("source", (await container.sources.find(str(body.source))).id)
+
+
+def _view(job: Job) -> CacheJobView:
+    return CacheJobView.model_validate(job)

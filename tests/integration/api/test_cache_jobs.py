@@ -1,0 +1,243 @@
+"""The cache commands over HTTP, with real tiers and real SQLite."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+
+from app.bootstrap import Container
+from app.db.entries import EntryRows
+from app.db.rows import CacheScope
+from app.db.session import Database
+from app.settings import Settings
+from kvstore.shared_tier import SharedLimits, SharedTier
+from tests.fakes.blobs import FakeBlobs
+from tests.fakes.storing_decoder import StoringDecoder
+from tests.integration.api.conftest import ANSWER
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = SharedLimits(limit_s=2.0, cool_down_s=0.0, listing_s=0.0)
+
+
+@pytest.fixture
+def blobs() -> FakeBlobs:
+    return FakeBlobs()
+
+
+@pytest.fixture
+async def index(settings: Settings) -> AsyncIterator[EntryRows]:
+    settings.data_dir.mkdir()
+    url = settings.resolved_database_url
+    await (await Database.open(url)).close()
+    rows = EntryRows(settings.data_dir / "larder.db")
+    yield rows
+    rows.close()
+
+
+@pytest.fixture
+def decoder(settings: Settings, index: EntryRows, blobs: FakeBlobs) -> Iterator[StoringDecoder]:
+    shared = SharedTier(blobs, 10**8, limits=LIMITS)
+    yield StoringDecoder(settings.data_dir / "kv", index, ANSWER, shared=shared)
+    shared.close()
+
+
+async def finished(client: httpx2.AsyncClient, verb: str, body: object = None) -> dict[str, object]:
+    """Start a job and wait for it."""
+    reply = await client.post(f"/api/v1/cache/{verb}", json=body)
+    assert reply.status_code == 202, reply.text
+    job = reply.json()
+    while job["state"] == "running":
+        await asyncio.sleep(0.01)
+        job = (await client.get(f"/api/v1/cache/jobs/{job['id']}")).json()
+    assert job["done"] == job["total"]
+    return dict(job)
+
+
+async def ls(client: httpx2.AsyncClient, **params: object) -> list[dict[str, int]]:
+    reply = await client.get("/api/v1/cache/entries", params=params)
+    assert reply.status_code == 200, reply.text
+    return list(reply.json()["items"])
+
+
+async def test_what_is_stored_is_listed_by_document(client: httpx2.AsyncClient, town: int) -> None:
+    both = await ls(client)
+    assert [row["name"] for row in both] == ["pool.md", "budget.md"]
+    assert all(row["entries"] == 2 * row["chunks"] == 2 * row["stored"] for row in both)
+    assert await ls(client, collection="town") == both
+    assert await ls(client, source="council") == both[:1]
+    assert await ls(client, document_id=both[1]["document_id"]) == both[1:]
+    reply = await client.get("/api/v1/cache/entries", params={"source": "a", "collection": "b"})
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_value")
+    reply = await client.get("/api/v1/cache/entries", params={"collection": "nowhere"})
+    assert reply.status_code == 404
+
+
+async def test_explain_says_what_an_entry_stood_behind_and_why_one_is_missing(
+    client: httpx2.AsyncClient, town: int, decoder: StoringDecoder, container: Container
+) -> None:
+    (row, *_) = await container.cache.targets.page(CacheScope("tenant"), 0, 1)
+    decoder.use(row.token_ids, row.primers)
+    reply = await client.get("/api/v1/cache/explain", params={"chunk_id": row.chunk_id})
+    (chunk,) = reply.json()["items"]
+    head, primed = chunk["entries"]
+    assert chunk["missing"] is None
+    assert (head["encoding"], head["behind"]) == ("head", ["prefix"])
+    assert (primed["encoding"], primed["behind"]) == ("primed", ["prefix", "primer", "primer"])
+    assert (head["tiers"], primed["tiers"]) == (["ram", "disk"], ["disk"])
+    assert (head["uses"], primed["uses"], head["pinned"]) == (1, 0, False)
+    assert head["num_tokens"] == chunk["num_tokens"]
+    await finished(client, "evict", {"scope": {"document_id": row.document_id}})
+    reply = await client.get("/api/v1/cache/explain", params={"document_id": row.document_id})
+    (chunk,) = reply.json()["items"]
+    assert (chunk["entries"], chunk["missing"]) == ([], "disk_budget_or_purged")
+    assert (await client.get("/api/v1/cache/explain")).status_code == 422
+
+
+async def test_pins_hold_against_eviction_and_over_a_restart(
+    client: httpx2.AsyncClient, town: int, decoder: StoringDecoder, settings: Settings
+) -> None:
+    (pool, budget) = await ls(client)
+    scope = {"document_id": pool["document_id"]}
+    reply = await client.post("/api/v1/cache/pin", json=scope)
+    assert reply.json() == {"chunks": pool["chunks"], "entries": pool["entries"], "without": 0}
+    job = await finished(client, "evict", {"to_bytes": 0})
+    assert job["result"] == {
+        "entries": budget["entries"],
+        "bytes": budget["bytes"],
+        "kept_pinned": pool["entries"],
+    }
+    assert [row["pinned"] for row in await ls(client)] == [pool["entries"], 0]
+    index = EntryRows(settings.data_dir / "larder.db")
+    reopened = StoringDecoder(settings.data_dir / "kv", index)
+    assert reopened.disk.stats().pinned == pool["entries"]
+    assert reopened.upkeep.shrink(0).entries == 0
+    index.close()
+    reply = await client.post("/api/v1/cache/unpin", json=scope)
+    assert reply.json()["entries"] == pool["entries"]
+    job = await finished(client, "evict", {"scope": {"tenant": "default"}})
+    assert job["result"]["entries"] == pool["entries"]
+    assert all(row["entries"] == 0 for row in await ls(client))
+
+
+async def test_warm_makes_what_is_missing_and_goes_on_after_a_break(
+    client: httpx2.AsyncClient, town: int, blobs: FakeBlobs
+) -> None:
+    before = await ls(client)
+    (pool, _) = before
+    await finished(client, "evict", {"scope": {"document_id": pool["document_id"]}})
+    blobs.held.clear()  # a copy there would do
+    job = await finished(client, "warm", {"collection": "town"})
+    result = job["result"]
+    assert isinstance(result, dict)
+    assert (result["stored"], result["left"], result["reason"]) == (pool["chunks"], 0, None)
+    assert result["stored"] + result["already"] == sum(row["chunks"] for row in before)
+    assert await ls(client) == before
+    again = await finished(client, "warm", {"tenant": "default"})
+    assert again["result"]["stored"] == 0
+
+
+@pytest.mark.parametrize("name", ["document_id", "collection", "source", "tenant"])
+async def test_purge_reaches_every_tier_and_says_what_went(
+    client: httpx2.AsyncClient,
+    town: int,
+    decoder: StoringDecoder,
+    blobs: FakeBlobs,
+    container: Container,
+    name: str,
+) -> None:
+    (pool, budget) = await ls(client)
+    rows = await container.cache.targets.page(CacheScope("document", pool["document_id"]), 0, 9)
+    for row in rows:
+        decoder.use(row.token_ids, row.primers)
+    await client.post("/api/v1/cache/pin", json={"tenant": "default"})
+    named = {
+        "document_id": pool["document_id"],
+        "collection": "town",
+        "source": "council",
+        "tenant": "default",
+    }
+    is_everything = name in {"collection", "tenant"}
+    entries = pool["entries"] + (budget["entries"] if is_everything else 0)
+    job = await finished(client, "purge", {name: named[name]})
+    result = job["result"]
+    assert isinstance(result, dict)
+    tiers = {tier["tier"]: tier for tier in result["tiers"]}
+    assert (result["entries"], result["complete"]) == (entries, True)
+    assert tiers["disk"]["entries"] == tiers["fake"]["entries"] == entries
+    assert tiers["ram"]["entries"] == len(rows)
+    assert tiers["disk"]["num_bytes"] + tiers["fake"]["num_bytes"] == result["bytes"]
+    assert len(blobs.held) == (0 if is_everything else budget["entries"])
+    assert all(not decoder.use(row.token_ids, row.primers) for row in rows)
+    assert decoder.prepared == (1 if name == "tenant" else 0)
+    state = (await client.get(f"/api/v1/documents/{pool['document_id']}")).json()
+    assert state["chunks_cached"] == 0
+
+
+async def test_verify_finds_damage_strangers_and_losses(
+    client: httpx2.AsyncClient,
+    town: int,
+    decoder: StoringDecoder,
+    index: EntryRows,
+    blobs: FakeBlobs,
+    settings: Settings,
+) -> None:
+    files = sorted((settings.data_dir / "kv").glob("*/*.safetensors"))
+    assert (await finished(client, "verify"))["result"] == {
+        "tiers": {"disk": {"ok": len(files)}, "fake": {"ok": len(files)}}
+    }
+    data = bytearray(files[0].read_bytes())
+    data[-3] ^= 1
+    files[0].write_bytes(data)
+    files[1].unlink()
+    (settings.data_dir / "kv" / "ab").mkdir(exist_ok=True)
+    (settings.data_dir / "kv" / "ab" / ("ab" * 32 + ".safetensors")).write_bytes(b"no")
+    name = sorted(blobs.held)[0]
+    blobs.held[name] = blobs.held[name][:-1]
+    blobs.held["stranger"] = b"what is this"
+    outcome = (await finished(client, "verify"))["result"]
+    assert outcome == {
+        "tiers": {
+            "disk": {"ok": len(files) - 2, "damaged": 2, "gone": 1},
+            "fake": {"ok": len(files) - 1, "damaged": 2},
+        }
+    }
+    assert (await finished(client, "verify"))["result"] == {
+        "tiers": {"disk": {"ok": len(files) - 2}, "fake": {"ok": len(files) - 1}}
+    }
+    assert len(index.rows()) == len(files) - 2 == decoder.disk.stats().entries
+
+
+async def test_jobs_can_be_listed_and_cancelled(
+    client: httpx2.AsyncClient, town: int, container: Container
+) -> None:
+    async with container.cache.gate:  # nothing is warmed meanwhile
+        job = (await client.post("/api/v1/cache/warm", json={"tenant": "default"})).json()
+        await asyncio.sleep(0.05)
+        reply = await client.delete(f"/api/v1/cache/jobs/{job['id']}")
+        assert reply.json()["state"] == "cancelled"
+    jobs = (await client.get("/api/v1/cache/jobs")).json()["items"]
+    assert [(item["id"], item["kind"], item["state"]) for item in jobs] == [
+        (job["id"], "cache.warm", "cancelled")
+    ]
+    reply = await client.get("/api/v1/cache/jobs/99")
+    assert (reply.status_code, reply.json()["code"]) == (404, "job_not_found")
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("pin", {}),
+        ("purge", {"document_id": 1, "collection": "town"}),
+        ("purge", {"tenant": "another"}),
+        ("evict", {}),
+        ("evict", {"to_bytes": -1}),
+        ("warm", {"everything": True}),
+    ],
+)
+async def test_a_scope_names_exactly_one_thing(
+    client: httpx2.AsyncClient, verb: str, body: dict[str, object]
+) -> None:
+    reply = await client.post(f"/api/v1/cache/{verb}", json=body)
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_request")
