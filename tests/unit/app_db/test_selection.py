@@ -28,7 +28,7 @@ async def fill(store) -> dict[int, str]:
         source_id = (await store.sources.get_or_create(source)).id
         row, _ = await store.documents.add(collection.id, source_id, name, name.encode(), None)
         again, created = await store.documents.add(
-            collection.id, source_id, name, name.encode(), None, facts
+            collection.id, source_id, name, name.encode(), None, facts=facts
         )
         assert (again.id, created) == (row.id, False)
         document, chunks = parsed(name, [f"cat {name}", f"cat again {name}"])
@@ -78,7 +78,7 @@ async def test_facts_are_shown_and_replaced(store) -> None:
     assert by_name["staff"].acl_class == "staff"
     old = by_name["old"]
     facts = make_facts(["press"])
-    changed, _ = await store.documents.add(1, old.source_id, "old", b"old", None, facts)
+    changed, _ = await store.documents.add(1, old.source_id, "old", b"old", None, facts=facts)
     assert (changed.tags, changed.date) == (("press",), date(2001, 5, 1))
     await store.removal.delete(old.id)
     assert (await ChunkSelection(store.database).chunk_ids(1, Filter(tags=facts.tags))).size == 0
