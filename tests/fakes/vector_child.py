@@ -19,7 +19,7 @@ from retrieval.dense_indexes import DenseIndexes
 from tests.fakes.store import Store, make_store
 
 DIMENSION = 16
-NUM_CHUNKS = 40
+NUM_CHUNKS = 10
 
 
 def open_indexes(url: str, kind: str) -> DenseIndexes | PgVectorIndexes:
