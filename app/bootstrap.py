@@ -1,4 +1,5 @@
-"""The composition root: settings in, every concrete object out. The only place that constructs.
+"""The composition root: settings in, every concrete object out. The only place that constructs,
+with bootstrap_ingest.py for the write path.
 
 Models are imported when they are loaded, so commands that only look at tables start at once.
 """
@@ -10,13 +11,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from app.db.cache_targets import CacheTargets
 from app.db.chunks import Chunks
 from app.db.collections import Collections
 from app.db.datadir import DataDir, DataDirLock
 from app.db.documents import Documents
+from app.db.duplicates import Duplicates
 from app.db.estimates import Estimates
 from app.db.idempotency import IdempotencyKeys
 from app.db.ingest_work import IngestWork
@@ -24,6 +26,7 @@ from app.db.job_leases import JobLeases
 from app.db.jobs import Jobs
 from app.db.lexical import lexical_search
 from app.db.model_records import ModelRecords
+from app.db.next_vectors import NextVectors
 from app.db.observations import Observations
 from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
@@ -32,11 +35,10 @@ from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
-from app.db.stamps import Stamps
+from app.db.stamps import EMBEDDER_REFERENCE, Stamps
 from app.db.versions import Versions
 from app.db.watch import Watch
-from app.errors import InvalidSettings
-from app.settings import SQLITE, Settings
+from app.settings import PGVECTOR, Settings
 from retrieval.protocols import LexicalIndex
 
 if TYPE_CHECKING:
@@ -45,12 +47,11 @@ if TYPE_CHECKING:
     from app.cache.keeper import CacheKeeper
     from app.db.pgvector import PgVectorIndexes
     from app.decoder.service import DecoderService
-    from app.ingest.admit import Admitter
     from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
-    from app.ingest.protocols import JobHandler, Parse, Split, VectorIndexes
+    from app.ingest.protocols import Parse, Split
     from app.ingest.remove import Deletions, Remover
-    from app.ingest.startup import StartupParts
+    from app.ingest.vector_space import CurrentSpace, VectorSpace
     from app.ingest.worker import JobWorker
     from app.sources.tools import EstimationTools, SourceTools
     from retrieval.dense_indexes import DenseIndexes
@@ -82,6 +83,8 @@ class Storage:
     words: LexicalIndex
     selection: ChunkSelection
     model_records: ModelRecords
+    duplicates: Duplicates
+    next_vectors: NextVectors
     cache_targets: CacheTargets
     source_changes: SourceChanges
     observations: Observations
@@ -92,10 +95,12 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What takes seconds to load."""
+    """What takes seconds to load. `previous` made the vectors that are stored, where it was
+    another embedder; searches use it until the new one has embedded everything."""
 
     decoder: "DecoderService"
     embedder: "Embedder"
+    previous: "Embedder | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,9 @@ class Search:
 
     parse: "Parse"
     split: "Split"
-    indexes: "VectorIndexes"
+    space: "CurrentSpace"
     retriever: "Retriever"
+    switch: "Callable[[VectorSpace], None]"
     assessor: "Assessor"
     gate: asyncio.Lock
 
@@ -119,6 +125,7 @@ class Container:
     collections: Collections
     sources: Sources
     documents: Documents
+    duplicates: Duplicates
     chunks: Chunks
     runs: Runs
     decoder: "DecoderService"
@@ -168,6 +175,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             words=lexical_search(database),
             selection=ChunkSelection(database),
             model_records=ModelRecords(database),
+            duplicates=Duplicates(database),
+            next_vectors=NextVectors(database),
             cache_targets=CacheTargets(database),
             source_changes=SourceChanges(database),
             observations=Observations(database),
@@ -185,6 +194,7 @@ async def open_models(
 ) -> AsyncIterator[Models]:
     from app.db.entries import EntryRows
     from app.decoder.load import load_decoder
+    from app.ingest.searching import previous_embedder
     from retrieval.embedding import load_embedder
 
     entries = EntryRows(settings.resolved_database_url)
@@ -194,7 +204,11 @@ async def open_models(
         )
         try:
             progress("loading the embedder")
-            yield Models(decoder, load_embedder(settings.embedder))
+            embedder = load_embedder(settings.embedder)
+            previous = None
+            if settings.vector_index != PGVECTOR:  # its rows hold vectors of one embedder
+                previous = await previous_embedder(storage.stamps, embedder.identity)
+            yield Models(decoder, embedder, previous)
         finally:
             await decoder.close()
     finally:
@@ -227,6 +241,7 @@ async def open_container(
     async with AsyncExitStack() as stack:
         stack.enter_context(DataDirLock(data_dir, url))
         # After the lock: a client of a running server is told at once, without these imports.
+        from app import bootstrap_ingest
         from app.ingest.startup import prepare
 
         storage = await stack.enter_async_context(open_storage(settings))
@@ -234,18 +249,26 @@ async def open_container(
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
-        indexes = _open_indexes(settings, models.embedder.dimension)
+        indexes = bootstrap_ingest.open_indexes(
+            settings, (models.previous or models.embedder).dimension
+        )
         stack.callback(indexes.close)
-        search = _build_search(storage, models, parsers.parse, indexes)
+        search = _build_search(settings, storage, models, parsers.parse, indexes)
         tools = build_source_tools(storage)
-        remover = _build_remover(storage, models, search, tools)
+        remover = bootstrap_ingest.build_remover(storage, models, search, tools)
         progress("loading the search indexes")
-        await prepare(_startup_parts(storage, models, search, remover))
+        await prepare(bootstrap_ingest.startup_parts(storage, models, search, remover))
         await tools.beliefs.start()
-        cache = _build_cache(settings, storage, models, search)
+        if models.previous is None:
+            await storage.stamps.set(EMBEDDER_REFERENCE, settings.embedder)
+        else:
+            reembedder = bootstrap_ingest.build_reembedder(settings, storage, models, search)
+            reembedder.start()
+            stack.push_async_callback(reembedder.stop)
+        cache = bootstrap_ingest.build_cache(settings, storage, models, search)
         stack.push_async_callback(cache.jobs.stop)
         container = _build_container(settings, storage, models, search, remover, cache, tools)
-        admitter = _build_admitter(settings, storage, models, search)
+        admitter = bootstrap_ingest.build_admitter(settings, storage, models, search)
         if admitter is not None:
             admitter.start()
             stack.push_async_callback(admitter.stop)
@@ -260,109 +283,53 @@ def _build_parsers(settings: Settings) -> "ParserPool":
     from retrieval.config import ParseLimits
     from retrieval.parsing.pool import ParserPool
 
-    return ParserPool(ParseLimits(settings.parse_seconds, settings.parse_memory_bytes))
-
-
-def _open_indexes(settings: Settings, dimension: int) -> "DenseIndexes | PgVectorIndexes":
-    if settings.vector_index != "pgvector":
-        from retrieval.dense_indexes import DenseIndexes
-
-        return DenseIndexes(dimension, settings.vector_index)
-    from app.db.pgvector import PgVectorIndexes
-
-    if settings.resolved_database_url.startswith(SQLITE):
-        raise InvalidSettings(
-            "vector_index (LARDER_VECTOR_INDEX) is pgvector, which needs database_url to name a "
-            "PostgreSQL database"
-        )
-    return PgVectorIndexes(settings.resolved_database_url, dimension)
+    models = str(settings.docling_models.absolute()) if settings.docling_models else None
+    limits = ParseLimits(settings.parse_seconds, settings.parse_memory_bytes, docling_models=models)
+    return ParserPool(limits)
 
 
 def _build_search(
+    settings: Settings,
     storage: Storage,
     models: Models,
     parse: "Parse",
     indexes: "DenseIndexes | PgVectorIndexes",
 ) -> Search:
+    from app.ingest.searching import load_reranker, ranking_config
+    from app.ingest.vector_space import CurrentSearcher, CurrentSpace, VectorSpace
     from reliability.assessor import Assessor
     from retrieval.chunking import chunk
     from retrieval.retriever import Retriever
 
+    def search_in(embedder: "Embedder", indexes: "DenseIndexes | PgVectorIndexes") -> Retriever:
+        config = ranking_config(settings, embedder.identity)
+        return Retriever(
+            storage.words,
+            indexes,
+            embedder,
+            storage.sources,
+            config,
+            reranker,
+            storage.selection,
+        )
+
+    def switch(new: VectorSpace) -> None:
+        searcher.switch(search_in(new.embedder, cast("DenseIndexes", new.indexes)))
+        space.switch(new)
+
+    reranker = load_reranker(settings, storage.chunks)
+    embedder = models.previous or models.embedder
+    space = CurrentSpace(VectorSpace(embedder, indexes))
+    searcher = CurrentSearcher(search_in(embedder, indexes))
     return Search(
         parse=parse,
         split=partial(chunk, tokenizer=models.decoder),
-        indexes=indexes,
-        retriever=Retriever(
-            storage.words,
-            indexes,
-            models.embedder,
-            storage.sources,
-            selection=storage.selection,
-        ),
+        space=space,
+        retriever=searcher,
+        switch=switch,
         assessor=Assessor(),
         gate=asyncio.Lock(),
     )
-
-
-def _build_remover(
-    storage: Storage, models: Models, search: Search, tools: "SourceTools"
-) -> "Remover":
-    from app.ingest.remove import Remover
-
-    return Remover(
-        storage.removal,
-        storage.jobs,
-        search.indexes,
-        models.decoder,
-        search.gate,
-        tools.beliefs,
-    )
-
-
-def _startup_parts(
-    storage: Storage, models: Models, search: Search, remover: "Remover"
-) -> "StartupParts":
-    from app.ingest.startup import StartupParts
-
-    return StartupParts(
-        collections=storage.collections,
-        chunks=storage.chunks,
-        stamps=storage.stamps,
-        embedder=models.embedder,
-        indexes=search.indexes,
-        decoder=models.decoder,
-        remover=remover,
-        jobs=storage.jobs,
-    )
-
-
-def _build_cache(
-    settings: Settings, storage: Storage, models: Models, search: Search
-) -> "CacheKeeper":
-    from app.cache.jobs import LocalJobs
-    from app.cache.keeper import CacheKeeper
-
-    return CacheKeeper(
-        targets=storage.cache_targets,
-        decoder=models.decoder,
-        jobs=LocalJobs(),
-        admission=settings.kv_admission,
-        gate=search.gate,
-    )
-
-
-def _build_admitter(
-    settings: Settings, storage: Storage, models: Models, search: Search
-) -> "Admitter | None":
-    from app.ingest.admit import Admitter
-    from kvstore.admission import UseCounter
-
-    if settings.kv_admission == "never":
-        return None
-    uses = UseCounter(settings.data_dir / "kv-uses.bin")
-    admitter = Admitter(storage.cache_targets, models.decoder, uses, search.gate)
-    models.decoder.on_missed = admitter.missed
-    return admitter
 
 
 def _build_container(
@@ -374,23 +341,24 @@ def _build_container(
     cache: "CacheKeeper",
     tools: "SourceTools",
 ) -> Container:
+    from app.bootstrap_ingest import build_ingest, build_lanes
     from app.ingest.fetch import Fetcher
     from app.ingest.remove import Deletions
     from app.ingest.worker import JobWorker
-
-    fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
     from app.sources.reader import DecoderReader
     from app.sources.tools import make_estimation
 
+    fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
     reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
-    ingest = _build_ingest(settings, storage, models, search)
-    worker = JobWorker(storage.leases, _build_lanes(settings, storage, ingest, fetcher, remover))
+    ingest = build_ingest(settings, storage, models, search)
+    worker = JobWorker(storage.leases, build_lanes(settings, storage, ingest, fetcher, remover))
     return Container(
         settings=settings,
         database=storage.database,
         collections=storage.collections,
         sources=storage.sources,
         documents=storage.documents,
+        duplicates=storage.duplicates,
         chunks=storage.chunks,
         runs=storage.runs,
         decoder=models.decoder,
@@ -407,49 +375,6 @@ def _build_container(
         estimation=make_estimation(storage, tools, reader),
         watch=storage.watch,
     )
-
-
-def _build_lanes(
-    settings: Settings,
-    storage: Storage,
-    ingest: "IngestPipeline",
-    fetcher: "Fetcher",
-    remover: "Remover",
-) -> "list[list[JobHandler]]":
-    """Handlers by lane: those of one lane take turns, lanes run side by side."""
-    from app.ingest.fetch_job import FetchHandler
-    from app.ingest.ingest_job import IngestHandler
-    from app.ingest.types import IngestConfig
-
-    config = IngestConfig(settings.max_document_bytes)
-    return [
-        [IngestHandler(ingest, storage.work, storage.documents, config)],
-        [FetchHandler(fetcher, ingest, storage.jobs)],
-        [remover],
-    ]
-
-
-def _build_ingest(
-    settings: Settings, storage: Storage, models: Models, search: Search
-) -> "IngestPipeline":
-    from app.ingest.pipeline import IngestParts, IngestPipeline
-    from app.ingest.types import IngestConfig
-
-    parts = IngestParts(
-        sources=storage.sources,
-        documents=storage.documents,
-        chunks=storage.chunks,
-        parse=search.parse,
-        split=search.split,
-        embedder=models.embedder,
-        indexes=search.indexes,
-        decoder=models.decoder,
-        gate=search.gate,
-        work=storage.work,
-        versions=storage.document_versions,
-    )
-    stores_kv = settings.kv_admission == "ingest"
-    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes, stores_kv=stores_kv))
 
 
 def _build_answers(

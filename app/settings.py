@@ -24,6 +24,7 @@ from app.errors import InvalidSettings
 
 PREFIX = "LARDER_"
 SQLITE = "sqlite+aiosqlite:///"
+PGVECTOR = "pgvector"
 DATABASES = (SQLITE, "postgresql://", "postgresql+asyncpg://")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -105,7 +106,20 @@ class Settings(BaseSettings):
     parse_memory_bytes: Size = Field(
         1536 * 2**20, ge=512 * 2**20, description='a size of at least "512MiB"'
     )
+    docling_models: Folder | None = Field(
+        None, description="a folder with docling's models, to read PDF with docling"
+    )
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
+    passage_cut: bool = Field(
+        False, description="true or false: end the list of passages where relevance drops"
+    )
+    passage_diversity: float = Field(
+        0, ge=0, le=1, description="a number from 0 (by relevance alone) to 1"
+    )
+    reranker: Folder | None = Field(None, description="a folder with a cross-encoder")
+    rerank_depth: int = Field(
+        20, ge=1, le=200, description="how many passages are reranked, 1 to 200"
+    )
     max_answer_tokens: int = Field(256, ge=1, le=32768, description="a number from 1 to 32768")
     trust: Literal["plain", "weighted", "tagged", "vote"] = Field(
         "weighted", description="plain, weighted, tagged or vote"

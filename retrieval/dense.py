@@ -95,6 +95,13 @@ class FlatDenseIndex:
         found = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
         return [(chunk_id, score) for chunk_id, score in found if chunk_id >= 0]
 
+    def vectors(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """What is stored of those that are in the index."""
+        with self._lock:
+            known = self._ids.intersection(chunk_ids)
+            rows = {chunk_id: self._index.reconstruct(chunk_id) for chunk_id in known}
+        return {chunk_id: np.asarray(row, np.float32) for chunk_id, row in rows.items()}
+
     def _selectors(self, allowed: Ids | None) -> list[faiss.IDSelector]:
         """The last one is what the search asks; those before are its parts."""
         alive = [self._alive] if self._alive is not None else []

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from retrieval.background import USUAL, Background
 from retrieval.dense_kinds import AUTO, KINDS, AnyDenseIndex, kind_for
 from retrieval.protocols import Float32Array, Ids
 
@@ -22,6 +23,7 @@ class DenseIndexes:
         self._dimension = dimension
         self._kind = kind
         self._indexes: dict[int, AnyDenseIndex] = {}
+        self._backgrounds: dict[int, Background] = {}
         self._lock = threading.Lock()
 
     def kind(self, collection_id: int) -> str | None:
@@ -39,7 +41,9 @@ class DenseIndexes:
             if index is None:
                 name = kind_for(0) if self._kind == AUTO else self._kind
                 index = self._indexes[collection_id] = KINDS[name](self._dimension)
+                self._backgrounds[collection_id] = Background(self._dimension)
         index.add(chunk_ids, vectors)
+        self._backgrounds[collection_id].add(vectors)
         if self._kind == AUTO:
             self._follow_size(collection_id)
 
@@ -53,8 +57,18 @@ class DenseIndexes:
         index = self._indexes.get(collection_id)
         return index.search(vector, limit, allowed) if index is not None else []
 
+    def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        index = self._indexes.get(collection_id)
+        return index.vectors(chunk_ids) if index is not None else {}
+
+    def spread(self, collection_id: int, vector: Float32Array) -> float:
+        """How far the question's cosines with passages at random lie apart; above 0."""
+        background = self._backgrounds.get(collection_id)
+        return background.spread(vector) if background is not None else USUAL
+
     def close(self) -> None:
         self._indexes.clear()
+        self._backgrounds.clear()
 
     def _follow_size(self, collection_id: int) -> None:
         """Write path only, one writer at a time; searches go to the old one until it is done."""

@@ -80,6 +80,11 @@ class PositionalIndex:
             rows = self._rows.alive_only()
         return rows.ids.tolist(), np.array(rows.matrix)
 
+    def vectors(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """What is stored of those that are in the index."""
+        with self._lock:
+            return self._rows.of(chunk_ids)
+
     def add(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         """All or nothing. An id that is in the index already is refused."""
         check_vectors(chunk_ids, vectors, self._dimension)

@@ -66,6 +66,11 @@ class VectorRows:
             if position is not None:
                 self._alive[position] = False
 
+    def of(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """Copies of those that are there and alive."""
+        known = self._position_of.keys() & set(chunk_ids)
+        return {chunk_id: np.array(self._matrix[self._position_of[chunk_id]]) for chunk_id in known}
+
     def mask(self, allowed: Ids | None) -> Mask | None:
         """[rows], of what counts and is allowed; None where that is all."""
         alive = self._alive[: self._num_rows]

@@ -6,7 +6,8 @@ RetrievalError
 │   ├── EncryptedDocument   a password is needed
 │   └── EmptyDocument       nothing to read in it
 ├── IndexMismatch           vectors do not fit the index they are meant for
-└── EmbedderMissing         the embedding model is not there or is not the expected one
+├── EmbedderMissing         the embedding model is not there or is not the expected one
+└── RerankerMissing         the same of the model that reranks
 """
 
 
@@ -38,3 +39,7 @@ class IndexMismatch(RetrievalError):
 
 class EmbedderMissing(RetrievalError):
     code = "embedder_missing"
+
+
+class RerankerMissing(RetrievalError):
+    code = "reranker_missing"

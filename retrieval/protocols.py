@@ -87,8 +87,29 @@ class VectorSearch(Protocol):
         self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None
     ) -> list[tuple[int, float]]: ...
 
+    def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """What is stored of those that are in the index."""
+        ...
+
+    def spread(self, collection_id: int, vector: Float32Array) -> float:
+        """How far the question's cosines with passages at random lie apart; above 0."""
+        ...
+
 
 class SourceWeights(Protocol):
     async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
         """Reliability in (0, 1) of the source behind each chunk."""
+        ...
+
+
+class PassageTexts(Protocol):
+    async def texts(self, chunk_ids: Sequence[int]) -> Mapping[int, str]:
+        """Label and passage of each chunk that still exists."""
+        ...
+
+
+class Reranker(Protocol):
+    async def scores(self, question: str, chunk_ids: Sequence[int]) -> Mapping[int, float]:
+        """How well each passage answers the question, in (0, 1); chunks that are gone are not in
+        it."""
         ...

@@ -4,14 +4,20 @@ Knows no documents, no database and nothing of who is believed: whoever asks reo
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
 
 from retrieval.config import RankingConfig
-from retrieval.fusion import reciprocal_rank_fusion
+from retrieval.diversity import cut_at_edge, most_different
+from retrieval.fusion import convex_combination, reciprocal_rank_fusion
 from retrieval.protocols import (
     Embedder,
     Ids,
     LexicalIndex,
+    Reranker,
     Selection,
     SourceWeights,
     VectorSearch,
@@ -22,6 +28,20 @@ from retrieval.words import content_words
 Hits = list[tuple[int, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What the search by vectors found, and how far cosines with this question lie apart."""
+
+    hits: Hits
+    spread: float
+    depth: int  # how many were asked for
+
+    @property
+    def zero(self) -> float:
+        """The cosine from which relevance counts: that of the last of a full list."""
+        return max(self.hits[-1][1], 0.0) if len(self.hits) >= self.depth else 0.0
+
+
 class Retriever:
     def __init__(
         self,
@@ -30,6 +50,7 @@ class Retriever:
         embedder: Embedder,
         weights: SourceWeights,
         config: RankingConfig | None = None,
+        reranker: Reranker | None = None,
         selection: Selection | None = None,
     ) -> None:
         self._lexical = lexical
@@ -37,6 +58,7 @@ class Retriever:
         self._embedder = embedder
         self._weights = weights
         self._config = config or RankingConfig()
+        self._reranker = reranker
         self._selection = selection
 
     async def search(self, query: Query) -> list[ScoredChunk]:
@@ -46,18 +68,59 @@ class Retriever:
         allowed = await self._allowed(query)
         if allowed is not None and not len(allowed):
             return []
-        by_words, by_vectors = await asyncio.gather(
+        by_words, near = await asyncio.gather(
             self._search_words(query, depth),
             asyncio.to_thread(self._search_vectors, query, depth, allowed),
         )
         if allowed is not None:  # both searches kept to it; rights are not left to that
             readable = set(allowed.tolist())
             by_words = [hit for hit in by_words if hit[0] in readable]
-            by_vectors = [hit for hit in by_vectors if hit[0] in readable]
-        candidates = self._fuse(by_words, by_vectors)
-        # without a source a chunk was deleted in the meantime
+            near = replace(near, hits=[hit for hit in near.hits if hit[0] in readable])
+        candidates = self._fuse(by_words, near)
+        # without a weight a chunk was deleted in the meantime, or its source is set aside
         weights = await self._weights.weights([found.chunk_id for found in candidates])
-        return _ranked(found for found in candidates if found.chunk_id in weights)[: query.limit]
+        known = [found for found in candidates if found.chunk_id in weights]
+        ranked = sorted(await self._reranked(query.text, known), key=_order)
+        return self._cut(self._diverse(query, ranked)[: query.limit])
+
+    async def _reranked(
+        self, question: str, candidates: Sequence[ScoredChunk]
+    ) -> Sequence[ScoredChunk]:
+        """The first candidates with the reranker's scores instead; without one, all as they are."""
+        if self._reranker is None:
+            return candidates
+        first = sorted(candidates, key=_order)[: self._config.rerank_depth]
+        scores = await self._reranker.scores(question, [found.chunk_id for found in first])
+        return [
+            replace(found, score=scores[found.chunk_id])
+            for found in first
+            if found.chunk_id in scores
+        ]
+
+    def _diverse(self, query: Query, ranked: list[ScoredChunk]) -> list[ScoredChunk]:
+        """By relevance and unlikeness; chunks without a vector count as unlike all others.
+
+        A score that is higher than the one before comes down to it, so that whoever sorts by score
+        keeps this order.
+        """
+        weight = self._config.relevance_weight
+        if weight == 1 or len(ranked) < 2:
+            return ranked
+        ids = [found.chunk_id for found in ranked]
+        known = self._dense.vectors(query.collection_id, ids)
+        rows = np.zeros((len(ids), self._embedder.dimension), np.float32)
+        for place, chunk_id in enumerate(ids):
+            if chunk_id in known:
+                rows[place] = known[chunk_id]
+        scores = [found.score for found in ranked]
+        chosen = [ranked[place] for place in most_different(scores, rows, weight, query.limit)]
+        falling = accumulate((found.score for found in chosen), min)
+        return [replace(found, score=score) for found, score in zip(chosen, falling, strict=True)]
+
+    def _cut(self, ranked: list[ScoredChunk]) -> list[ScoredChunk]:
+        if not self._config.cuts_list:
+            return ranked
+        return ranked[: cut_at_edge([found.score for found in ranked], self._config.min_results)]
 
     async def _allowed(self, query: Query) -> Ids | None:
         """Ids that pass the query's filter; None where it has none."""
@@ -74,16 +137,21 @@ class Retriever:
             return []
         return await self._lexical.search(words, query.collection_id, depth, query.filter)
 
-    def _search_vectors(self, query: Query, depth: int, allowed: Ids | None) -> Hits:
+    def _search_vectors(self, query: Query, depth: int, allowed: Ids | None) -> Near:
         vector = self._embedder.encode([query.text])[0]
-        return self._dense.search(query.collection_id, vector, depth, allowed)
+        hits = self._dense.search(query.collection_id, vector, depth, allowed)
+        return Near(hits, self._dense.spread(query.collection_id, vector), depth)
 
-    def _fuse(self, by_words: Hits, by_vectors: Hits) -> list[ScoredChunk]:
+    def _fuse(self, by_words: Hits, near: Near) -> list[ScoredChunk]:
         """All that either search found, without what vectors alone put too far away."""
         lexical_ranks = _ranks(by_words)
-        dense_ranks = _ranks(by_vectors)
-        similarities = dict(by_vectors)
-        fused = reciprocal_rank_fusion([list(lexical_ranks), list(dense_ranks)])
+        dense_ranks = _ranks(near.hits)
+        similarities = dict(near.hits)
+        if self._config.fusion == "ranks":
+            fused = reciprocal_rank_fusion([list(lexical_ranks), list(dense_ranks)])
+        else:
+            weight = self._config.dense_weight
+            fused = convex_combination(dict(by_words), similarities, near.spread, weight, near.zero)
         return [
             ScoredChunk(
                 chunk_id,
@@ -97,8 +165,8 @@ class Retriever:
         ]
 
 
-def _ranked(found: Iterable[ScoredChunk]) -> list[ScoredChunk]:
-    return sorted(found, key=lambda chunk: (-chunk.score, chunk.chunk_id))
+def _order(found: ScoredChunk) -> tuple[float, int]:
+    return -found.score, found.chunk_id
 
 
 def _ranks(hits: Hits) -> dict[int, int]:

@@ -101,6 +101,19 @@ class DocumentView(View):
     external_id: str | None
 
 
+class DuplicateView(View):
+    """Another document with passages of this one; `chunks` of this one are in it."""
+
+    document_id: int
+    name: str
+    chunks: int
+    similarity: float
+
+
+class DocumentDetail(DocumentView):
+    duplicates: list[DuplicateView] = []
+
+
 class Refusal(BaseModel):
     """A part of an upload that cannot be taken; the other parts are not touched."""
 

@@ -33,6 +33,14 @@ class Chunks:
             raise ChunkNotFound(f"there is no chunk {chunk_id}")
         return rows[0]
 
+    async def texts(self, chunk_ids: Sequence[int]) -> dict[int, str]:
+        """Label and passage of those that exist."""
+        chunk = models.Chunk
+        statement = select(chunk.id, chunk.label, chunk.text).where(chunk.id.in_(chunk_ids))
+        async with self._database.session() as session:
+            rows = await session.execute(statement)
+            return {row.id: f"{row.label}\n{row.text}" for row in rows}
+
     async def first_of_documents(self, collection_id: int, limit: int) -> list[PassageRow]:
         """The first chunks of documents that can be found and whose sources may be asked."""
         chunk, document, source = models.Chunk, models.Document, models.Source

@@ -1,22 +1,20 @@
 """Search by words over SQLite's full-text index. Any text is a valid question; none is a query."""
 
-import re
-import unicodedata
-
 from sqlalchemy import ColumnElement, column, func, literal_column, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
-from app.db.folding import MAX_WORDS
-from app.db.lexical_postgres import PostgresLexicalSearch
+from app.db.lexical_postgres import MAX_WORDS, PostgresLexicalSearch
 from app.db.selection import conditions
 from app.db.session import Database, Statement
 from retrieval.protocols import LexicalIndex
+from retrieval.segmentation import query_words
 from retrieval.types import NO_FILTER, Filter
 
-# Letters and digits of any script: what the index's tokenizer keeps too.
-WORD = re.compile(r"[^\W_]+")
 FOREIGN_HITS = 4  # times as many are looked at, since some may be of other collections
+# A word in the label, which is the title and the headings, counts twice: nDCG@10 of words alone
+# 0.901 to 0.912 on questions about titled articles, and no loss elsewhere (docs/log.md).
+LABEL_WEIGHT = 2.0
 FTS = table("chunks_fts", column("rowid"))
 
 
@@ -48,9 +46,7 @@ def lexical_search(database: Database) -> LexicalIndex:
 
 def match_expression(question: str) -> str:
     """Every distinct word quoted and joined by OR, so nothing in it acts as an operator."""
-    normal = unicodedata.normalize("NFC", question).lower()  # as the index: ß stays
-    words = list(dict.fromkeys(WORD.findall(normal)))[:MAX_WORDS]
-    return " OR ".join(f'"{word}"' for word in words)
+    return " OR ".join(f'"{word}"' for word in query_words(question)[:MAX_WORDS])
 
 
 async def _of_collection(
@@ -60,7 +56,7 @@ async def _of_collection(
     since a common word is in thousands of chunks and only a few have to be looked up. None where
     other collections' chunks left too few.
     """
-    rank = func.bm25(literal_column("chunks_fts"))
+    rank = func.bm25(literal_column("chunks_fts"), LABEL_WEIGHT)
     best = select(FTS.c.rowid.label("chunk_id"), (-rank).label("score"))
     best = best.where(literal_column("chunks_fts").op("MATCH")(match))
     wanted = FOREIGN_HITS * limit
@@ -79,7 +75,7 @@ async def _of_collection(
 
 def _search(match: str, wanted: list[ColumnElement[bool]]) -> Statement:
     chunk, document, source = models.Chunk, models.Document, models.Source
-    rank = func.bm25(literal_column("chunks_fts"))  # lower is better
+    rank = func.bm25(literal_column("chunks_fts"), LABEL_WEIGHT)  # lower is better
     return (
         select(FTS.c.rowid.label("chunk_id"), (-rank).label("score"))
         .join(chunk, chunk.id == FTS.c.rowid)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    delete,
     func,
     insert,
     select,
@@ -26,10 +27,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, TSQUERY, TSV
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
-from app.db.folding import MAX_WORDS, fold
 from app.db.selection import conditions
 from app.db.session import Database, Statement
+from retrieval.segmentation import indexed_words, query_words
 from retrieval.types import NO_FILTER, Filter
+
+MAX_WORDS = 64  # a pasted page as a question: the first words say enough and the rest costs time
 
 # Beside the models: only PostgreSQL has it.
 CHUNK_WORDS = Table(
@@ -56,7 +59,7 @@ class PostgresLexicalSearch:
     async def search(
         self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
     ) -> list[tuple[int, float]]:
-        words = list(dict.fromkeys(_cut(text)))[:MAX_WORDS]
+        words = list(dict.fromkeys(map(_cut, query_words(text))))[:MAX_WORDS]
         if not words or limit < 1:
             return []
         async with self._database.session() as session:
@@ -73,7 +76,7 @@ async def index_words(session: AsyncSession, document_id: int) -> None:
     rows = await session.execute(
         select(chunk.id, chunk.label, chunk.text).where(chunk.document_id == document_id)
     )
-    values = [{"number": row.id, "vector": to_vector(f"{row.label}\n{row.text}")} for row in rows]
+    values = [{"number": row.id, "vector": to_vector(row.label, row.text)} for row in rows]
     statement = insert(CHUNK_WORDS).values(
         chunk_id=bindparam("number", type_=BigInteger),
         words=cast(bindparam("vector", type_=Text), TSVECTOR),
@@ -81,18 +84,31 @@ async def index_words(session: AsyncSession, document_id: int) -> None:
     await session.execute(statement, values)
 
 
-def to_vector(text: str) -> str:
-    """A tsvector as PostgreSQL reads one: every word with the positions where it stands."""
-    places: dict[str, list[int]] = {}
-    for position, word in enumerate(_cut(text), start=1):
-        found = places.setdefault(word, [])
+async def index_all_words(session: AsyncSession) -> None:
+    """Once more, where words are folded another way now."""
+    await session.execute(delete(CHUNK_WORDS))
+    documents = select(models.Chunk.document_id).distinct().order_by(models.Chunk.document_id)
+    for document_id in (await session.scalars(documents)).all():
+        await index_words(session, document_id)
+
+
+def to_vector(label: str, text: str) -> str:
+    """A tsvector as PostgreSQL reads one: every word with the positions where it stands.
+
+    Those of the label have the weight C, with which `ts_rank` counts a word twice.
+    """
+    places: dict[str, list[str]] = {}
+    parts = [("C", word) for word in indexed_words(label)]
+    parts += [("", word) for word in indexed_words(text)]
+    for position, (weight, word) in enumerate(parts, start=1):
+        found = places.setdefault(_cut(word), [])
         if len(found) < _MAX_OCCURRENCES:
-            found.append(min(position, _MAX_POSITION))
-    return " ".join(f"'{word}':{','.join(map(str, at))}" for word, at in places.items())
+            found.append(f"{min(position, _MAX_POSITION)}{weight}")
+    return " ".join(f"'{word}':{','.join(at)}" for word, at in places.items())
 
 
-def _cut(text: str) -> list[str]:
-    return [word[:_MAX_WORD_LEN] for word in fold(text)]
+def _cut(word: str) -> str:
+    return word[:_MAX_WORD_LEN]
 
 
 async def _weights(session: AsyncSession, words: Sequence[str]) -> dict[str, float]:

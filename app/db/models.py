@@ -153,6 +153,44 @@ class Embedding(Base):
     vector: Mapped[bytes] = mapped_column(LargeBinary)  # little-endian float32
 
 
+class NextEmbedding(Base):
+    """A vector of the embedder that is about to take over; moved to `embeddings` once all are."""
+
+    __tablename__ = "next_embeddings"
+
+    chunk_id: Mapped[int] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True
+    )
+    embedder: Mapped[str] = mapped_column(CleanText)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)  # little-endian float32
+
+
+class Duplicate(Base):
+    """Two chunks that say the same in the same or nearly the same words; the later one first."""
+
+    __tablename__ = "duplicates"
+
+    chunk_id: Mapped[int] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True
+    )
+    other_id: Mapped[int] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    level: Mapped[str] = mapped_column(CleanText)  # L0 the same words, L1 nearly
+    similarity: Mapped[float]  # 1 for L0; the greater of Jaccard and containment for L1
+
+
+class ShingleBand(Base):
+    """A band of a chunk's MinHash: chunks that share one are worth comparing."""
+
+    __tablename__ = "shingle_bands"
+
+    band: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    chunk_id: Mapped[int] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class PendingPurge(Base):
     """Token ids of deleted chunks whose KV may still lie in the store."""
 

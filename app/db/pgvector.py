@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db import postgres
 from app.db.sqlite import storage_errors
 from app.errors import DatabaseUnreachable
+from retrieval.background import SAMPLE, Background
 from retrieval.dense import check_vectors
 from retrieval.errors import IndexMismatch
 from retrieval.protocols import Float32Array, Ids
@@ -36,6 +37,7 @@ class PgVectorIndexes:
         self._dimension = dimension
         self._graph_above = graph_above
         self._is_graphed = False
+        self._backgrounds: dict[int, Background] = {}
         self._engine = create_engine(
             postgres.sync_url(url), connect_args=postgres.sync_arguments(url), pool_pre_ping=True
         )
@@ -73,6 +75,8 @@ class PgVectorIndexes:
                 }
                 if connection.execute(statement, values).rowcount < len(ids):
                     raise IndexMismatch(f"a chunk from {min(ids)} to {max(ids)} is in it already")
+        if collection_id in self._backgrounds:
+            self._backgrounds[collection_id].add(vectors)
         self._follow_size()
 
     def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
@@ -104,6 +108,39 @@ class PgVectorIndexes:
             self._choose_plan(connection, limit, allowed)
             rows = connection.execute(self._nearest(allowed is not None), values).mappings()
             return [_hit(row) for row in rows]
+
+    def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """What is stored of those that are in the index."""
+        statement = text(
+            "SELECT chunk_id, CAST(vector AS text) AS vector FROM chunk_vectors "
+            "WHERE collection_id = :collection AND chunk_id = ANY(CAST(:ids AS bigint[]))"
+        )
+        values = {"collection": collection_id, "ids": _array(chunk_ids)}
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement, values).all()
+        return {int(row.chunk_id): _parsed(row.vector) for row in rows}
+
+    def spread(self, collection_id: int, vector: Float32Array) -> float:
+        """How far the question's cosines with passages at random lie apart; above 0."""
+        background = self._backgrounds.get(collection_id)
+        if background is None:
+            background = self._sampled(collection_id)
+        return background.spread(vector)
+
+    def _sampled(self, collection_id: int) -> Background:
+        """From the rows that an earlier process left, at the first question; kept from then on."""
+        statement = text(
+            "SELECT CAST(vector AS text) FROM chunk_vectors WHERE collection_id = :collection "
+            "ORDER BY hashint8(chunk_id) LIMIT :limit"
+        )
+        values = {"collection": collection_id, "limit": SAMPLE}
+        with self._engine.connect() as connection:
+            rows = connection.scalars(statement, values).all()
+        background = Background(self._dimension)
+        if rows:
+            background.add(np.stack([_parsed(row) for row in rows]))
+            self._backgrounds[collection_id] = background
+        return background
 
     def has_graph(self) -> bool:
         statement = text("SELECT to_regclass(:name) IS NOT NULL")
@@ -169,6 +206,10 @@ class PgVectorIndexes:
 
 def _hit(row: RowMapping) -> tuple[int, float]:
     return int(row["chunk_id"]), float(row["score"])
+
+
+def _parsed(literal: str) -> Float32Array:
+    return np.array(literal.strip("[]").split(","), np.float32)
 
 
 def _literal(vector: Float32Array) -> str:

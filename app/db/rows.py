@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date as Date
 from typing import Literal
 
+DuplicateLevel = Literal["L0", "L1"]
 DocumentState = Literal["received", "chunked", "indexed", "ready", "failed"]
 Visibility = Literal["live", "staged", "deleting"]
 SourceState = Literal["active", "quarantined"]
@@ -82,6 +83,35 @@ class DocumentRow:
     external_id: str | None = None
     sha256: str = ""
     visibility: Visibility = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkText:
+    id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """Two chunks with the same (L0) or nearly the same (L1) words; the later one first."""
+
+    chunk_id: int
+    other_id: int
+    level: DuplicateLevel
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRow:
+    """Another document that has passages of a document too, in the same or nearly the same words.
+
+    `chunks` of this document are in it; `similarity` is that of the closest pair, 1 for the same.
+    """
+
+    document_id: int
+    name: str
+    chunks: int
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db import postgres
 from app.errors import StorageBusy, StorageFull
+from retrieval.segmentation import index_words
 
 WRITES = "larder_writes"  # engine option: begin with the write lock instead of asking for it later
 
@@ -36,6 +37,8 @@ def prepare(engine: Engine, synchronous: Synchronous) -> None:
 
     def on_connect(connection: DBAPIConnection, _record: object) -> None:
         connection.isolation_level = None
+        # What triggers and the view behind the full-text index call (migration 0009).
+        connection.create_function("larder_words", 1, _words, deterministic=True)
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
@@ -47,6 +50,10 @@ def prepare(engine: Engine, synchronous: Synchronous) -> None:
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
+
+
+def _words(text: str | None) -> str:
+    return index_words(text or "")
 
 
 @contextmanager

@@ -6,14 +6,17 @@ Both changes are one transaction each, so a crash leaves either the old index or
 
 from collections.abc import Callable
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models, tokens
+from app.db.lexical_postgres import index_all_words
 from app.db.session import Database, retried
 
 EMBEDDER = "embedder"
+EMBEDDER_REFERENCE = "embedder_reference"  # its setting, so that it can be loaded once more
+WORDS = "words"
 TOKENIZER = "tokenizer"
 BATCH = 500  # chunks in memory at once
 
@@ -31,14 +34,14 @@ class Stamps:
     @retried
     async def set(self, name: str, value: str) -> None:
         async with self._database.transaction() as session:
-            await _changed(session, name, value)
+            await replace_stamp(session, name, value)
 
     @retried
     async def use_embedder(self, identity: str) -> bool:
         """True where another embedder was used before: its vectors are dropped, and documents go
         back to `chunked` to be embedded again."""
         async with self._database.transaction() as session:
-            if not await _changed(session, EMBEDDER, identity):
+            if not await replace_stamp(session, EMBEDDER, identity):
                 return False
             await session.execute(delete(models.Embedding))
             await session.execute(
@@ -49,12 +52,24 @@ class Stamps:
             return True
 
     @retried
+    async def use_words(self, version: str) -> bool:
+        """True where words were folded another way before: the index over them is made anew."""
+        async with self._database.transaction() as session:
+            if not await replace_stamp(session, WORDS, version):
+                return False
+            if self._database.is_sqlite:
+                await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('rebuild')"))
+            else:
+                await index_all_words(session)
+            return True
+
+    @retried
     async def use_tokenizer(self, identity: str, encode_passage: EncodePassage) -> bool:
         """True where another tokenizer or decoder was used before: every chunk's token ids are
         computed again, documents go back to `indexed` for their KV, and the KV of the old ids is to
         be purged."""
         async with self._database.transaction() as session:
-            if not await _changed(session, TOKENIZER, identity):
+            if not await replace_stamp(session, TOKENIZER, identity):
                 return False
             old = select(models.Chunk.token_ids, models.Chunk.tokens_sha256).distinct()
             await session.execute(
@@ -80,7 +95,7 @@ async def _known(session: AsyncSession, name: str) -> str | None:
     return found
 
 
-async def _changed(session: AsyncSession, name: str, value: str) -> bool:
+async def replace_stamp(session: AsyncSession, name: str, value: str) -> bool:
     """Whether there was another value; the new one is set."""
     known = await _known(session, name)
     if known == value:

@@ -1,7 +1,7 @@
 """`larder eval` and `larder bench`: every figure comes from one of these commands."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,8 @@ bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 POLICIES = "none,question,value_deviation,epic,random,all"
+SYSTEMS = "words,vectors,hybrid,bm25s,minilm_faiss"
+SPLITTERS = "larder,fixed_200,fixed_400,recursive_200,recursive_400"
 GIB = 2**30
 
 
@@ -75,6 +77,66 @@ def eval_reuse(
 
         write_report(report, run.as_settings(), rows, run_times(run, load_settings()))
     show(run.as_settings(), rows, as_json=as_json)
+
+
+@eval_app.command("retrieval")
+def eval_retrieval(
+    dataset: Annotated[Path, typer.Option(help="The evaluation set.")],
+    file_format: Annotated[
+        str, typer.Option("--format", help="squad, nq-oracle, hotpotqa, chunking")
+    ] = "squad",
+    systems: Annotated[str, typer.Option(help="Comma-separated.")] = SYSTEMS,
+    questions: Annotated[int, typer.Option(min=0, help="Drawn by chance; 0 for all.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder in which vectors are kept for the next run.")
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose what vectors count for, and use it from then on.")
+    ] = False,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Searches side by side: nDCG@10, recall@20, latency, and what each lacks to `hybrid`."""
+    from app.evaluation.retrieval_run import Asked, read_set, run
+
+    settings = load_settings()
+    names = tuple(dict.fromkeys(name.strip() for name in systems.split(",") if name.strip()))
+    asked = Asked(dataset, file_format, names, questions, cache, tune, seed)
+    judged = read_set(settings, asked)
+    with Progress(console=Console(stderr=True)) as bar:
+        rows = asyncio.run(run(settings, asked, judged, tracker(bar)))
+    figures = {
+        "dataset": judged.name,
+        "questions": len(judged.questions),
+        "passages": len(judged.passages),
+        "embedder": settings.embedder,
+        "seed": seed,
+    }
+    show(figures, rows, as_json=as_json)
+
+
+@eval_app.command("chunking")
+def eval_chunking(
+    dataset: Annotated[Path, typer.Option(help="CSV of questions, corpora beside it.")],
+    splitters: Annotated[str, typer.Option(help="Comma-separated.")] = SPLITTERS,
+    retrieved: Annotated[int, typer.Option(min=1, help="Chunks a question gets.")] = 5,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder in which vectors are kept for the next run.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Our chunks beside those of plain splitters: recall, precision, IoU of answering excerpts."""
+    from app.evaluation.chunking_quality import SPLITTERS as known
+    from app.evaluation.retrieval_run import run_chunking
+
+    names = tuple(dict.fromkeys(name.strip() for name in splitters.split(",") if name.strip()))
+    if unknown := set(names) - set(known):
+        raise InvalidValue(f"unknown splitter {min(unknown)!r}; known: {', '.join(known)}")
+    settings = load_settings()
+    with Progress(console=Console(stderr=True)) as bar:
+        rows = run_chunking(settings, dataset, names, retrieved, cache, tracker(bar))
+    figures = {"dataset": dataset.name, "retrieved": retrieved, "model": settings.model}
+    show(figures, rows, as_json=as_json)
 
 
 @eval_app.command("reliability")
@@ -342,6 +404,16 @@ def show(
     from app.evaluation.report import print_figures  # imports torch: not for `--help`
 
     print_figures(settings, rows, as_json=as_json)
+
+
+def tracker(bar: Progress) -> Callable[[str, int], Callable[[int], None]]:
+    """A new line of the bar for each kind of work; what it returns moves that line on."""
+
+    def track(name: str, total: int) -> Callable[[int], None]:
+        task = bar.add_task(name, total=total)
+        return lambda count: bar.advance(task, count)
+
+    return track
 
 
 def numbers(text: str) -> list[float]:

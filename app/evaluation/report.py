@@ -74,6 +74,8 @@ TEXT_COLUMNS = {
     "codec",
     "search",
     "index",
+    "system",
+    "splitter",
     "tier",
     "format",
     "rule",

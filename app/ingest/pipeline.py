@@ -24,6 +24,7 @@ from app.errors import (
     StorageBusy,
     StorageFull,
 )
+from app.ingest.duplicates import DuplicateStore, link_duplicates
 from app.ingest.protocols import Decoder, Parse, Split, VectorIndexes
 from app.ingest.types import IngestConfig
 from retrieval.errors import EmptyDocument, ParseError, RetrievalError
@@ -52,6 +53,7 @@ class IngestParts:
     gate: asyncio.Lock
     work: IngestWork
     versions: Versions
+    duplicates: DuplicateStore | None = None  # None: they are not looked for
 
 
 class IngestPipeline:
@@ -130,6 +132,7 @@ class IngestPipeline:
         one document at a time (`advance`).
         """
         parts = self._parts
+        embedder = parts.embedder.identity
         batch = await parts.work.unembedded(document_ids, self._config.embed_batch)
         chunk_ids, texts = [chunk.chunk_id for chunk in batch], [chunk.text for chunk in batch]
         if batch:
@@ -138,11 +141,14 @@ class IngestPipeline:
         is_full = len(batch) == self._config.embed_batch
         last = batch[-1].document_id if is_full else max(document_ids) + 1
         async with parts.gate:
+            if parts.embedder.identity != embedder:
+                return  # another one took over meanwhile and embedded these chunks itself
             if batch:
                 kept = await parts.chunks.save_embeddings(chunk_ids, vectors)
                 await self._index(kept, chunk_ids, vectors)
             for document_id in document_ids:
                 if document_id < last:
+                    await self._link_duplicates(document_id)
                     await self._mark_indexed(document_id)
 
     async def process(self, document_id: int) -> DocumentRow | None:
@@ -221,6 +227,13 @@ class IngestPipeline:
             collection_id = swap.collection_id
             await asyncio.to_thread(parts.indexes.remove, collection_id, swap.old_chunk_ids)
             await asyncio.to_thread(parts.indexes.add, collection_id, swap.chunk_ids, swap.vectors)
+
+    async def _link_duplicates(self, document_id: int) -> None:
+        if self._parts.duplicates is None:
+            return
+        pairs = await link_duplicates(self._parts.duplicates, document_id)
+        if pairs:
+            log.info("document %d: %d passages are near-duplicates of others", document_id, pairs)
 
     async def _precompute_batch(self, row: DocumentRow) -> None:
         """Chunks beyond the store's budget stay without KV; a question computes what it needs."""

@@ -17,6 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import BinaryIO
 
 from retrieval.errors import ParseError
@@ -42,6 +43,7 @@ class ChildSettings:
     seconds: float  # for one document; the pool ends the child a little earlier
     memory_bytes: int
     idle_s: float
+    docling_models: str | None = None
 
     def to_argument(self) -> str:
         return json.dumps(asdict(self))
@@ -130,7 +132,8 @@ def _held_bytes() -> int:
 def main() -> None:
     from retrieval.parsing.registry import parse
 
-    serve(parse, ChildSettings(**json.loads(sys.argv[1])))
+    settings = ChildSettings(**json.loads(sys.argv[1]))
+    serve(partial(parse, docling_models=settings.docling_models), settings)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
 """PDF: the text of every page in reading order, as paragraphs that know their page.
 
-PDFium gives lines, not paragraphs, and no headings; the paragraphs are found from line lengths.
+PDFium gives lines; paragraphs are found from line lengths and headings from the letters' size.
 Scanned pages have no text and are not read here.
 """
 
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from retrieval.errors import EmptyDocument, EncryptedDocument, ParseError
 from retrieval.parsing.builder import DocumentBuilder
 from retrieval.parsing.limits import MAX_PDF_PAGES
 from retrieval.parsing.normalise import clean
+from retrieval.parsing.pdf_headings import heading_levels, line_sizes
 from retrieval.types import Document
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ class PdfParser:
 
     def parse(self, data: bytes, name: str) -> Document:
         with self._pdfium:
-            title, pages = _read(data, name)
+            title, pages, sizes = _read(data, name)
         builder = DocumentBuilder(name)
-        for number, lines in enumerate(_without_running_lines(pages), start=1):
-            for paragraph in _paragraphs(lines):
-                builder.add("paragraph", paragraph, page=number)
+        parts = zip(_without_running_lines(pages), heading_levels(sizes), strict=True)
+        for number, (lines, levels) in enumerate(parts, start=1):
+            _add_page(builder, lines, levels, number)
         try:
             return builder.build(title, "application/pdf")
         except EmptyDocument as error:
@@ -52,8 +54,8 @@ class PdfParser:
             ) from error
 
 
-def _read(data: bytes, name: str) -> tuple[str, list[list[str]]]:
-    """Title and the lines of each page."""
+def _read(data: bytes, name: str) -> tuple[str, list[list[str]], list[dict[str, float]]]:
+    """Title, the lines of each page, and the size of each line's letters."""
     import pypdfium2
 
     try:
@@ -63,7 +65,8 @@ def _read(data: bytes, name: str) -> tuple[str, list[list[str]]]:
                     f"{name} has {len(pdf)} pages, more than {MAX_PDF_PAGES}. "
                     "Split it into smaller files and upload these."
                 )
-            return _title(pdf), [_lines(pdf, index) for index in range(len(pdf))]
+            pages = [_lines(pdf, index) for index in range(len(pdf))]
+            return _title(pdf), [lines for lines, _ in pages], [sizes for _, sizes in pages]
     except pypdfium2.PdfiumError as error:
         if error.err_code in (_ERR_PASSWORD, _ERR_SECURITY):
             raise EncryptedDocument(
@@ -81,18 +84,31 @@ def _title(pdf: "pypdfium2.PdfDocument") -> str:
     return "" if _NO_TITLE.match(title) else title
 
 
-def _lines(pdf: "pypdfium2.PdfDocument", index: int) -> list[str]:
+def _lines(pdf: "pypdfium2.PdfDocument", index: int) -> tuple[list[str], dict[str, float]]:
     page = pdf[index]
     try:
         text_page = page.get_textpage()
         try:
             text = text_page.get_text_bounded()
+            sizes = line_sizes(text_page)
         finally:
             text_page.close()
     finally:
         page.close()
     joined = _HYPHEN_AT_LINE_END.sub("", text)
-    return [" ".join(line.split()) for line in clean(joined).split("\n")]
+    return [" ".join(line.split()) for line in clean(joined).split("\n")], sizes
+
+
+def _add_page(
+    builder: DocumentBuilder, lines: Sequence[str], levels: Mapping[str, int], number: int
+) -> None:
+    """Headings, and the paragraphs between them; lines of one heading are joined."""
+    for level, run in groupby(lines, key=lambda line: levels.get(line, 0)):
+        if level:
+            builder.add("heading", " ".join(line for line in run if line), level=level, page=number)
+            continue
+        for paragraph in _paragraphs(list(run)):
+            builder.add("paragraph", paragraph, page=number)
 
 
 def _without_running_lines(pages: Sequence[list[str]]) -> Iterator[list[str]]:

@@ -50,7 +50,10 @@ class ParserPool:
     def __init__(self, limits: ParseLimits | None = None, child: Sequence[str] = CHILD) -> None:
         self._limits = limits or ParseLimits()
         settings = ChildSettings(
-            _ALARM_AFTER * self._limits.seconds, self._limits.memory_bytes, self._limits.idle_s
+            _ALARM_AFTER * self._limits.seconds,
+            self._limits.memory_bytes,
+            self._limits.idle_s,
+            self._limits.docling_models,
         )
         self._command = [sys.executable, "-P", *child, settings.to_argument()]
         self._turn = threading.Lock()

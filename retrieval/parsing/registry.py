@@ -14,11 +14,21 @@ if TYPE_CHECKING:
     from retrieval.protocols import Parser
 
 
-def parse(data: bytes, name: str, media_type: str | None = None) -> Document:
-    """Turn a file into text with structure. Raises `ParseError` with what the user can do."""
+def parse(
+    data: bytes, name: str, media_type: str | None = None, docling_models: str | None = None
+) -> Document:
+    """Turn a file into text with structure. Raises `ParseError` with what the user can do.
+
+    With a folder of docling's models PDF is read by docling.
+    """
     if not data.strip():
         raise EmptyDocument(f"{name} is empty. Check that it is the right file.")
-    return _parsers()[sniff(data, name, media_type)].parse(data, name)
+    found = sniff(data, name, media_type)
+    if found == "application/pdf" and docling_models is not None:
+        from retrieval.parsing.docling_pdf import docling_parser
+
+        return docling_parser(docling_models).parse(data, name)
+    return _parsers()[found].parse(data, name)
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 from app.db.datadir import DataDir, DataDirLock
 from app.db.session import Database
 from app.errors import DataDirInUse
-from app.ingest.startup import load_vectors
+from app.ingest.reembed import load_vectors
 from tests.fakes.store import make_store
 from tests.fakes.vector_child import NUM_CHUNKS, open_indexes, vector_of
 from tests.support.packaged_model import ROOT

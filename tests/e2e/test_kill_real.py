@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from retrieval.segmentation import index_words
 from tests.e2e.conftest import NewDataDir
 from tests.support.packaged_model import ROOT
 from tests.support.processes import command, environment, run_larder
@@ -97,6 +98,7 @@ def test_ingestion_killed_three_times_ends_whole(tmp_path: Path, new_data_dir: N
 
 def check_database(data_dir: Path, folder: Path) -> None:
     connection = sqlite3.connect(data_dir / "larder.db")
+    connection.create_function("larder_words", 1, index_words, deterministic=True)
     try:
         texts = dict(connection.execute("SELECT name, text FROM documents WHERE state = 'ready'"))
         assert texts == {p.name: p.read_text(encoding="utf-8") for p in folder.iterdir()}

@@ -4,13 +4,17 @@ import hashlib
 from collections.abc import Sequence
 
 _PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+Line = str | tuple[str, int]
 _FILE_ID = b"0123456789abcdef"
 
 
 def make_pdf(
-    pages: Sequence[Sequence[str]], *, title: str = "", password: str | None = None
+    pages: Sequence[Sequence[Line]], *, title: str = "", password: str | None = None
 ) -> bytes:
-    """Each page is a list of lines; an empty line leaves a gap. Latin-1 only."""
+    """Each page is a list of lines; an empty line leaves a gap. Latin-1 only.
+
+    A line of 11 points is a string, another one a pair of string and size.
+    """
     key = _key(password) if password is not None else None
     font, info, first = 3, 4, 5
     numbers = [first + 2 * index for index in range(len(pages))]
@@ -41,9 +45,11 @@ def make_pdf(
     return _assemble(objects, trailer)
 
 
-def _content(lines: Sequence[str]) -> bytes:
-    shown = [b"BT /F1 11 Tf 14 TL 60 780 Td"]
-    for line in lines:
+def _content(lines: Sequence[Line]) -> bytes:
+    shown = [b"BT 60 780 Td"]
+    for item in lines:
+        line, size = (item, 11) if isinstance(item, str) else item
+        shown.append(f"/F1 {size} Tf {1.3 * size:.1f} TL".encode())
         escaped = line.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
         shown.append(b"(" + escaped.encode("latin-1") + b") Tj T*")
     return b"\n".join([*shown, b"ET"])

@@ -14,7 +14,7 @@ import numpy as np
 from app.db.datadir import DataDir, DataDirLock
 from app.db.pgvector import PgVectorIndexes
 from app.db.session import Database
-from app.ingest.startup import load_vectors
+from app.ingest.reembed import load_vectors
 from retrieval.dense_indexes import DenseIndexes
 from tests.fakes.store import Store, make_store
 

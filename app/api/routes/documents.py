@@ -12,8 +12,10 @@ from app.api.job_schemas import JobView, NewText, UploadResult
 from app.api.schemas import (
     ChunkView,
     DeletedView,
+    DocumentDetail,
     DocumentPage,
     DocumentView,
+    DuplicateView,
     Refusal,
     TextView,
 )
@@ -99,10 +101,13 @@ async def list_documents(
 @router.get("/documents/{document_id}")
 async def get_document(
     document_id: int, response: Response, container: ContainerDep
-) -> DocumentView:
+) -> DocumentDetail:
     row = await container.documents.get(document_id)
     response.headers["ETag"] = entity_tag(row.id, row.sha256)
-    return DocumentView.model_validate(row)
+    detail = DocumentDetail.model_validate(row)
+    rows = await container.duplicates.of_document(document_id)
+    detail.duplicates = [DuplicateView.model_validate(row) for row in rows]
+    return detail
 
 
 @router.get("/documents/{document_id}/text")

@@ -50,8 +50,10 @@ async def test_a_document_is_accepted_and_becomes_ready(
         "created_at",
         "date",
         "tags",
+        "duplicates",
         "external_id",
     }
+    assert document["duplicates"] == []
 
 
 async def test_tags_and_a_date_are_kept(client: httpx2.AsyncClient, empty: str) -> None:

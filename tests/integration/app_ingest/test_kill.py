@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.segmentation import index_words
 from tests.fakes.ingest_child import NUM_DOCUMENTS, FolderStore, body_of, run_child
 from tests.fakes.ingest_parts import HashEmbedder
 
@@ -54,6 +55,7 @@ def finish(root: Path, delete_id: int | None = None) -> None:
 
 def rows(root: Path, statement: str) -> list[tuple]:
     connection = sqlite3.connect(root / "larder.db")
+    connection.create_function("larder_words", 1, index_words, deterministic=True)
     try:
         return connection.execute(statement).fetchall()
     finally:

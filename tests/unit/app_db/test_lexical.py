@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.db.folding import MAX_WORDS
 from app.db.lexical import match_expression
+from app.db.lexical_postgres import MAX_WORDS
+from retrieval.segmentation import folded, index_words, query_words
 
 pytestmark = pytest.mark.anyio
 
@@ -101,3 +102,57 @@ def test_any_text_makes_a_valid_expression(question: str) -> None:
     if match:
         connection.execute("SELECT * FROM t WHERE t MATCH ?", (match,)).fetchall()
     connection.close()
+
+
+async def test_scripts_without_spaces_are_searched_by_parts(store) -> None:
+    passages = ["東京都の人口は多い", "京都は古い都です", "대한민국의 수도", "กรุงเทพมหานคร"]
+    await store.add("a", passages)
+    assert (await found(store, "東京の人口"))[0] == passages[0]
+    assert (await found(store, "京都"))[0] in passages[:2]
+    assert set(await found(store, "都")) == set(passages[:2])
+    assert await found(store, "수도는?") == [passages[2]]
+    assert await found(store, "กรุงเทพ") == [passages[3]]
+
+
+async def test_width_case_and_accents_are_folded_on_both_sides(store) -> None:
+    await store.add("a", ["Ｌａｒｄｅｒ　２０２６", "STRASSE", "ÉCOLE", "ΣΊΣΥΦΟΣ"])
+    assert await found(store, "larder") == ["Ｌａｒｄｅｒ　２０２６"]
+    assert await found(store, "straße") == ["STRASSE"]
+    assert await found(store, "ecole") == ["ÉCOLE"]
+    assert await found(store, "σίσυφος") == ["ΣΊΣΥΦΟΣ"]
+
+
+async def test_another_way_of_folding_makes_the_index_anew(store) -> None:
+    await store.add("a", ["a cat"])
+    assert not await store.stamps.use_words("1")
+    assert not await store.stamps.use_words("1")
+    assert await store.stamps.use_words("2")
+    assert await found(store, "cat") == ["a cat"]
+
+
+# Letters that SQLite's tokenizer knows; its list is older than Python's.
+LETTERS = "aZ9éßÅñΣςжЯ東京都カナｶﾅひらがな한국어กขคงابت .,-_\u0301"
+
+
+@given(st.text(LETTERS, max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_found_by_any_of_its_words(passage: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE VIRTUAL TABLE t USING fts5(x)")
+    connection.execute("INSERT INTO t VALUES (?)", (index_words(passage),))
+    for word in query_words(passage):
+        found = connection.execute("SELECT count(*) FROM t WHERE t MATCH ?", (f'"{word}"',))
+        assert found.fetchone() == (1,)
+    connection.close()
+
+
+@given(st.text())
+def test_any_unicode_is_folded(text: str) -> None:
+    assert index_words(text).split() == index_words(folded(text)).split()
+    assert query_words(text) == query_words(folded(text))
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\x00", "\U0010ffff"])
+def test_odd_characters_are_no_error(text: str) -> None:
+    index_words(text)
+    query_words(text)

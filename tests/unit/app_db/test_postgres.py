@@ -9,7 +9,6 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db import postgres
 from app.db.entries import EntryRows
-from app.db.folding import fold
 from app.db.lexical_postgres import to_vector
 from app.db.models import Source
 from app.db.session import Database, retried
@@ -127,23 +126,9 @@ async def test_deleted_words_are_gone(store) -> None:
 
 
 def test_a_vector_as_the_server_reads_it() -> None:
-    assert to_vector("Cat dog CAT") == "'cat':1,3 'dog':2"
-    assert to_vector("?!") == ""
-    assert to_vector("a " * 400).count(",") == 254
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Straße CAFÉ cafe\u0301", ["straße", "cafe", "cafe"]),
-        ("don't re-use a_b", ["don", "t", "re", "use", "a", "b"]),
-        ("ΩΜΈΓΑ Москва", ["ωμέγα", "москва"]),
-        ("3.14 x2", ["3", "14", "x2"]),
-        ("", []),
-    ],
-)
-def test_folding(text: str, words: list[str]) -> None:
-    assert fold(text) == words
+    assert to_vector("Cat", "dog CAT 都") == "'cat':1C,3 'dog':2 '都':4"
+    assert to_vector("", "?!") == ""
+    assert to_vector("", "a " * 400).count(",") == 254
 
 
 async def test_a_server_that_does_not_answer_is_one_line() -> None:

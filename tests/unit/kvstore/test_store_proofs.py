@@ -44,7 +44,7 @@ def test_a_store_whose_tensors_are_written_into_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a missing copy at assembly would do."""
-    assemble = Prefiller._assemble
+    assemble = Prefiller.assemble
 
     def careless(self: Prefiller, plan: object, cache: object) -> None:
         assemble(self, plan, cache)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def test_a_store_whose_tensors_are_written_into_is_caught(
             if isinstance(planned.entry, ChunkKV):
                 planned.entry.values.add_(1e-3)
 
-    monkeypatch.setattr(Prefiller, "_assemble", careless)
+    monkeypatch.setattr(Prefiller, "assemble", careless)
     immutability, *_ = prove_store(build_runner("llama"), IDENTITY, tmp_path / "kv")
     assert not immutability.passed
 

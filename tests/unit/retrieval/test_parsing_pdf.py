@@ -5,6 +5,7 @@ import pytest
 from retrieval.errors import EmptyDocument, EncryptedDocument, ParseError
 from retrieval.parsing import pdf
 from retrieval.parsing.pdf import PdfParser
+from retrieval.parsing.pdf_headings import heading_levels
 from retrieval.parsing.registry import parse
 from tests.fakes.pdf_bytes import make_pdf
 
@@ -86,3 +87,33 @@ def test_too_many_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "MAX_PDF_PAGES", 1)
     with pytest.raises(ParseError, match="more than 1"):
         parse(make_pdf([["a"], ["b"]]), "long.pdf")
+
+
+def test_larger_letters_are_headings() -> None:
+    pages = [
+        [("Harbour rules", 22), ("Winter", 16), LONG, "fort.", ("Fees and", 16), ("taxes", 16)],
+        [LONG, "fort.", ("Summer", 16), LONG, "fort.", ("8", 16), ("a footnote", 8)],
+    ]
+    document = parse(make_pdf(pages), "rules.pdf")
+    shown = [(b.kind, b.level, b.page, document.text[b.start : b.end]) for b in document.blocks]
+    headings = [found[1:] for found in shown if found[0] == "heading"]
+    assert headings == [
+        (1, 1, "Harbour rules"),
+        (2, 1, "Winter"),
+        (2, 1, "Fees and taxes"),
+        (2, 2, "Summer"),
+    ]
+    assert next(b.kind for b in document.blocks if b.page == 2) == "paragraph"
+
+
+def test_letters_of_one_size_are_no_headings() -> None:
+    blocks = parse(make_pdf([["Harbour", LONG, LONGER]]), "h.pdf").blocks
+    assert {block.kind for block in blocks} == {"paragraph"}
+
+
+def test_sizes_decide_over_the_whole_document() -> None:
+    body = {f"body line {n}": 10.0 for n in range(20)}
+    levels = heading_levels([{"Title": 20.0, "x" * 200: 20.0, "...": 20.0}, body, {}])
+    assert levels == [{"Title": 1}, {}, {}]
+    assert heading_levels([]) == []
+    assert heading_levels([{}]) == [{}]

@@ -64,6 +64,7 @@ def make(
     angles: Mapping[int, float],
     lexical: ListedWords,
     weights: Mapping[int, float] | None = None,
+    config: RankingConfig | None = None,
     selection: FixedSelection | None = None,
 ) -> Retriever:
     embedder, indexes = AngleEmbedder(), DenseIndexes(2)
@@ -71,15 +72,17 @@ def make(
         indexes.add(1, list(angles), embedder.encode([f"x {angle}" for angle in angles.values()]))
     neutral = dict.fromkeys(range(200), 0.5)
     weighed = FixedWeights(weights or neutral)
-    return Retriever(lexical, indexes, embedder, weighed, selection=selection)
+    return Retriever(lexical, indexes, embedder, weighed, config, selection=selection)
 
 
 async def found(retriever: Retriever, text: str = "harbour 0", limit: int = 8) -> list[int]:
     return [hit.chunk_id for hit in await retriever.search(Query(text, 1, limit))]
 
 
-async def test_both_searches_are_fused() -> None:
-    hits = await make({1: 0, 2: 30, 3: 60}, ListedWords([2, 9])).search(Query("harbour 0", 1))
+async def test_both_searches_are_fused_by_rank() -> None:
+    by_rank = RankingConfig(fusion="ranks")
+    retriever = make({1: 0, 2: 30, 3: 60}, ListedWords([2, 9]), config=by_rank)
+    hits = await retriever.search(Query("harbour 0", 1))
     assert [hit.chunk_id for hit in hits] == [2, 1, 9, 3]
     best, first, word_only, _ = hits
     assert (best.lexical_rank, best.dense_rank) == (1, 2)
@@ -89,13 +92,24 @@ async def test_both_searches_are_fused() -> None:
     assert (word_only.dense_rank, word_only.similarity) == (None, None)
 
 
+async def test_both_searches_are_fused_by_score() -> None:
+    angles = {1: 0, 2: 30, 3: 60}
+    only_vectors = RankingConfig(dense_weight=1)
+    assert await found(make(angles, ListedWords([3]), config=only_vectors)) == [1, 2, 3]
+    only_words = RankingConfig(dense_weight=0)
+    assert (await found(make(angles, ListedWords([3]), config=only_words)))[0] == 3
+    hits = await make(angles, ListedWords([2, 9])).search(Query("harbour 0", 1))
+    assert [hit.chunk_id for hit in hits] == [2, 1, 3, 9]
+    assert all(hit.score > 0 for hit in hits)
+
+
 async def test_no_match_is_an_empty_list() -> None:
     assert await found(make({1: 90, 2: 85}, ListedWords())) == []
     assert await found(make({}, ListedWords())) == []
 
 
 async def test_far_vectors_are_left_out_but_word_hits_stay() -> None:
-    assert await found(make({1: 0, 2: 85, 3: 89}, ListedWords([3]))) == [3, 1]
+    assert await found(make({1: 0, 2: 85, 3: 89}, ListedWords([3]))) == [1, 3]
 
 
 async def test_function_words_alone_are_not_searched() -> None:
@@ -173,8 +187,9 @@ def test_filters_are_checked() -> None:
         {"candidates_per_result": 0},
         {"min_candidates": 0},
         {"min_similarity": 1.5},
+        {"dense_weight": 1.1},
     ],
 )
 def test_config_is_checked(values: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"candidate|cosine"):
+    with pytest.raises(ValueError, match=r"candidate|cosine|weight"):
         RankingConfig(**values)  # type: ignore[arg-type]

@@ -1,0 +1,139 @@
+"""The composition root's part for the write path and the upkeep of stored KV.
+
+Imported when models are: commands that only look at tables start without it.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from app.cache.jobs import LocalJobs
+from app.cache.keeper import CacheKeeper
+from app.db.pgvector import PgVectorIndexes
+from app.errors import InvalidSettings
+from app.ingest.admit import Admitter
+from app.ingest.fetch import Fetcher
+from app.ingest.fetch_job import FetchHandler
+from app.ingest.ingest_job import IngestHandler
+from app.ingest.pipeline import IngestParts, IngestPipeline
+from app.ingest.protocols import JobHandler
+from app.ingest.reembed import Reembedder, ReembedParts
+from app.ingest.remove import Remover
+from app.ingest.startup import StartupParts
+from app.ingest.types import IngestConfig
+from app.settings import PGVECTOR, SQLITE, Settings
+from app.sources.tools import SourceTools
+from kvstore.admission import UseCounter
+from retrieval.dense_indexes import DenseIndexes
+
+if TYPE_CHECKING:
+    from app.bootstrap import Models, Search, Storage
+
+
+def open_indexes(settings: Settings, dimension: int) -> DenseIndexes | PgVectorIndexes:
+    if settings.vector_index != PGVECTOR:
+        return DenseIndexes(dimension, settings.vector_index)
+    if settings.resolved_database_url.startswith(SQLITE):
+        raise InvalidSettings(
+            "vector_index (LARDER_VECTOR_INDEX) is pgvector, which needs database_url to name a "
+            "PostgreSQL database"
+        )
+    return PgVectorIndexes(settings.resolved_database_url, dimension)
+
+
+def build_remover(
+    storage: "Storage", models: "Models", search: "Search", tools: SourceTools
+) -> Remover:
+    return Remover(
+        storage.removal, storage.jobs, search.space, models.decoder, search.gate, tools.beliefs
+    )
+
+
+def build_reembedder(
+    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+) -> Reembedder:
+    parts = ReembedParts(
+        collections=storage.collections,
+        chunks=storage.chunks,
+        vectors=storage.next_vectors,
+        embedder=models.embedder,
+        reference=settings.embedder,
+        make_indexes=partial(DenseIndexes, kind=settings.vector_index),
+        switch=search.switch,
+        gate=search.gate,
+    )
+    return Reembedder(parts)
+
+
+def startup_parts(
+    storage: "Storage", models: "Models", search: "Search", remover: Remover
+) -> StartupParts:
+    return StartupParts(
+        collections=storage.collections,
+        chunks=storage.chunks,
+        stamps=storage.stamps,
+        embedder=search.space,
+        indexes=search.space,
+        decoder=models.decoder,
+        remover=remover,
+        jobs=storage.jobs,
+    )
+
+
+def build_lanes(
+    settings: Settings,
+    storage: "Storage",
+    ingest: IngestPipeline,
+    fetcher: Fetcher,
+    remover: Remover,
+) -> list[list[JobHandler]]:
+    """Handlers by lane: those of one lane take turns, lanes run side by side."""
+    config = IngestConfig(settings.max_document_bytes)
+    return [
+        [IngestHandler(ingest, storage.work, storage.documents, config)],
+        [FetchHandler(fetcher, ingest, storage.jobs)],
+        [remover],
+    ]
+
+
+def build_ingest(
+    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+) -> IngestPipeline:
+    parts = IngestParts(
+        sources=storage.sources,
+        documents=storage.documents,
+        chunks=storage.chunks,
+        parse=search.parse,
+        split=search.split,
+        embedder=search.space,
+        indexes=search.space,
+        decoder=models.decoder,
+        gate=search.gate,
+        work=storage.work,
+        versions=storage.document_versions,
+        duplicates=storage.duplicates,
+    )
+    stores_kv = settings.kv_admission == "ingest"
+    return IngestPipeline(parts, IngestConfig(settings.max_document_bytes, stores_kv=stores_kv))
+
+
+def build_cache(
+    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+) -> CacheKeeper:
+    return CacheKeeper(
+        targets=storage.cache_targets,
+        decoder=models.decoder,
+        jobs=LocalJobs(),
+        admission=settings.kv_admission,
+        gate=search.gate,
+    )
+
+
+def build_admitter(
+    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+) -> Admitter | None:
+    if settings.kv_admission == "never":
+        return None
+    uses = UseCounter(settings.data_dir / "kv-uses.bin")
+    admitter = Admitter(storage.cache_targets, models.decoder, uses, search.gate)
+    models.decoder.on_missed = admitter.missed
+    return admitter
