@@ -141,7 +141,7 @@ async def test_a_filter_reaches_far_beyond_the_nearest() -> None:
     selection = FixedSelection([450, 470])
     angles = {chunk_id: chunk_id // 10 for chunk_id in range(500)}
     weights = dict.fromkeys(range(500), 0.5)
-    retriever = make(angles, ListedWords(), weights, selection)
+    retriever = make(angles, ListedWords(), weights, selection=selection)
     asked = Filter(tags=frozenset({"x"}))
     hits = await retriever.search(Query("harbour 0", 1, 5, asked))
     assert [hit.chunk_id for hit in hits] == [450, 470]
