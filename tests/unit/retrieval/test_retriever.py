@@ -154,7 +154,9 @@ async def test_what_may_not_be_read_is_in_no_result() -> None:
     """Best by words, by vectors and by reliability, and given by a search that ignores rights."""
     rights = Filter(acl_classes=frozenset({"staff"}))
     weights = {1: 0.99, 2: 0.5, 3: 0.5}
-    retriever = make({1: 0, 2: 30, 3: 60}, ListedWords([1, 1, 2]), weights, FixedSelection([2, 3]))
+    retriever = make(
+        {1: 0, 2: 30, 3: 60}, ListedWords([1, 1, 2]), weights, selection=FixedSelection([2, 3])
+    )
     for limit in (1, 2, 8):
         hits = await retriever.search(Query("harbour 0", 1, limit, rights))
         assert [hit.chunk_id for hit in hits] == [2, 3][:limit]
