@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from app.db.cache_targets import CacheTargets
@@ -25,25 +24,28 @@ from app.db.idempotency import IdempotencyKeys
 from app.db.ingest_work import IngestWork
 from app.db.job_leases import JobLeases
 from app.db.jobs import Jobs
-from app.db.lexical import LexicalSearch
+from app.db.lexical import lexical_search
 from app.db.model_records import ModelRecords
 from app.db.next_vectors import NextVectors
 from app.db.observations import Observations
 from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
 from app.db.runs import Runs
+from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import EMBEDDER_REFERENCE, Stamps
 from app.db.versions import Versions
 from app.db.watch import Watch
-from app.settings import SQLITE, Settings
+from app.settings import PGVECTOR, Settings
+from retrieval.protocols import LexicalIndex
 
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
     from app.answer.protocols import Assessor, Retriever
     from app.cache.keeper import CacheKeeper
+    from app.db.pgvector import PgVectorIndexes
     from app.decoder.service import DecoderService
     from app.ingest.fetch import Fetcher
     from app.ingest.pipeline import IngestPipeline
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from app.ingest.vector_space import CurrentSpace, VectorSpace
     from app.ingest.worker import JobWorker
     from app.sources.tools import EstimationTools, SourceTools
+    from retrieval.dense_indexes import DenseIndexes
     from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
@@ -77,7 +80,8 @@ class Storage:
     keys: IdempotencyKeys
     runs: Runs
     stamps: Stamps
-    words: LexicalSearch
+    words: LexicalIndex
+    selection: ChunkSelection
     model_records: ModelRecords
     duplicates: Duplicates
     next_vectors: NextVectors
@@ -150,7 +154,7 @@ class Container:
 
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
-    """Needs no lock: SQLite lets several processes read, and write in turn."""
+    """Needs no lock: both engines let several processes read and write."""
     data_dir, process = DataDir.create(settings.data_dir), secrets.token_hex(4)
     database = await Database.open(settings.resolved_database_url)
     try:
@@ -168,7 +172,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             keys=IdempotencyKeys(database, data_dir.node(), process),
             runs=Runs(database),
             stamps=Stamps(database),
-            words=LexicalSearch(database),
+            words=lexical_search(database),
+            selection=ChunkSelection(database),
             model_records=ModelRecords(database),
             duplicates=Duplicates(database),
             next_vectors=NextVectors(database),
@@ -192,7 +197,7 @@ async def open_models(
     from app.ingest.searching import previous_embedder
     from retrieval.embedding import load_embedder
 
-    entries = EntryRows(Path(settings.resolved_database_url.removeprefix(SQLITE)))
+    entries = EntryRows(settings.resolved_database_url)
     try:
         decoder = await load_decoder(
             settings, entries, storage.model_records, data_dir.secret(), progress, storage.watch
@@ -200,9 +205,10 @@ async def open_models(
         try:
             progress("loading the embedder")
             embedder = load_embedder(settings.embedder)
-            yield Models(
-                decoder, embedder, await previous_embedder(storage.stamps, embedder.identity)
-            )
+            previous = None
+            if settings.vector_index != PGVECTOR:  # its rows hold vectors of one embedder
+                previous = await previous_embedder(storage.stamps, embedder.identity)
+            yield Models(decoder, embedder, previous)
         finally:
             await decoder.close()
     finally:
@@ -239,10 +245,15 @@ async def open_container(
         from app.ingest.startup import prepare
 
         storage = await stack.enter_async_context(open_storage(settings))
+        await stack.enter_async_context(storage.database.claim())
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
-        search = _build_search(settings, storage, models, parsers.parse)
+        indexes = bootstrap_ingest.open_indexes(
+            settings, (models.previous or models.embedder).dimension
+        )
+        stack.callback(indexes.close)
+        search = _build_search(settings, storage, models, parsers.parse, indexes)
         tools = build_source_tools(storage)
         remover = bootstrap_ingest.build_remover(storage, models, search, tools)
         progress("loading the search indexes")
@@ -277,25 +288,37 @@ def _build_parsers(settings: Settings) -> "ParserPool":
     return ParserPool(limits)
 
 
-def _build_search(settings: Settings, storage: Storage, models: Models, parse: "Parse") -> Search:
+def _build_search(
+    settings: Settings,
+    storage: Storage,
+    models: Models,
+    parse: "Parse",
+    indexes: "DenseIndexes | PgVectorIndexes",
+) -> Search:
     from app.ingest.searching import load_reranker, ranking_config
     from app.ingest.vector_space import CurrentSearcher, CurrentSpace, VectorSpace
     from reliability.assessor import Assessor
     from retrieval.chunking import chunk
-    from retrieval.dense import DenseIndexes
     from retrieval.retriever import Retriever
 
-    def search_in(embedder: "Embedder", indexes: DenseIndexes) -> Retriever:
+    def search_in(embedder: "Embedder", indexes: "DenseIndexes | PgVectorIndexes") -> Retriever:
         config = ranking_config(settings, embedder.identity)
-        return Retriever(storage.words, indexes, embedder, storage.sources, config, reranker)
+        return Retriever(
+            storage.words,
+            indexes,
+            embedder,
+            storage.sources,
+            config,
+            reranker,
+            storage.selection,
+        )
 
     def switch(new: VectorSpace) -> None:
-        searcher.switch(search_in(new.embedder, cast(DenseIndexes, new.indexes)))
+        searcher.switch(search_in(new.embedder, cast("DenseIndexes", new.indexes)))
         space.switch(new)
 
     reranker = load_reranker(settings, storage.chunks)
     embedder = models.previous or models.embedder
-    indexes = DenseIndexes(embedder.dimension)
     space = CurrentSpace(VectorSpace(embedder, indexes))
     searcher = CurrentSearcher(search_in(embedder, indexes))
     return Search(

@@ -3,10 +3,13 @@
 Imported when models are: commands that only look at tables start without it.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app.cache.jobs import LocalJobs
 from app.cache.keeper import CacheKeeper
+from app.db.pgvector import PgVectorIndexes
+from app.errors import InvalidSettings
 from app.ingest.admit import Admitter
 from app.ingest.fetch import Fetcher
 from app.ingest.fetch_job import FetchHandler
@@ -17,13 +20,24 @@ from app.ingest.reembed import Reembedder, ReembedParts
 from app.ingest.remove import Remover
 from app.ingest.startup import StartupParts
 from app.ingest.types import IngestConfig
-from app.settings import Settings
+from app.settings import PGVECTOR, SQLITE, Settings
 from app.sources.tools import SourceTools
 from kvstore.admission import UseCounter
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 
 if TYPE_CHECKING:
     from app.bootstrap import Models, Search, Storage
+
+
+def open_indexes(settings: Settings, dimension: int) -> DenseIndexes | PgVectorIndexes:
+    if settings.vector_index != PGVECTOR:
+        return DenseIndexes(dimension, settings.vector_index)
+    if settings.resolved_database_url.startswith(SQLITE):
+        raise InvalidSettings(
+            "vector_index (LARDER_VECTOR_INDEX) is pgvector, which needs database_url to name a "
+            "PostgreSQL database"
+        )
+    return PgVectorIndexes(settings.resolved_database_url, dimension)
 
 
 def build_remover(
@@ -43,7 +57,7 @@ def build_reembedder(
         vectors=storage.next_vectors,
         embedder=models.embedder,
         reference=settings.embedder,
-        make_indexes=DenseIndexes,
+        make_indexes=partial(DenseIndexes, kind=settings.vector_index),
         switch=search.switch,
         gate=search.gate,
     )

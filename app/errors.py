@@ -31,6 +31,7 @@ LarderError
 ├── InvalidCalibration       a calibration record that counts as none, and why
 ├── ModelMissing             the decoder or embedder is not where the settings say
 ├── PortInUse                another program listens there
+├── DatabaseUnreachable      the PostgreSQL server does not take us
 ├── DataDirInUse             another Larder works on the same data directory
 └── DataDirDamaged           a file in the data directory cannot be what Larder wrote
 """
@@ -177,6 +178,11 @@ class InvalidCalibration(LarderError):
 
 class PortInUse(LarderError):
     code = "port_in_use"
+
+
+class DatabaseUnreachable(LarderError):
+    code = "database_unreachable"
+    status = 503
 
 
 class DataDirInUse(LarderError):

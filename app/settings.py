@@ -24,6 +24,8 @@ from app.errors import InvalidSettings
 
 PREFIX = "LARDER_"
 SQLITE = "sqlite+aiosqlite:///"
+PGVECTOR = "pgvector"
+DATABASES = (SQLITE, "postgresql://", "postgresql+asyncpg://")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
@@ -48,7 +50,7 @@ def _split_commas(value: object) -> object:
 
 
 def _check_url(value: str | None) -> str | None:
-    if value is not None and not value.startswith(SQLITE):
+    if value is not None and not value.startswith(DATABASES):
         raise ValueError("not a supported database")
     return value
 
@@ -135,7 +137,10 @@ class Settings(BaseSettings):
         (), description="host names the server may fetch documents from, comma-separated"
     )
     database_url: Annotated[str | None, AfterValidator(_check_url)] = Field(
-        None, description=f"{SQLITE}PATH"
+        None, description=f"{SQLITE}PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    )
+    vector_index: Literal["auto", "flat", "sq8", "hnsw", "ivf", "pgvector"] = Field(
+        "auto", description="auto, flat, sq8, hnsw, ivf or pgvector"
     )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],

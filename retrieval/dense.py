@@ -1,4 +1,4 @@
-"""Vectors of a collection in FAISS: exact inner products, deletions at once.
+"""Vectors of a collection in FAISS (kind `flat`): exact inner products, deletions at once.
 
 The database is the truth; this is a copy in memory that is filled at the start. Flat, because an
 exact search over 100,000 vectors takes some 6 ms, and because ids under IVF shift silently after a
@@ -10,14 +10,17 @@ from collections.abc import Sequence
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
-from retrieval.background import USUAL, Background
 from retrieval.errors import IndexMismatch
-from retrieval.protocols import Float32Array
+from retrieval.protocols import Float32Array, Ids
 
 # Physical removal copies the whole index (10 ms at 100,000), so it waits for this many deletions
 # and for a tenth of the index.
 _MIN_REMOVALS = 256
+
+_MIN_BITMAP = 1_000
+_MAX_BITS_PER_ID = 256
 
 
 class FlatDenseIndex:
@@ -40,7 +43,7 @@ class FlatDenseIndex:
 
     def add(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         """All or nothing. An id that is in the index already is refused."""
-        new = self._checked(chunk_ids, vectors)
+        new = check_vectors(chunk_ids, vectors, self._dimension)
         if not new:
             return
         with self._lock:
@@ -63,15 +66,30 @@ class FlatDenseIndex:
             if len(self._tombstones) >= max(_MIN_REMOVALS, self._index.ntotal // 10):
                 self._compact()
 
-    def search(self, vector: Float32Array, limit: int) -> list[tuple[int, float]]:
+    def ids(self) -> Ids:
+        """Of all vectors that count, in no order."""
+        with self._lock:
+            return np.fromiter(self._ids, np.int64, len(self._ids))
+
+    def contents(self) -> tuple[list[int], Float32Array]:
+        with self._lock:
+            ids = sorted(self._ids)
+            vectors: Float32Array = self._index.reconstruct_batch(np.asarray(ids, np.int64))
+        return ids, vectors
+
+    def search(
+        self, vector: Float32Array, limit: int, allowed: Ids | None = None
+    ) -> list[tuple[int, float]]:
         if vector.shape != (self._dimension,):
             raise IndexMismatch(f"vector has shape {vector.shape}, not ({self._dimension},)")
         with self._lock:
             num_results = min(limit, len(self._ids))
             if num_results < 1:
                 return []
+            # FAISS keeps plain pointers to selectors: they stay referenced while it searches.
+            selectors = self._selectors(allowed)
             options = faiss.SearchParameters()
-            options.sel = self._alive
+            options.sel = selectors[-1] if selectors else None
             row = np.ascontiguousarray(vector[None], np.float32)
             scores, ids = self._index.search(row, num_results, params=options)
         found = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
@@ -84,20 +102,13 @@ class FlatDenseIndex:
             rows = {chunk_id: self._index.reconstruct(chunk_id) for chunk_id in known}
         return {chunk_id: np.asarray(row, np.float32) for chunk_id, row in rows.items()}
 
-    def _checked(self, chunk_ids: Sequence[int], vectors: Float32Array) -> set[int]:
-        if vectors.shape != (len(chunk_ids), self._dimension):
-            raise IndexMismatch(
-                f"vectors have shape {vectors.shape}, not ({len(chunk_ids)}, {self._dimension}); "
-                "they were made by another embedder"
-            )
-        new = set(chunk_ids)
-        if len(new) < len(chunk_ids):
-            raise IndexMismatch("a chunk is given twice")
-        if new and min(new) < 0:
-            raise IndexMismatch(f"chunk ids are never negative: {min(new)}")
-        if not np.isfinite(vectors).all():
-            raise IndexMismatch("vectors hold values that are not finite")
-        return new
+    def _selectors(self, allowed: Ids | None) -> list[faiss.IDSelector]:
+        """The last one is what the search asks; those before are its parts."""
+        alive = [self._alive] if self._alive is not None else []
+        if allowed is None:
+            return alive
+        chosen = _selector(np.ascontiguousarray(allowed, np.int64))
+        return [*alive, chosen, *(faiss.IDSelectorAnd(chosen, both) for both in alive)]
 
     def _hide_tombstones(self) -> None:
         # FAISS keeps plain pointers from one selector to the next: both stay referenced here.
@@ -111,39 +122,33 @@ class FlatDenseIndex:
             self._dead = self._alive = None
 
 
-class DenseIndexes:
-    """One index per collection, made when first filled. A collection without one is empty."""
+def check_vectors(chunk_ids: Sequence[int], vectors: Float32Array, dimension: int) -> set[int]:
+    """The ids as a set. Raises `IndexMismatch` for what no index may take."""
+    if vectors.shape != (len(chunk_ids), dimension):
+        raise IndexMismatch(
+            f"vectors have shape {vectors.shape}, not ({len(chunk_ids)}, {dimension}); "
+            "they were made by another embedder"
+        )
+    new = set(chunk_ids)
+    if len(new) < len(chunk_ids):
+        raise IndexMismatch("a chunk is given twice")
+    if new and min(new) < 0:
+        raise IndexMismatch(f"chunk ids are never negative: {min(new)}")
+    if not np.isfinite(vectors).all():
+        raise IndexMismatch("vectors hold values that are not finite")
+    return new
 
-    def __init__(self, dimension: int) -> None:
-        self._dimension = dimension
-        self._indexes: dict[int, FlatDenseIndex] = {}
-        self._backgrounds: dict[int, Background] = {}
-        self._lock = threading.Lock()
 
-    def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
-        with self._lock:
-            if collection_id not in self._indexes:
-                self._indexes[collection_id] = FlatDenseIndex(self._dimension)
-                self._backgrounds[collection_id] = Background(self._dimension)
-            index = self._indexes[collection_id]
-        index.add(chunk_ids, vectors)
-        self._backgrounds[collection_id].add(vectors)
+def _selector(allowed: Ids) -> faiss.IDSelector:
+    """A bitmap where ids lie close together, as those of one database do: it asks one bit."""
+    if len(allowed) < _MIN_BITMAP or int(allowed.max()) > _MAX_BITS_PER_ID * len(allowed):
+        return faiss.IDSelectorBatch(allowed)
+    bits = np.zeros(int(allowed.max()) + 1, np.bool_)
+    bits[allowed] = True
+    return bitmap_selector(bits)
 
-    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
-        if index := self._indexes.get(collection_id):
-            index.remove(chunk_ids)
 
-    def search(
-        self, collection_id: int, vector: Float32Array, limit: int
-    ) -> list[tuple[int, float]]:
-        index = self._indexes.get(collection_id)
-        return index.search(vector, limit) if index is not None else []
-
-    def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
-        index = self._indexes.get(collection_id)
-        return index.vectors(chunk_ids) if index is not None else {}
-
-    def spread(self, collection_id: int, vector: Float32Array) -> float:
-        """How far the question's cosines with passages at random lie apart; above 0."""
-        background = self._backgrounds.get(collection_id)
-        return background.spread(vector) if background is not None else USUAL
+def bitmap_selector(bits: NDArray[np.bool_]) -> faiss.IDSelector:
+    """The true ones. FAISS's wrapper, which its type stubs do not know, keeps the bytes alive."""
+    packed = np.packbits(bits, bitorder="little")
+    return faiss.IDSelectorBitmap(packed)  # type: ignore[call-arg, arg-type]

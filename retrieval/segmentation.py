@@ -34,11 +34,20 @@ def index_words(text: str) -> str:
 def query_words(text: str) -> list[str]:
     """What a question is searched by; a run's pairs, or its only character."""
     spaced = _RUN.sub(lambda run: f" {' '.join(_pairs(run[0]) or run[0])} ", folded(text))
+    return list(dict.fromkeys(_cut(spaced)))
+
+
+def indexed_words(text: str) -> list[str]:
+    """`index_words` cut as a question is, in order, for an index that does not cut by itself."""
+    return _cut(index_words(text))
+
+
+def _cut(spaced: str) -> list[str]:
     words: list[str] = []
     for part in spaced.split():
         # A pair may hold a mark, at which a word would be cut: the index's tokenizer decides.
         words += [part] if _RUN.fullmatch(part) else _WORD.findall(part)
-    return list(dict.fromkeys(words))
+    return words
 
 
 def _pairs(run: str) -> list[str]:

@@ -4,6 +4,7 @@ Knows nothing of databases, of KV caches or of who wrote a document.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
@@ -44,10 +45,40 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Which documents may be found; what is left out asks for nothing. All parts must hold.
+
+    `acl_classes` is a right: it comes from who asks, never from what was asked. None reads all.
+    """
+
+    sources: frozenset[str] = frozenset()  # names; any of them
+    tags: frozenset[str] = frozenset()  # all of them
+    date_from: date | None = None  # both ends count; a document without a date has none of them
+    date_to: date | None = None
+    min_reliability: float = 0.0  # of the source
+    acl_classes: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.date_from and self.date_to and self.date_from > self.date_to:
+            raise ValueError(f"nothing lies between {self.date_from} and {self.date_to}")
+        if not 0 <= self.min_reliability <= 1:
+            raise ValueError(f"min_reliability must lie from 0 to 1, not {self.min_reliability}")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it lets everything through."""
+        return self == NO_FILTER
+
+
+NO_FILTER = Filter()
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     text: str
     collection_id: int
     limit: int = 8
+    filter: Filter = NO_FILTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,8 @@ class AnswerPipeline:
     ) -> tuple[list[ScoredChunk], dict[int, PassageRow]]:
         """Ranked chunks and their rows; a chunk deleted in between is in neither."""
         limit = self._num_passages + NUM_RUNNERS_UP
-        found = await self._retriever.search(Query(question.text, collection.id, limit))
+        query = Query(question.text, collection.id, limit, question.filter)
+        found = await self._retriever.search(query)
         passages = await self._chunks.passages([scored.chunk_id for scored in found])
         rows = {row.chunk_id: row for row in passages}
         return [scored for scored in found if scored.chunk_id in rows], rows

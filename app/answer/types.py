@@ -11,6 +11,7 @@ from app.db.rows import RunTokens
 from app.decoder.types import GenerationParams, Message
 from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind, TokenCounts
 from reliability.decision import DecisionKind, Wording
+from retrieval.types import NO_FILTER, Filter
 
 AnswerFinish = Literal["stop", "length", "no_match", "cancelled", "error"]
 Trust = Literal["plain", "weighted", "tagged", "vote"]
@@ -23,6 +24,7 @@ class Question:
     history: tuple[Message, ...] = ()
     params: GenerationParams = field(default_factory=GenerationParams)
     reuse: ReuseOptions = field(default_factory=ReuseOptions)
+    filter: Filter = NO_FILTER
     trust: Trust | None = None  # None: as the settings say
 
 

@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.api.schemas import Body, DocumentView, Refusal, View
+from app.api.schemas import Body, Day, DocumentView, Refusal, View
+from app.db.facts import MAX_TAGS, make_facts
+from app.db.rows import DocumentFacts
 
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -66,6 +68,12 @@ class NewText(Body):
     source: SourceName | None = None
     media_type: str | None = None
     external_id: ExternalId | None = None
+    tags: list[str] = Field(default=[], max_length=MAX_TAGS)
+    date: Day | None = None
+
+    def facts(self) -> DocumentFacts:
+        """Raises `InvalidValue`."""
+        return make_facts(self.tags, self.date.isoformat() if self.date else None)
 
 
 class BulkLine(BaseModel):

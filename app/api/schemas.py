@@ -3,16 +3,17 @@
 Requests of own routes refuse unknown fields; those under /v1 ignore them, as OpenAI's do.
 """
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.answer.types import Trust
 from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Day = date  # a field called date hides the type from what follows
 MAX_TOKENS = 32768
 
 
@@ -40,6 +41,22 @@ class HistoryMessage(Body):
     content: str
 
 
+class FilterBody(Body):
+    """Which documents may be found; what is left out asks for nothing."""
+
+    sources: list[Name] = Field([], max_length=100)
+    tags: list[Name] = Field([], max_length=32)
+    date_from: Day | None = None
+    date_to: Day | None = None
+    min_reliability: float = Field(0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _has_a_span(self) -> Self:
+        if self.date_from and self.date_to and self.date_from > self.date_to:
+            raise ValueError("date_from lies after date_to")
+        return self
+
+
 class NewRun(Body):
     question: QuestionText
     collection: Name
@@ -51,6 +68,7 @@ class NewRun(Body):
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float = Field(0.0, ge=0, le=2)
     history: list[HistoryMessage] = []
+    filter: FilterBody = FilterBody()
 
 
 class CollectionView(View):
@@ -78,6 +96,8 @@ class DocumentView(View):
     chunks_cached: int
     tokens: int
     created_at: datetime
+    date: Day | None
+    tags: list[str]
     external_id: str | None
 
 

@@ -19,6 +19,7 @@ from app.api.job_schemas import NewText
 from app.errors import DocumentTooLarge, InvalidValue
 
 MAX_FILES = 500
+FIELDS = frozenset({"source", "tags", "date"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,10 @@ def _sort_parts(form: FormData, oversize: set[int]) -> UploadForm:
             files.append(Upload(value.filename or "", _stated_type(value), kept))
         else:
             raise InvalidValue(f"The part {key!r} holds a file; documents go in parts named file.")
-    if unknown := sorted(fields.keys() - {"source"}):
-        raise InvalidValue(f"Unknown field {unknown[0]!r}; besides file there is only source.")
+    if unknown := sorted(fields.keys() - FIELDS):
+        raise InvalidValue(
+            f"Unknown field {unknown[0]!r}; besides file there are {', '.join(sorted(FIELDS))}."
+        )
     return UploadForm(tuple(files), fields)
 
 

@@ -12,6 +12,7 @@ from app.cli.files import InputFile, find_files
 from app.cli.output import print_error, print_json, print_note, print_table
 from app.cli.sync import FolderSync, SyncReport, watch
 from app.cli.upload import UploadReport, find_or_create_collection, upload_files
+from app.db.rows import DocumentFacts
 from app.errors import InvalidValue
 from app.settings import load_settings
 
@@ -20,9 +21,11 @@ SYNC_COUNTS = ("added", "changed", "unchanged", "removed")
 OnSync = Callable[[SyncReport], None]
 
 
-def run_ingest(paths: list[Path], collection: str, source: str, *, as_json: bool) -> None:
+def run_ingest(
+    paths: list[Path], collection: str, source: str, facts: DocumentFacts, *, as_json: bool
+) -> None:
     """Exit code 1 where any file failed; the others are in all the same."""
-    report = asyncio.run(_ingest(find_files(paths), collection, source))
+    report = asyncio.run(_ingest(find_files(paths), collection, source, facts))
     if as_json:
         print_json(asdict(report) | {"tokens_per_second": report.tokens_per_second})
     else:
@@ -83,10 +86,12 @@ def print_sync(report: SyncReport, collection: str, *, as_json: bool) -> None:
         print_error(f"{name}: {reason}")
 
 
-async def _ingest(files: list[InputFile], collection: str, source: str) -> UploadReport:
+async def _ingest(
+    files: list[InputFile], collection: str, source: str, facts: DocumentFacts
+) -> UploadReport:
     async with connect(load_settings(), print_note) as client:
         collection_id = await find_or_create_collection(client, collection)
-        report, _ = await upload_files(client, collection_id, source, files)
+        report, _ = await upload_files(client, collection_id, source, files, facts)
         return report
 
 

@@ -5,7 +5,7 @@ this process, so a command cannot behave differently in the two cases.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,7 +46,7 @@ class Client:
         return _body(await self._send("DELETE", path))
 
     async def upload(
-        self, collection_id: int, source: str, files: Sequence[tuple[str, Path]]
+        self, collection_id: int, fields: Mapping[str, str], files: Sequence[tuple[str, Path]]
     ) -> list[JsonObject]:
         """Documents, (name, file) each, as one request: what became of each, in order. One that was
         refused has no `id`, but a `code` and a `detail`."""
@@ -56,7 +56,7 @@ class Client:
                 "POST",
                 f"/api/v1/collections/{collection_id}/documents",
                 files=parts,
-                data={"source": source},
+                data=dict(fields),
             )
         return items(_body(reply))
 

@@ -77,6 +77,8 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
     collection: CollectionOption,
     source: Annotated[str, typer.Option("--source", "-s", help="Who wrote them.")] = "uploads",
+    tag: Annotated[list[str] | None, typer.Option(help="To filter by; may be repeated.")] = None,
+    date: Annotated[str | None, typer.Option(help="Of what they say, as 2026-11-22.")] = None,
     sync: Annotated[bool, typer.Option("--sync", help="Follow one folder, removals too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Remove most of it if need be.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
@@ -85,16 +87,19 @@ def ingest(
 ) -> None:
     """Add documents to a collection, which is created if need be."""
     from app.cli.ingest import SyncOptions, run_ingest, run_sync
+    from app.db.facts import make_facts
 
     if sync:
         if len(paths) != 1:
             raise InvalidValue("--sync takes one folder")
+        if tag or date:
+            raise InvalidValue("--tag and --date do not belong to --sync")
         options = SyncOptions(force, watch, interval)
         run_sync(paths[0], collection, source, options, as_json=as_json)
         return
     if force or watch:
         raise InvalidValue("--force and --watch belong to --sync")
-    run_ingest(paths, collection, source, as_json=as_json)
+    run_ingest(paths, collection, source, make_facts(tag or (), date), as_json=as_json)
 
 
 @app.command()
@@ -109,10 +114,27 @@ def ask(
         Trust | None, typer.Option(help="How the reliability of sources is used.")
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only of these sources; may be repeated.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with all of these tags.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only dated on this day or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only dated on this day or earlier.")] = None,
+    min_reliability: Annotated[
+        float | None, typer.Option(help="Only of sources believed so far, 0 to 1.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a question; the answer is printed as it is written, then its sources."""
     from app.cli.ask import run_ask
+
+    wanted = {
+        "sources": source,
+        "tags": tag,
+        "date_from": since,
+        "date_to": until,
+        "min_reliability": min_reliability,
+    }
 
     asked = {
         "question": question,
@@ -123,6 +145,7 @@ def ask(
         "encoding": encoding,
         "trust": trust.value if trust else None,
         "max_tokens": max_tokens,
+        "filter": {name: value for name, value in wanted.items() if value is not None} or None,
     }
     run_ask({name: value for name, value in asked.items() if value is not None}, as_json=as_json)
 

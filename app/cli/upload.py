@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from app.cli.files import InputFile
 from app.cli.output import err
 from app.cli.remote import Client, JsonObject, ServerError, items
+from app.db.rows import NO_FACTS, DocumentFacts
 
 POLL_SECONDS = 0.2
 BATCH_FILES = 100
@@ -50,14 +51,18 @@ async def find_or_create_collection(client: Client, name: str) -> int:
 
 
 async def upload_files(
-    client: Client, collection_id: int, source: str, files: Sequence[InputFile]
+    client: Client,
+    collection_id: int,
+    source: str,
+    files: Sequence[InputFile],
+    facts: DocumentFacts = NO_FACTS,
 ) -> tuple[UploadReport, list[JsonObject]]:
     """Send all, then wait for each. Returns the documents too, without those refused."""
     report = UploadReport()
     started = time.perf_counter()
     with show_progress() as progress:
         task = progress.add_task(source, total=len(files), rates="")
-        accepted = await _send(client, collection_id, source, files, report)
+        accepted = await _send(client, collection_id, _fields(source, facts), files, report)
         documents = []
         for document_id in dict.fromkeys(accepted):
             document = await wait_for_document(client, document_id)
@@ -72,14 +77,14 @@ async def upload_files(
 async def _send(
     client: Client,
     collection_id: int,
-    source: str,
+    fields: Mapping[str, str],
     files: Sequence[InputFile],
     report: UploadReport,
 ) -> list[int]:
     accepted = []
     for batch in _batches(files):
         try:
-            found = await client.upload(collection_id, source, [(f.name, f.path) for f in batch])
+            found = await client.upload(collection_id, fields, [(f.name, f.path) for f in batch])
         except ServerError as error:
             if error.code == "unreachable" or len(batch) > 1:
                 raise
@@ -91,6 +96,15 @@ async def _send(
             else:
                 report.failures.append((file.name, str(item["detail"])))
     return accepted
+
+
+def _fields(source: str, facts: DocumentFacts) -> dict[str, str]:
+    fields = {"source": source}
+    if facts.tags:
+        fields["tags"] = ",".join(sorted(facts.tags))
+    if facts.date is not None:
+        fields["date"] = facts.date.isoformat()
+    return fields
 
 
 def _batches(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:

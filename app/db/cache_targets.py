@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, select, true, update
 from app.db import models, tokens
 from app.db.neighbours import find_primers
 from app.db.rows import CacheScope, CacheTargetRow
-from app.db.session import Database
+from app.db.session import Database, retried
 
 
 class CacheTargets:
@@ -55,6 +55,7 @@ class CacheTargets:
             for row in rows
         ]
 
+    @retried
     async def mark(self, chunk_ids: Sequence[int], *, is_cached: bool) -> None:
         """Record whether the KV of these chunks is in the store."""
         statement = update(models.Chunk).where(models.Chunk.id.in_(chunk_ids))

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
 from app.db.neighbours import find_primers
 from app.db.rows import PassageRow, UncachedRow
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import ChunkNotFound
 
 Float32Array = NDArray[np.float32]
@@ -71,6 +71,7 @@ class Chunks:
             rows = await session.execute(statement)
             return [(row.id, f"{row.label}\n{row.text}") for row in rows]
 
+    @retried
     async def save_embeddings(
         self, chunk_ids: Sequence[int], vectors: Float32Array
     ) -> dict[int, int]:
@@ -99,15 +100,34 @@ class Chunks:
                 await session.execute(statement, values)
         return {chunk_id: place for chunk_id, (place, is_live) in found.items() if is_live}
 
-    async def embeddings(self, collection_id: int) -> tuple[list[int], Float32Array]:
-        """Ids and vectors [n, d] of a collection, by id; [0, 0] where there is none."""
+    async def embedded(self, collection_id: int) -> list[int]:
+        """Ids of the chunks that have a vector."""
         statement = (
-            select(models.Embedding.chunk_id, models.Embedding.vector)
+            select(models.Embedding.chunk_id)
             .join(models.Chunk)
             .join(models.Document)
             .where(models.Document.collection_id == collection_id)
             .where(models.Document.visibility == "live")
+        )
+        async with self._database.session() as session:
+            return list(await session.scalars(statement))
+
+    async def embeddings(
+        self, collection_id: int, after_id: int = 0, limit: int | None = None
+    ) -> tuple[list[int], Float32Array]:
+        """Ids and vectors [n, d] of what can be found, by id; [0, 0] where there is none (any
+        more)."""
+        statement = (
+            select(models.Embedding.chunk_id, models.Embedding.vector)
+            .join(models.Chunk)
+            .join(models.Document)
+            .where(
+                models.Document.collection_id == collection_id,
+                models.Document.visibility == "live",
+                models.Embedding.chunk_id > after_id,
+            )
             .order_by(models.Embedding.chunk_id)
+            .limit(limit)
         )
         async with self._database.session() as session:
             rows = (await session.execute(statement)).all()
@@ -133,6 +153,7 @@ class Chunks:
             for r in rows
         ]
 
+    @retried
     async def mark_cached(self, chunk_ids: Sequence[int]) -> None:
         statement = update(models.Chunk).where(models.Chunk.id.in_(chunk_ids))
         async with self._database.transaction() as session:

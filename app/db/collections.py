@@ -2,12 +2,13 @@
 
 import time
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, Cast, cast, func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import models
 from app.db.rows import CollectionRow
-from app.db.session import Database, Statement
+from app.db.session import Database, Statement, retried
 from app.errors import CollectionExists, CollectionNotFound, InvalidValue
 
 MAX_NAME_LEN = 200
@@ -19,6 +20,7 @@ class Collections:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def create(self, name: str) -> CollectionRow:
         name = check_name(name, "collection")
         collection = models.Collection(name=name, created_at=time.time())
@@ -73,12 +75,17 @@ def parse_id(text: str) -> int | None:
     return int(text)
 
 
+def total(column: InstrumentedAttribute[int]) -> Cast[int]:
+    """The sum, 0 of nothing; PostgreSQL would make it a decimal."""
+    return cast(func.coalesce(func.sum(column), 0), BigInteger)
+
+
 def _counted() -> Statement:
     collection, document, chunk = models.Collection, models.Document, models.Chunk
     mine = document.collection_id == collection.id
     documents = select(func.count()).select_from(document).where(mine)
     chunks = select(func.count()).select_from(chunk).join(document).where(mine)
-    tokens = select(func.coalesce(func.sum(chunk.num_tokens), 0)).join(document).where(mine)
+    tokens = select(total(chunk.num_tokens)).join(document).where(mine)
     return select(
         collection.id,
         collection.name,

@@ -9,10 +9,13 @@ from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import job_items, models, tokens
+from app.db.collections import total
+from app.db.facts import joined_tags, set_facts, split_tags
 from app.db.job_rows import ItemState, NewJob
 from app.db.jobs import retry_document
-from app.db.rows import DocumentRow, DocumentState
-from app.db.session import Database, Statement
+from app.db.lexical_postgres import index_words
+from app.db.rows import NO_FACTS, DocumentFacts, DocumentRow, DocumentState
+from app.db.session import Database, Statement, retried
 from app.db.versions import Swap, go_live
 from app.errors import CollectionNotFound, DocumentNotFound
 from retrieval.types import Chunk, Document
@@ -26,6 +29,7 @@ class Documents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def add(
         self,
         collection_id: int,
@@ -34,11 +38,13 @@ class Documents:
         body: bytes,
         media_type: str | None,
         job_id: str | None = None,
+        facts: DocumentFacts = NO_FACTS,
     ) -> tuple[DocumentRow, bool]:
         """Commit the bytes. The same bytes from the same source are one document: (it, False).
 
         With a `job_id`, the same transaction makes the document an item of that job, and the job
-        if need be; a document that had failed is tried again.
+        if need be; a document that had failed is tried again. Facts that are given replace those
+        of before.
         """
         document = models.Document(
             collection_id=collection_id,
@@ -61,6 +67,7 @@ class Documents:
                 await session.flush()
                 session.add(models.DocumentBody(document_id=document.id, body=body))
             document_id = document.id if known is None else known
+            await set_facts(session, document_id, facts)
             if job_id is not None:
                 await _hand_over(session, job_id, document_id)
         return await self.get(document_id), known is None
@@ -96,6 +103,7 @@ class Documents:
         async with self._database.session() as session:
             return list(await session.scalars(statement.order_by(models.Document.id)))
 
+    @retried
     async def begin_parse(self, document_id: int) -> int:
         """Count an attempt before it is made, so that bytes which kill the process are noticed."""
         document = models.Document
@@ -111,6 +119,7 @@ class Documents:
             raise _not_found(document_id)
         return attempts
 
+    @retried
     async def save_parsed(
         self, document_id: int, document: Document, chunks: Sequence[Chunk]
     ) -> None:
@@ -132,10 +141,13 @@ class Documents:
             if chunks:
                 values = [_chunk_values(document_id, chunk) for chunk in chunks]
                 await session.execute(insert(models.Chunk), values)
+                if not self._database.is_sqlite:  # where triggers do it
+                    await index_words(session, document_id)
             await session.execute(
                 delete(models.DocumentBody).where(models.DocumentBody.document_id == document_id)
             )
 
+    @retried
     async def mark_indexed(self, document_id: int) -> Swap | None:
         """It can be found from here on. A new version takes the place of the older one in the same
         transaction; what the vector indexes have to follow is returned."""
@@ -145,6 +157,7 @@ class Documents:
             await session.execute(statement.values(state="indexed"))
             return await go_live(session, document_id)
 
+    @retried
     async def mark_ready(self, document_id: int) -> None:
         """Its items in jobs are done with it, in the same transaction."""
         document = models.Document
@@ -153,6 +166,7 @@ class Documents:
             await session.execute(statement.values(state="ready"))
             await job_items.settle_document(session, document_id, "done")
 
+    @retried
     async def mark_failed(self, document_id: int, error: str) -> None:
         """Its items in jobs fail with it, in the same transaction."""
         statement = update(models.Document).where(models.Document.id == document_id)
@@ -172,7 +186,8 @@ class Documents:
 
     async def _rows(self, statement: Statement) -> Rows:
         async with self._database.session() as session:
-            return [DocumentRow(**row) for row in (await session.execute(statement)).mappings()]
+            rows = (await session.execute(statement)).mappings()
+            return [DocumentRow(**dict(row) | {"tags": split_tags(row["tags"])}) for row in rows]
 
 
 async def _hand_over(session: AsyncSession, job_id: str, document_id: int) -> None:
@@ -217,7 +232,7 @@ def _chunk_values(document_id: int, chunk: Chunk) -> dict[str, object]:
 def _counted() -> Statement:
     document, chunk = models.Document, models.Chunk
     mine = select(func.count()).select_from(chunk).where(chunk.document_id == document.id)
-    tokens_sum = select(func.coalesce(func.sum(chunk.num_tokens), 0))
+    tokens_sum = select(total(chunk.num_tokens))
     counts = {
         "chunks": mine,
         "chunks_embedded": mine.join(models.Embedding),
@@ -237,6 +252,9 @@ def _counted() -> Statement:
             document.state,
             document.error,
             document.created_at,
+            document.date,
+            document.acl_class,
+            joined_tags().label("tags"),
             document.external_id,
             document.sha256,
             document.visibility,

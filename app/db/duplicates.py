@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite takes the 
 
 from app.db import models
 from app.db.rows import ChunkText, DuplicatePair, DuplicateRow
-from app.db.session import Database
+from app.db.session import Database, retried
 
 
 class Duplicates:
@@ -43,6 +43,7 @@ class Duplicates:
         async with self._database.session() as session:
             return [ChunkText(row.id, row.text) for row in await session.execute(statement)]
 
+    @retried
     async def save(
         self, bands: Mapping[int, Sequence[bytes]], pairs: Sequence[DuplicatePair]
     ) -> None:

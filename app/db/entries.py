@@ -5,13 +5,11 @@ writer that the loop is running would block both.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from sqlalchemy import create_engine, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine import URL
+from sqlalchemy import create_engine, delete, make_url, select, update
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 
-from app.db import models
+from app.db import models, postgres
 from app.db.sqlite import WRITES, prepare, storage_errors
 from kvstore.protocols import IndexedEntry
 
@@ -21,11 +19,18 @@ BATCH = 500  # digests named in one statement
 class EntryRows:
     """Opened after `Database.open`, which makes the tables."""
 
-    def __init__(self, database_file: Path) -> None:
-        self._engine = create_engine(URL.create("sqlite", database=str(database_file)))
-        # NORMAL: a power cut may lose the last rows, and the store takes such files in again.
-        prepare(self._engine, synchronous="NORMAL")
-        self._writes = self._engine.execution_options(**{WRITES: True})
+    def __init__(self, url: str) -> None:
+        if url.startswith("sqlite"):
+            self._engine = create_engine(make_url(url).set(drivername="sqlite"))
+            # NORMAL: a power cut may lose the last rows, and the store takes such files in again.
+            prepare(self._engine, synchronous="NORMAL")
+            self._writes = self._engine.execution_options(**{WRITES: True})
+            return
+        # READ COMMITTED, the default: every statement stands for itself.
+        self._engine = create_engine(
+            postgres.sync_url(url), connect_args=postgres.sync_arguments(url), pool_pre_ping=True
+        )
+        self._writes = self._engine.execution_options()
 
     def record(
         self,
@@ -64,7 +69,8 @@ class EntryRows:
     def touch(self, digests: Sequence[str], now: float) -> None:
         entry = models.KVEntry
         with storage_errors(), self._writes.begin() as connection:
-            for batch in _batches(digests):
+            # In one order: two that touch the same rows then never wait for each other.
+            for batch in _batches(sorted(digests)):
                 connection.execute(
                     update(entry)
                     .where(entry.digest.in_(batch))

@@ -19,7 +19,7 @@ from app.db.reliability_rows import (
     NewProbe,
     ProbeRow,
 )
-from app.db.session import Database, Statement
+from app.db.session import Database, Statement, retried
 from app.errors import EstimateNotFound, EstimateRunning
 
 LEASE_S = 1800.0  # after so long whoever took a probe is taken for dead
@@ -32,6 +32,7 @@ class Estimates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def start(
         self, collection_id: int, estimator: str, probes: Sequence[NewProbe], author: str
     ) -> EstimateRow:
@@ -74,6 +75,7 @@ class Estimates:
         mine = _counted().where(EstimateJob.state == "running")
         return await self._rows(mine.order_by(EstimateJob.id))
 
+    @retried
     async def lease(self, estimate_id: int) -> ProbeRow | None:
         """Take the next probe; None where none is left to take."""
         now = time.time()
@@ -106,6 +108,7 @@ class Estimates:
             attempts=probe.attempts,
         )
 
+    @retried
     async def finish(self, probe_id: int, rows: Sequence[NewObservation]) -> bool:
         """Store what was answered and tick the probe off; False where it was not taken any more
         (its document was deleted, the estimate cancelled, or another process finished it)."""
@@ -121,6 +124,7 @@ class Estimates:
             await append_rows(session, rows)
         return True
 
+    @retried
     async def give_back(self, probe_id: int, error: str, *, is_tried: bool = True) -> None:
         """The probe could not be asked: it is tried again, `MAX_ATTEMPTS` times in all."""
         attempts = Probe.attempts if is_tried else Probe.attempts - 1
@@ -130,12 +134,14 @@ class Estimates:
         async with self._database.transaction() as session:
             await session.execute(mine.values(**values))
 
+    @retried
     async def release_leases(self) -> None:
         """At start, when nobody else works on the data: what a killed process had in hand."""
         mine = update(Probe).where(Probe.state == "leased")
         async with self._database.transaction() as session:
             await session.execute(mine.values(state="pending", leased_at=None))
 
+    @retried
     async def end(
         self,
         estimate_id: int,

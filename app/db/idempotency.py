@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 
 from app.db import models
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import KeyInUse, KeyReused
 
 KEEP_S = 86400.0
@@ -31,6 +31,7 @@ class IdempotencyKeys:
         self._node = node
         self._owner = f"{node}/{process}"
 
+    @retried
     async def begin(self, key: str, digest: str) -> Answer | None:
         """The answer that was given; None where this request is to be answered now.
 
@@ -64,6 +65,7 @@ class IdempotencyKeys:
             known.owner, known.created_at = self._owner, now
             return None
 
+    @retried
     async def finish(self, key: str, answer: Answer) -> None:
         async with self._database.transaction() as session:
             row = await session.scalar(
@@ -73,6 +75,7 @@ class IdempotencyKeys:
                 row.status, row.body = answer.status, answer.body
                 row.headers_json = json.dumps(dict(answer.headers))
 
+    @retried
     async def drop(self, key: str) -> None:
         """The request failed; it may be made again."""
         async with self._database.transaction() as session:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from app.db import job_items, models
-from app.db.session import Database
+from app.db.session import Database, retried
 
 STATES = ("received", "chunked", "indexed")
 
@@ -64,6 +64,7 @@ class IngestWork:
             rows = await session.execute(statement)
             return [ToEmbed(row.id, row.document_id, f"{row.label}\n{row.text}") for row in rows]
 
+    @retried
     async def settle_forgotten(self, job_id: str) -> None:
         """Items whose document is neither on its way nor there any more have nothing left to do."""
         item, document = models.JobItem, models.Document

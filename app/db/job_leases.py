@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import models
 from app.db.job_rows import JobRow, JobState, JobStep
 from app.db.jobs import end_cancelled, to_row
-from app.db.session import Database
+from app.db.session import Database, retried
 
 MAX_BACKOFF_S = 300.0
 
@@ -39,6 +39,7 @@ class JobLeases:
         self._node = node
         self._owner = f"{node}/{owner}"
 
+    @retried
     async def claim(
         self,
         kinds: Collection[str],
@@ -87,6 +88,7 @@ class JobLeases:
             chosen.started_at = chosen.started_at or chosen.heartbeat_at
         return to_row(chosen)
 
+    @retried
     async def renew(self, job_id: str) -> bool:
         """A sign of life; False where the job is somebody else's by now."""
         job = models.Job
@@ -99,6 +101,7 @@ class JobLeases:
         async with self._database.transaction() as session:
             return await session.scalar(statement) is not None
 
+    @retried
     async def keep(self, job_id: str, step: JobStep, *, release: bool = False) -> JobRow | None:
         """Record a step that was made: attempts start from zero again. None: the job was lost.
 
@@ -119,6 +122,7 @@ class JobLeases:
                 _release(job, step.retry_in_s or 0.0)
         return to_row(job)
 
+    @retried
     async def put_back(self, job_id: str, wait_s: float, error: str | None = None) -> JobRow | None:
         """A step that did not work. With an `error` it counts as an attempt."""
         async with self._database.transaction() as session:

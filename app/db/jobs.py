@@ -18,7 +18,7 @@ from app.db.job_rows import (
     JobState,
     NewJob,
 )
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import JobNotFound, JobNotOpen
 
 PENDING = ("received", "chunked", "indexed")
@@ -33,6 +33,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def enqueue(self, new: NewJob, keys: Sequence[str] = ()) -> JobRow:
         """Commit the job with an item for each key."""
         async with self._database.transaction() as session:
@@ -90,6 +91,7 @@ class Jobs:
             rows = [_to_item(found) for found in await session.scalars(statement)]
         return rows[:limit], len(rows) > limit
 
+    @retried
     async def settle_item(
         self, job_id: str, item_id: int, document_id: int | None = None, error: str | None = None
     ) -> None:
@@ -102,6 +104,7 @@ class Jobs:
                 await session.execute(update(item).where(*mine).values(document_id=document_id))
             await job_items.settle(session, mine, "failed" if error else "done", error)
 
+    @retried
     async def cancel(self, job_id: str) -> JobRow:
         """Ask for the end of a job. What runs is told after its step; what waits ends now."""
         async with self._database.transaction() as session:
@@ -111,6 +114,7 @@ class Jobs:
                 await end_cancelled(session, job)
         return await self.get(job_id)
 
+    @retried
     async def retry(self, job_id: str) -> JobRow:
         """Failed and cancelled items once more; what was done stays done."""
         async with self._database.transaction() as session:
@@ -141,6 +145,7 @@ class Jobs:
         async with self._database.session() as session:
             return await session.scalar(statement) or 0
 
+    @retried
     async def adopt_documents(self) -> int:
         """At start: documents on their way that are in no open job get one. How many there were.
 
@@ -170,6 +175,7 @@ class Jobs:
                 await job_items.add_item(session, new.id, row.name, row.id)
         return len(rows)
 
+    @retried
     async def forget_old(self, keep_s: float = KEEP_S) -> None:
         async with self._database.transaction() as session:
             await job_items.drop_old(session, time.time() - keep_s)

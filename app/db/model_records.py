@@ -4,10 +4,10 @@ import json
 import time
 from collections.abc import Mapping
 
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 
 from app.db import models
-from app.db.session import Database
+from app.db.session import Database, retried
 
 
 class ModelRecords:
@@ -22,6 +22,7 @@ class ModelRecords:
         record: dict[str, object] = json.loads(row.record_json)
         return record
 
+    @retried
     async def save(self, identity: str, record: Mapping[str, object]) -> None:
         """A second record replaces the first."""
         values = {"record_json": json.dumps(record), "saved_at": time.time()}

@@ -1,9 +1,14 @@
 """Every table. Only this folder sees these classes; what leaves it are the rows of rows.py."""
 
+from datetime import date as Date
+from typing import ClassVar
+
 from sqlalchemy import (
+    BigInteger,
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Text,
@@ -15,9 +20,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 # Ids are never used twice, so a citation in an old run cannot point at somebody else's chunk.
 FRESH_IDS = {"sqlite_autoincrement": True}
 
+PUBLIC = "public"  # the access class of a document nobody gave one
+
 
 class CleanText(TypeDecorator[str]):
-    """Text that can be stored: half a surrogate pair, legal in JSON but not in UTF-8, becomes "?".
+    """Text that can be stored: half a surrogate pair, legal in JSON but not in UTF-8, becomes "?",
+    and NUL, which PostgreSQL does not take, the replacement character.
 
     One character for one, so spans stay right.
     """
@@ -26,10 +34,14 @@ class CleanText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        return None if value is None else value.encode("utf-8", "replace").decode("utf-8")
+        if value is None:
+            return None
+        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 class Base(DeclarativeBase):
+    # SQLite numbers rows by itself only where the type is INTEGER, which is 64 bits wide there.
+    type_annotation_map: ClassVar = {int: BigInteger().with_variant(Integer(), "sqlite")}
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -82,9 +94,20 @@ class Document(Base):
     error: Mapped[str | None] = mapped_column(CleanText)
     text: Mapped[str | None] = mapped_column(CleanText)  # None until parsed
     created_at: Mapped[float]
+    date: Mapped[Date | None]  # of what it says, where the sender gave one
+    acl_class: Mapped[str] = mapped_column(CleanText, server_default=PUBLIC)
     external_id: Mapped[str | None] = mapped_column(CleanText, index=True)  # the sender's name
     # `live`; `staged`: a new version that is not found yet; `deleting`: found by nobody any more.
     visibility: Mapped[str] = mapped_column(CleanText, default="live")
+
+
+class DocumentTag(Base):
+    __tablename__ = "document_tags"
+
+    document_id: Mapped[int] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag: Mapped[str] = mapped_column(CleanText, primary_key=True, index=True)
 
 
 class DocumentBody(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite takes the same
 
 from app.db import models
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.db.stamps import EMBEDDER, EMBEDDER_REFERENCE, replace_stamp
 
 Float32Array = NDArray[np.float32]
@@ -18,6 +18,7 @@ class NextVectors:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def begin(self, embedder: str) -> None:
         """Forget what was made with yet another embedder; what is there of this one stays."""
         other = models.NextEmbedding.embedder != embedder
@@ -48,6 +49,7 @@ class NextVectors:
         async with self._database.session() as session:
             return await session.scalar(statement) or 0
 
+    @retried
     async def save(self, embedder: str, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         """One vector a chunk, [n, d]; a second time changes nothing."""
         packed = np.ascontiguousarray(vectors, dtype="<f4")
@@ -58,6 +60,7 @@ class NextVectors:
         async with self._database.transaction() as session:
             await session.execute(upsert(models.NextEmbedding).on_conflict_do_nothing(), values)
 
+    @retried
     async def take_over(self, embedder: str, reference: str) -> None:
         """The new vectors instead of the old ones, and who made them: all or nothing."""
         made, used = models.NextEmbedding, models.Embedding

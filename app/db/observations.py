@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.reliability_models import Observation
 from app.db.reliability_rows import NewObservation, ObservationRow, UndoneRow
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import InvalidValue
 
 MAX_UNDONE_IDS = 1000  # named one by one; an author or a source takes back any number
@@ -25,6 +25,7 @@ class Observations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def append(
         self, rows: Sequence[NewObservation], observed_at: float | None = None
     ) -> list[int]:
@@ -70,6 +71,7 @@ class Observations:
         async with self._database.session() as session:
             return await session.scalar(select(func.max(Observation.id))) or 0
 
+    @retried
     async def undo(self, ids: Sequence[int], author: str, note: str) -> UndoneRow:
         """Take these back. Raises `InvalidValue` where one is unknown or was taken back before."""
         wanted = sorted(set(ids))
@@ -91,6 +93,7 @@ class Observations:
         """Take back all that a source said."""
         return await self._undo_where(Observation.source_id.in_(source_ids), author, note)
 
+    @retried
     async def return_to(self, last_id: int, author: str, note: str) -> UndoneRow:
         """What counts is again what counted at observation `last_id`.
 
@@ -106,6 +109,7 @@ class Observations:
                 await append_rows(session, [_copy(row)], row.observed_at)
         return UndoneRow(undone.undo_id, undone.count + len(lost))
 
+    @retried
     async def _undo_where(
         self, condition: ColumnElement[bool], author: str, note: str
     ) -> UndoneRow:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.models import Source
 from app.db.reliability_models import ReliabilityVersion, SourcePosterior
 from app.db.reliability_rows import NewVersion, PosteriorRow, VersionRow
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import VersionNotFound
 
 # Older versions keep their row, from which their beliefs can be computed again.
@@ -27,6 +27,7 @@ class ReliabilityVersions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def write(
         self,
         version: NewVersion,
@@ -47,6 +48,7 @@ class ReliabilityVersions:
             await _forget_old(session)
         return _to_row(row)
 
+    @retried
     async def believe(self, beliefs: Mapping[int, Beta]) -> None:
         """What ranking reads, between two versions."""
         async with self._database.transaction() as session:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from app.db import job_items, models, tokens
 from app.db.reliability_models import Observation, Probe
 from app.db.rows import DeletedDocument, PurgeRow
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.db.versions import tombstone
 from app.errors import DocumentNotFound
 
@@ -29,6 +29,7 @@ class Removal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def request(self, document_ids: Sequence[int], reason: str) -> str:
         """Hide documents from everybody and enqueue their removal, in one transaction; the job."""
         async with self._database.transaction() as session:
@@ -40,12 +41,16 @@ class Removal:
 
     async def sweep(self) -> None:
         """Take deleted words and text out of the files they lay in: 0.3 s at 10,000 chunks."""
-        async with self._database.transaction() as session:
-            # Rewrites the word index without the words of deleted rows, which it would keep for
-            # now.
-            await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('optimize')"))
+        if self._database.is_sqlite:
+            async with self._database.transaction() as session:
+                # Rewrites the word index without the words of deleted rows, which it would keep
+                # for now.
+                await session.execute(
+                    text("INSERT INTO chunks_fts(chunks_fts) VALUES ('optimize')")
+                )
         await self.scrub()
 
+    @retried
     async def delete(self, document_id: int) -> DeletedDocument:
         """Remove every row and every quotation of a document; runs keep their question and figures.
 
@@ -80,6 +85,7 @@ class Removal:
         """Take deleted text out of the write-ahead log too; at start, what a crash left there."""
         await self._database.checkpoint()
 
+    @retried
     async def pending_purges(self) -> Sequence[PurgeRow]:
         """What the KV store has still to forget, less what a newer chunk needs again."""
         purge, chunk = models.PendingPurge, models.Chunk
@@ -89,6 +95,7 @@ class Removal:
             rows = await session.execute(select(purge.id, purge.token_ids).order_by(purge.id))
             return [PurgeRow(row.id, tokens.unpack(row.token_ids)) for row in rows]
 
+    @retried
     async def mark_purged(self, purge_ids: Sequence[int]) -> None:
         statement = delete(models.PendingPurge).where(models.PendingPurge.id.in_(purge_ids))
         async with self._database.transaction() as session:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date as Date
 from typing import Literal
 
 DuplicateLevel = Literal["L0", "L1"]
@@ -48,6 +49,18 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentFacts:
+    """What the sender says of a document, for filters to ask for."""
+
+    tags: frozenset[str] = frozenset()
+    date: Date | None = None
+    acl_class: str | None = None  # None: the public one
+
+
+NO_FACTS = DocumentFacts()
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentRow:
     id: int
     collection_id: int
@@ -64,6 +77,9 @@ class DocumentRow:
     chunks_cached: int
     tokens: int
     created_at: float
+    date: Date | None
+    acl_class: str
+    tags: tuple[str, ...]  # by name
     external_id: str | None = None
     sha256: str = ""
     visibility: Visibility = "live"

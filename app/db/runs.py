@@ -5,13 +5,14 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 
 from app.db import models
 from app.db.overview import Measured, summarise
 from app.db.removal import REDACTED
 from app.db.rows import NewRun, OverviewRow, RunResult, RunRow, RunTokens
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import InvalidValue, RunNotFound
 
 MAX_HOURS = 24 * 90
@@ -21,6 +22,7 @@ class Runs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def start(self, run: NewRun) -> str:
         """Record that a question was asked; returns the run's id."""
         row = models.Run(
@@ -51,6 +53,7 @@ class Runs:
             session.add(row)
         return row.id
 
+    @retried
     async def finish(self, run_id: str, result: RunResult) -> None:
         """Record the outcome. Nothing is quoted from a document deleted in the meantime."""
         values = _result_values(result)
@@ -66,7 +69,7 @@ class Runs:
                 raise RunNotFound(f"there is no run {run_id!r}")
             links = [{"run_id": run_id, "document_id": number} for number in sorted(found)]
             if links and found == document_ids:
-                await session.execute(insert(models.RunDocument).prefix_with("OR IGNORE"), links)
+                await session.execute(insert(models.RunDocument).on_conflict_do_nothing(), links)
 
     async def get(self, run_id: str) -> RunRow:
         async with self._database.session() as session:

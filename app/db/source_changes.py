@@ -11,7 +11,7 @@ from app.db.models import Source
 from app.db.reliability_models import SourceAlias, SourceEvent
 from app.db.reliability_rows import SourceEventRow
 from app.db.rows import SourceState
-from app.db.session import Database
+from app.db.session import Database, retried
 from app.errors import InvalidValue, SourceExists, SourceNotFound
 
 Beta = tuple[float, float]
@@ -21,6 +21,7 @@ class SourceChanges:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def rename(self, source_id: int, name: str, author: str) -> None:
         """The old name stays an alias. Raises `SourceExists` where another source has, or had,
         the new one."""
@@ -38,6 +39,7 @@ class SourceChanges:
             _note(session, source_id, "renamed", f"{source.name} -> {name}", author)
             source.name = name
 
+    @retried
     async def merge(self, source_id: int, into_id: int, author: str) -> None:
         """`source_id` turned out to be `into_id`. Its history stays its own: see `separate`."""
         async with self._database.transaction() as session:
@@ -52,6 +54,7 @@ class SourceChanges:
             source.merged_into = target
             _note(session, source_id, "merged", f"into {into.name}", author)
 
+    @retried
     async def separate(self, source_id: int, author: str) -> None:
         """Undo a merge."""
         async with self._database.transaction() as session:
@@ -61,6 +64,7 @@ class SourceChanges:
             source.merged_into = None
             _note(session, source_id, "separated", "", author)
 
+    @retried
     async def set_state(
         self, source_id: int, state: SourceState, author: str, note: str = ""
     ) -> None:
@@ -72,6 +76,7 @@ class SourceChanges:
             action = "quarantined" if state == "quarantined" else "released"
             _note(session, source_id, action, note, author)
 
+    @retried
     async def set_class(self, source_id: int, class_name: str, prior: Beta, author: str) -> None:
         """What kind of source it is, and what that says before anything was observed."""
         async with self._database.transaction() as session:
@@ -80,6 +85,7 @@ class SourceChanges:
             source.prior_alpha, source.prior_beta = prior
             _note(session, source_id, "classed", class_name, author)
 
+    @retried
     async def note(self, source_id: int, action: str, detail: str, author: str) -> None:
         async with self._database.transaction() as session:
             _note(session, source_id, action, detail, author)

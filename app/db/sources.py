@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.orm import aliased
 
 from app.db import models
 from app.db.collections import check_name, parse_id
 from app.db.reliability_models import SourceAlias
 from app.db.rows import SourceRow
-from app.db.session import Database, Statement
+from app.db.session import Database, Statement, retried
 from app.errors import InvalidValue, SourceNotFound
 
 # Nobody is believed or doubted before anything is known: mean 0.5, worth four observations.
@@ -29,6 +29,7 @@ class Sources:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def get_or_create(self, name: str) -> SourceRow:
         """The source of that name, or the one that had it before it was renamed."""
         name = check_name(name, "source")
@@ -69,6 +70,7 @@ class Sources:
     async def list(self) -> Rows:
         return await self._rows(_counted().order_by(models.Source.name))
 
+    @retried
     async def set_reliability(self, source_id: int, value: float) -> SourceRow:
         """Move the mean to `value`; how much evidence stands behind it (alpha + beta) stays.
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
+from app.db import postgres
 from app.errors import StorageBusy, StorageFull
 from retrieval.segmentation import index_words
 
@@ -76,4 +77,6 @@ def storage_errors() -> Iterator[None]:
 def _is_full(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    if isinstance(error, DBAPIError) and postgres.is_full(error):
+        return True
     return "database or disk is full" in str(error)

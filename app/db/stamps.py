@@ -7,11 +7,12 @@ Both changes are one transaction each, so a crash leaves either the old index or
 from collections.abc import Callable
 
 from sqlalchemy import delete, select, text, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models, tokens
-from app.db.session import Database
+from app.db.lexical_postgres import index_all_words
+from app.db.session import Database, retried
 
 EMBEDDER = "embedder"
 EMBEDDER_REFERENCE = "embedder_reference"  # its setting, so that it can be loaded once more
@@ -30,10 +31,12 @@ class Stamps:
         async with self._database.session() as session:
             return await _known(session, name)
 
+    @retried
     async def set(self, name: str, value: str) -> None:
         async with self._database.transaction() as session:
             await replace_stamp(session, name, value)
 
+    @retried
     async def use_embedder(self, identity: str) -> bool:
         """True where another embedder was used before: its vectors are dropped, and documents go
         back to `chunked` to be embedded again."""
@@ -48,15 +51,19 @@ class Stamps:
             )
             return True
 
+    @retried
     async def use_words(self, version: str) -> bool:
         """True where words were folded another way before: the index over them is made anew."""
         async with self._database.transaction() as session:
             if not await replace_stamp(session, WORDS, version):
                 return False
-            if session.get_bind().dialect.name == "sqlite":
+            if self._database.is_sqlite:
                 await session.execute(text("INSERT INTO chunks_fts(chunks_fts) VALUES ('rebuild')"))
+            else:
+                await index_all_words(session)
             return True
 
+    @retried
     async def use_tokenizer(self, identity: str, encode_passage: EncodePassage) -> bool:
         """True where another tokenizer or decoder was used before: every chunk's token ids are
         computed again, documents go back to `indexed` for their KV, and the KV of the old ids is to

@@ -17,10 +17,11 @@ from sqlalchemy import ColumnElement, Text, cast, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import job_items, models
+from app.db.facts import set_facts
 from app.db.job_rows import RANK_DELETE, ItemState, NewJob
 from app.db.jobs import retry_document
-from app.db.rows import Json
-from app.db.session import Database
+from app.db.rows import NO_FACTS, DocumentFacts, Json
+from app.db.session import Database, retried
 from app.errors import CollectionNotFound, PreconditionFailed
 
 Float32Array = NDArray[np.float32]
@@ -36,6 +37,7 @@ class NewVersion:
     name: str
     body: bytes
     media_type: str | None
+    facts: DocumentFacts = NO_FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Versions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def put(self, new: NewVersion, job_id: str, if_match: str | None = None) -> Put:
         """Commit a version, which is found once it is indexed; the older one until then.
 
@@ -163,6 +166,7 @@ class Versions:
             newer = [row.id for row in rows if row.visibility == "staged" and row is not same]
             await tombstone(session, newer, {"reason": "replaced"})
             if same is not None:
+                await set_facts(session, same.id, new.facts)
                 if same.state == "failed":
                     await retry_document(session, same.id)
                 await _add_item(
@@ -174,6 +178,7 @@ class Versions:
             session.add(document)
             await session.flush()
             session.add(models.DocumentBody(document_id=document.id, body=new.body))
+            await set_facts(session, document.id, new.facts)
             await _add_item(session, job_id, document, "queued")
             return Put(document.id, "replaced" if has_live else "created")
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from app.db import models
 from app.db.overview import sample
 from app.db.rows import SuspensionRow, WatchedRow, WatchSummaryRow
-from app.db.session import Database
+from app.db.session import Database, retried
 
 RESET = "reset"
 
@@ -17,6 +17,7 @@ class Watch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @retried
     async def add(self, row: WatchedRow) -> None:
         values = {name: getattr(row, name) for name in WatchedRow.__dataclass_fields__}
         async with self._database.transaction() as session:
@@ -37,6 +38,7 @@ class Watch:
             rows = (await session.execute(statement)).all()
         return [(row.collection_id, float(row.kl)) for row in reversed(rows)]
 
+    @retried
     async def suspend(self, identity: str, collection_id: int | None, reason: str) -> None:
         row = models.ReuseSuspension(
             identity=identity, collection_id=collection_id, since=time.time(), reason=reason
@@ -57,6 +59,7 @@ class Watch:
             rows = (await session.execute(statement)).all()
         return [SuspensionRow(row.collection_id, row.name, row.since, row.reason) for row in rows]
 
+    @retried
     async def reset(self, identity: str) -> int:
         """Lift what is in force and let earlier checks count no more; how many were lifted."""
         now = time.time()

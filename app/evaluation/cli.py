@@ -300,6 +300,46 @@ def bench_decode_command(
     show({"tokens": tokens, "repeats": repeats}, rows, as_json=as_json)
 
 
+@bench_app.command("search")
+def bench_search_command(
+    chunks: Annotated[int, typer.Option(min=100)] = 100_000,
+    questions: Annotated[int, typer.Option(min=1)] = 100,
+    index: Annotated[str, typer.Option(help="A kind of vector index.")] = "flat",
+    index_only: Annotated[str | None, typer.Option(help="Kinds, comma-separated.")] = None,
+    text: Annotated[Path | None, typer.Option(help="Words are drawn from this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Search time by words, by vectors and by both over made-up passages."""
+    from app.evaluation.search_speed import bench_index, bench_search
+    from retrieval.dense_kinds import AUTO, KINDS
+    from retrieval.embedding import load_embedder
+
+    for kind in (index, *(index_only.split(",") if index_only else ())):
+        if kind not in {AUTO, *KINDS}:
+            raise InvalidValue(f"there is no index {kind!r}; there are {', '.join(KINDS)}")
+    asked = {"chunks": chunks, "questions": questions, "index": index_only or index}
+    if index_only:
+        kinds = [kind for kind in index_only.split(",") if kind in KINDS]
+        rows = bench_index(kinds, vectors=chunks, dimension=384, questions=questions)
+        show(asked, rows, as_json=as_json)
+        return
+    words = text.read_text(encoding="utf-8", errors="replace") if text else None
+    embedder = load_embedder(load_settings().embedder)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("passages", total=-(-chunks // 1_000))
+        rows = asyncio.run(
+            bench_search(
+                embedder,
+                words,
+                chunks=chunks,
+                questions=questions,
+                kind=index,
+                progress=lambda: bar.advance(task),
+            )
+        )
+    show(asked, rows, as_json=as_json)
+
+
 @bench_app.command("ingest")
 def bench_ingest_command(
     documents: Annotated[int, typer.Option(min=1)] = 1000,

@@ -27,7 +27,7 @@ from kvstore.config import ReuseConfig
 from kvstore.types import Segment
 from retrieval.chunking import chunk
 from retrieval.config import ParseLimits
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.embedding import SentenceEmbedder
 from retrieval.errors import ParseError
 from retrieval.parsing.pool import ParserPool

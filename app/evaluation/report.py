@@ -72,6 +72,8 @@ TEXT_COLUMNS = {
     "world",
     "estimator",
     "codec",
+    "search",
+    "index",
     "system",
     "splitter",
     "tier",

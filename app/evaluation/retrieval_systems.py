@@ -15,7 +15,8 @@ from app.evaluation.retrieval_sets import RetrievalSet
 from app.ingest.searching import load_reranker
 from app.settings import Settings
 from retrieval.config import RankingConfig
-from retrieval.dense import DenseIndexes, FlatDenseIndex
+from retrieval.dense import FlatDenseIndex
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.protocols import Embedder, Float32Array, LexicalIndex, Reranker, SourceWeights
 from retrieval.retriever import Near, Retriever
 from retrieval.types import Chunk, Document, Query

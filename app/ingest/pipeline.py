@@ -13,7 +13,7 @@ from app.db.chunks import Chunks
 from app.db.documents import Documents
 from app.db.ingest_work import IngestWork
 from app.db.job_rows import new_job_id
-from app.db.rows import DocumentRow, DocumentState
+from app.db.rows import NO_FACTS, DocumentFacts, DocumentRow, DocumentState
 from app.db.sources import Sources
 from app.db.versions import NewVersion, Put, Versions
 from app.decoder.types import Passage
@@ -75,6 +75,7 @@ class IngestPipeline:
         body: bytes,
         media_type: str | None,
         job_id: str | None = None,
+        facts: DocumentFacts = NO_FACTS,
     ) -> tuple[DocumentRow, bool]:
         """Keep the bytes; once this returns, they survive a crash. False: they were here already.
 
@@ -84,7 +85,13 @@ class IngestPipeline:
         self.check_size(name, body)
         source = await self._parts.sources.get_or_create(source_name)
         return await self._parts.documents.add(
-            collection_id, source.id, clean_name(name), body, media_type, job_id or new_job_id()
+            collection_id,
+            source.id,
+            clean_name(name),
+            body,
+            media_type,
+            job_id or new_job_id(),
+            facts,
         )
 
     async def put(
@@ -97,12 +104,15 @@ class IngestPipeline:
         media_type: str | None,
         job_id: str,
         if_match: str | None = None,
+        facts: DocumentFacts = NO_FACTS,
     ) -> Put:
         """As `accept`, under the sender's own name: other bytes take the place of the older ones
         once they can be found. Raises `PreconditionFailed` (see `Versions.put`)."""
         self.check_size(name, body)
         source = await self._parts.sources.get_or_create(source_name)
-        new = NewVersion(collection_id, source.id, external_id, clean_name(name), body, media_type)
+        new = NewVersion(
+            collection_id, source.id, external_id, clean_name(name), body, media_type, facts
+        )
         return await self._parts.versions.put(new, job_id, if_match)
 
     def check_size(self, name: str, body: bytes) -> None:
@@ -135,7 +145,7 @@ class IngestPipeline:
                 return  # another one took over meanwhile and embedded these chunks itself
             if batch:
                 kept = await parts.chunks.save_embeddings(chunk_ids, vectors)
-                self._index(kept, chunk_ids, vectors)
+                await self._index(kept, chunk_ids, vectors)
             for document_id in document_ids:
                 if document_id < last:
                     await self._link_duplicates(document_id)
@@ -197,7 +207,7 @@ class IngestPipeline:
     async def _embed_batch(self, row: DocumentRow) -> None:
         await self.embed([row.id])
 
-    def _index(
+    async def _index(
         self, kept: Mapping[int, int], chunk_ids: Sequence[int], vectors: Float32Array
     ) -> None:
         """Vectors of chunks that can be found, into their collections' indexes."""
@@ -207,14 +217,16 @@ class IngestPipeline:
                 by_collection.setdefault(kept[chunk_id], []).append(place)
         for collection_id, places in by_collection.items():
             ids = [chunk_ids[place] for place in places]
-            self._parts.indexes.add(collection_id, ids, vectors[places])
+            # Not in the loop: some indexes are built anew now and then.
+            await asyncio.to_thread(self._parts.indexes.add, collection_id, ids, vectors[places])
 
     async def _mark_indexed(self, document_id: int) -> None:
         parts = self._parts
         swap = await parts.documents.mark_indexed(document_id)
-        if swap is not None:  # between these two lines a search may find both versions or none
-            parts.indexes.remove(swap.collection_id, swap.old_chunk_ids)
-            parts.indexes.add(swap.collection_id, swap.chunk_ids, swap.vectors)
+        if swap is not None:  # between these lines a search may find both versions or none
+            collection_id = swap.collection_id
+            await asyncio.to_thread(parts.indexes.remove, collection_id, swap.old_chunk_ids)
+            await asyncio.to_thread(parts.indexes.add, collection_id, swap.chunk_ids, swap.vectors)
 
     async def _link_duplicates(self, document_id: int) -> None:
         if self._parts.duplicates is None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from app.db.job_rows import JobRow, JobStep
 from app.decoder.types import Passage, PrecomputeReport, PurgeReport
-from retrieval.protocols import Float32Array, PassageTokenizer
+from retrieval.protocols import Float32Array, Ids, PassageTokenizer
 from retrieval.types import Chunk, Document
 
 # Bytes, file name and stated media type; raises RetrievalError.
@@ -33,6 +33,10 @@ class Decoder(PassageTokenizer, Protocol):
 
 class VectorIndexes(Protocol):
     """One `retrieval.protocols.DenseIndex` per collection; made when first needed."""
+
+    def ids(self, collection_id: int) -> Ids:
+        """What a collection's index holds: nothing at the start, or what an earlier run left."""
+        ...
 
     def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None: ...
 

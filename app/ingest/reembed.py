@@ -17,6 +17,7 @@ from app.ingest.vector_space import VectorSpace
 from retrieval.protocols import Embedder
 
 BATCH = 32  # chunks; a delete waits for one batch
+LOADED = 100_000  # vectors in memory at once: 150 MB of MiniLM's
 RETRY_S = 30.0  # after a full disk, or a database that does not answer
 
 log = logging.getLogger(__name__)
@@ -91,11 +92,29 @@ class Reembedder:
 
 
 async def load_vectors(collections: Collections, chunks: Chunks, indexes: VectorIndexes) -> int:
-    """Fill empty indexes from the database; returns the number of vectors."""
-    num_vectors = 0
-    for collection in await collections.list():
-        chunk_ids, vectors = await chunks.embeddings(collection.id)
-        if chunk_ids:
-            indexes.add(collection.id, chunk_ids, vectors)
-            num_vectors += len(chunk_ids)
-    return num_vectors
+    """Every index holds exactly the vectors of the database afterwards; how many were missing.
+
+    An index that outlives the process may lack what was committed before a crash, and hold what
+    was deleted.
+    """
+    return sum([await _agree(chunks, indexes, row.id) for row in await collections.list()])
+
+
+async def _agree(chunks: Chunks, indexes: VectorIndexes, collection_id: int) -> int:
+    held = set((await asyncio.to_thread(indexes.ids, collection_id)).tolist())
+    wanted = set(await chunks.embedded(collection_id))
+    if surplus := sorted(held - wanted):
+        await asyncio.to_thread(indexes.remove, collection_id, surplus)
+    missing = wanted - held
+    last_id = min(missing, default=0) - 1
+    num_added = 0
+    while num_added < len(missing):
+        chunk_ids, vectors = await chunks.embeddings(collection_id, last_id, LOADED)
+        if not chunk_ids:
+            break
+        new = [at for at, chunk_id in enumerate(chunk_ids) if chunk_id in missing]
+        added = [chunk_ids[at] for at in new]
+        await asyncio.to_thread(indexes.add, collection_id, added, vectors[new])
+        num_added += len(new)
+        last_id = chunk_ids[-1]
+    return num_added

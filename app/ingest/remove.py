@@ -84,7 +84,8 @@ class Remover:
         except DocumentNotFound:  # an earlier attempt came so far
             return
         num_chunks = len(deleted.chunk_ids)
-        self._indexes.remove(deleted.collection_id, deleted.chunk_ids)
+        # Not in the loop: some indexes are built anew now and then.
+        await asyncio.to_thread(self._indexes.remove, deleted.collection_id, deleted.chunk_ids)
         _add(counts, "rows", {"documents": 1, "chunks": num_chunks})
         _add(counts, "words", {"chunks": num_chunks})
         _add(counts, "vectors", {"chunks": num_chunks})

@@ -1,7 +1,6 @@
 """What is done once before serving: check what the indexes were made with, and fill them.
 
-Vectors live in the database and are only copied into the in-memory indexes; words are indexed by
-the database itself.
+Vectors live in the database, the indexes hold copies; words are indexed by the database itself.
 """
 
 import hashlib

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.ingest.protocols import VectorIndexes
-from retrieval.protocols import Embedder, Float32Array
+from retrieval.protocols import Embedder, Float32Array, Ids
 from retrieval.types import Query, ScoredChunk
 
 
@@ -55,6 +55,9 @@ class CurrentSpace:
 
     def encode(self, texts: Sequence[str]) -> Float32Array:
         return self._space.embedder.encode(texts)
+
+    def ids(self, collection_id: int) -> Ids:
+        return self._space.indexes.ids(collection_id)
 
     def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         self._space.indexes.add(collection_id, chunk_ids, vectors)

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from retrieval.errors import UnsupportedMedia
-from retrieval.protocols import Float32Array
+from retrieval.protocols import Float32Array, Ids
 from retrieval.types import Chunk, Document
 
 
@@ -68,8 +68,8 @@ class DictIndexes:
         for chunk_id in chunk_ids:
             self.vectors.get(collection_id, {}).pop(chunk_id, None)
 
-    def ids(self, collection_id: int) -> set[int]:
-        return set(self.vectors.get(collection_id, {}))
+    def ids(self, collection_id: int) -> Ids:
+        return np.array(sorted(self.vectors.get(collection_id, {})), np.int64)
 
 
 class PassageStore:

@@ -11,7 +11,7 @@ from app.db.estimates import Estimates
 from app.db.ingest_work import IngestWork
 from app.db.job_leases import JobLeases
 from app.db.jobs import Jobs
-from app.db.lexical import LexicalSearch
+from app.db.lexical import lexical_search
 from app.db.observations import Observations
 from app.db.reliability_versions import ReliabilityVersions
 from app.db.removal import Removal
@@ -22,6 +22,7 @@ from app.db.source_changes import SourceChanges
 from app.db.sources import Sources
 from app.db.stamps import Stamps
 from app.db.versions import Versions
+from retrieval.protocols import LexicalIndex
 from retrieval.types import Chunk, Document
 
 
@@ -36,7 +37,7 @@ class Store:
     documents: Documents
     removal: Removal
     chunks: Chunks
-    lexical: LexicalSearch
+    lexical: LexicalIndex
     runs: Runs
     stamps: Stamps
     jobs: Jobs
@@ -83,7 +84,7 @@ def make_store(database: Database, path: Path) -> Store:
         Documents(database),
         Removal(database),
         Chunks(database),
-        LexicalSearch(database),
+        lexical_search(database),
         Runs(database),
         Stamps(database),
         Jobs(database),

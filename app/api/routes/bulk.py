@@ -127,12 +127,20 @@ async def take_text(
 ) -> tuple[int, str]:
     """(document id, what became of it)."""
     source, body = new.source or DEFAULT_SOURCE, new.text.encode("utf-8", "replace")
+    facts = new.facts()
     if new.external_id is not None:
         put = await container.ingest.put(
-            collection_id, source, new.external_id, new.name, body, new.media_type, job_id
+            collection_id,
+            source,
+            new.external_id,
+            new.name,
+            body,
+            new.media_type,
+            job_id,
+            facts=facts,
         )
         return put.document_id, put.outcome
     row, created = await container.ingest.accept(
-        collection_id, source, new.name, body, new.media_type, job_id
+        collection_id, source, new.name, body, new.media_type, job_id, facts
     )
     return row.id, "created" if created else "unchanged"

@@ -1,6 +1,7 @@
 """Documents and their chunks: upload, look, remove."""
 
 import hashlib
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import JSONResponse
@@ -20,8 +21,9 @@ from app.api.schemas import (
 )
 from app.api.uploads import Upload, UploadForm, read_json, read_uploads
 from app.bootstrap import Container
+from app.db.facts import make_facts
 from app.db.job_rows import new_job_id
-from app.db.rows import PassageRow
+from app.db.rows import DocumentFacts, PassageRow
 from app.db.versions import entity_tag
 from app.errors import DocumentTooLarge, InvalidValue, PreconditionFailed
 
@@ -47,6 +49,8 @@ UPLOAD_BODY = {
                 "properties": {
                     "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
                     "source": {"type": "string", "default": DEFAULT_SOURCE},
+                    "tags": {"type": "string", "description": "separated by commas"},
+                    "date": {"type": "string", "format": "date"},
                 },
             }
         },
@@ -140,19 +144,31 @@ async def get_chunk(chunk_id: int, container: ContainerDep) -> ChunkView:
     return _chunk_view(await container.chunks.get(chunk_id))
 
 
+def _facts(fields: Mapping[str, str]) -> DocumentFacts:
+    """Of all documents of an upload."""
+    return make_facts(fields.get("tags", "").split(","), fields.get("date", "").strip() or None)
+
+
 async def _upload_text(collection_id: int, request: Request, container: Container) -> Response:
     new = await read_json(request, container.settings.max_document_bytes)
-    source = new.source or DEFAULT_SOURCE
+    source, facts = new.source or DEFAULT_SOURCE, new.facts()
 
     async def make() -> JSONResponse:
         job_id, ingest, body = new_job_id(), container.ingest, new.text.encode("utf-8", "replace")
         if new.external_id is None:
             row, _ = await ingest.accept(
-                collection_id, source, new.name, body, new.media_type, job_id
+                collection_id, source, new.name, body, new.media_type, job_id, facts
             )
         else:
             put = await ingest.put(
-                collection_id, source, new.external_id, new.name, body, new.media_type, job_id
+                collection_id,
+                source,
+                new.external_id,
+                new.name,
+                body,
+                new.media_type,
+                job_id,
+                facts=facts,
             )
             row = await container.documents.get(put.document_id)
         container.worker.submit()
@@ -164,9 +180,12 @@ async def _upload_text(collection_id: int, request: Request, container: Containe
 
 async def _take_all(container: Container, collection_id: int, form: UploadForm) -> JSONResponse:
     source = form.fields.get("source", "").strip() or DEFAULT_SOURCE
-    job_id = new_job_id()
+    facts, job_id = _facts(form.fields), new_job_id()
     try:
-        items = [await _take(container, collection_id, source, part, job_id) for part in form.files]
+        items = [
+            await _take(container, collection_id, source, part, job_id, facts)
+            for part in form.files
+        ]
     finally:
         container.worker.submit()  # what was taken is worked on even if a later part broke off
     named = job_id if any(isinstance(item, DocumentView) for item in items) else None
@@ -185,7 +204,12 @@ async def _digest(form: UploadForm) -> str:
 
 
 async def _take(
-    container: Container, collection_id: int, source: str, part: Upload, job_id: str
+    container: Container,
+    collection_id: int,
+    source: str,
+    part: Upload,
+    job_id: str,
+    facts: DocumentFacts,
 ) -> DocumentView | Refusal:
     if part.file is None:
         detail = _too_large(part, container.settings.max_document_bytes)
@@ -193,7 +217,7 @@ async def _take(
     body = await part.file.read()
     try:
         row, _ = await container.ingest.accept(
-            collection_id, source, part.name, body, part.media_type, job_id
+            collection_id, source, part.name, body, part.media_type, job_id, facts
         )
     except (InvalidValue, DocumentTooLarge) as error:
         return Refusal(name=part.name, code=error.code, detail=str(error))

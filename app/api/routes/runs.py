@@ -11,13 +11,14 @@ from app.answer.types import AnswerEvent, Failed, Question
 from app.answer.wire import JsonObject, event_data, event_name
 from app.api.deps import ContainerDep
 from app.api.errors import Problem, problem_object, request_id_of
-from app.api.schemas import NewRun, iso_time
+from app.api.schemas import FilterBody, NewRun, iso_time
 from app.api.source_schemas import NewFeedback
 from app.api.sse import EventStream, encode
 from app.db.rows import RunRow
 from app.decoder.types import GenerationParams, Message
 from app.sources.wire import change_data
 from kvstore.types import ReuseOptions
+from retrieval.types import Filter
 
 # Each a source's name or id; a handful is what a person tries out.
 Without = Annotated[Sequence[str], Query(max_length=50)]
@@ -67,7 +68,18 @@ def _to_question(body: NewRun, default_max_tokens: int) -> Question:
         history=tuple(Message(item.role, item.content) for item in body.history),
         params=GenerationParams(body.max_tokens or default_max_tokens, body.temperature),
         reuse=ReuseOptions(body.mode, body.policy, body.ratio, body.encoding),
+        filter=_to_filter(body.filter),
         trust=body.trust,
+    )
+
+
+def _to_filter(body: FilterBody) -> Filter:
+    return Filter(
+        sources=frozenset(body.sources),
+        tags=frozenset(body.tags),
+        date_from=body.date_from,
+        date_to=body.date_to,
+        min_reliability=body.min_reliability,
     )
 
 

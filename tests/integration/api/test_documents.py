@@ -48,10 +48,23 @@ async def test_a_document_is_accepted_and_becomes_ready(
         "chunks_cached",
         "tokens",
         "created_at",
+        "date",
+        "tags",
         "duplicates",
         "external_id",
     }
     assert document["duplicates"] == []
+
+
+async def test_tags_and_a_date_are_kept(client: httpx2.AsyncClient, empty: str) -> None:
+    told = {"tags": "law, tax,", "date": "2026-11-22"}
+    reply = await client.post(empty, files={"file": ("a.md", b"text")}, data=told)
+    (document,) = reply.json()["items"]
+    assert (document["tags"], document["date"]) == (["law", "tax"], "2026-11-22")
+    for wrong in ({"tags": "x" * 65}, {"date": "22.11.2026"}, {"owner": "me"}):
+        reply = await client.post(empty, files={"file": ("b.md", b"other")}, data=wrong)
+        assert reply.status_code == 422, reply.text
+    assert len((await client.get(empty)).json()["items"]) == 1
 
 
 async def test_the_same_bytes_are_one_document(client: httpx2.AsyncClient, empty: str) -> None:

@@ -303,3 +303,26 @@ async def test_an_error_during_the_answer_ends_the_stream(
     assert "secret" not in str(problem)
     (summary,) = (await client.get("/api/v1/runs")).json()["items"]
     assert summary["finish_reason"] == "error"
+
+
+async def test_a_filter_decides_what_is_found(client: httpx2.AsyncClient, town: int) -> None:
+    async def sources(**wanted: object) -> set[object]:
+        events = await ask(client, filter=wanted)
+        passages = only(events, "retrieval.completed")["passages"]
+        assert isinstance(passages, list)
+        return {passage["source"] for passage in passages}
+
+    assert "council" in await sources()
+    assert await sources(sources=["gazette"]) <= {"gazette"}
+    assert await sources(sources=["nobody"]) == set()
+    assert await sources(tags=["law"]) == set()
+    assert await sources(date_from="2000-01-01") == set()
+    assert await sources(min_reliability=0.9) == set()
+    asked = {"question": QUESTION, "collection": "town"}
+    for wrong in (
+        {"date_from": "2026-02-01", "date_to": "2026-01-01"},
+        {"min_reliability": 2},
+        {"acl_classes": ["staff"]},  # a right is not asked for
+    ):
+        reply = await client.post("/api/v1/runs", json=asked | {"filter": wrong})
+        assert reply.status_code == 422, reply.text

@@ -14,7 +14,7 @@ from app.ingest.startup import StartupParts, prepare
 from app.ingest.types import IngestConfig
 from app.ingest.worker import JobWorker
 from retrieval.chunking import chunk
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.embedding import SentenceEmbedder, load_embedder
 from retrieval.parsing.registry import parse
 from tests.fakes.ingest_parts import PassageStore

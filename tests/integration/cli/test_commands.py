@@ -123,6 +123,24 @@ def test_ask_without_a_match(larder: Larder, folder: Path, capsys: Captured) -> 
     assert "prompt tokens" not in captured.err
 
 
+def test_filters(larder: Larder, folder: Path, capsys: Captured) -> None:
+    told = ("--tag", "baths", "--date", "2026-05-01", "--source", "council")
+    assert larder("ingest", str(folder / "pool.md"), "-c", "town", *told) == 0
+    capsys.readouterr()
+    for wanted, is_found in [
+        (("--tag", "baths", "--since", "2026-05-01", "--until", "2026-05-01"), True),
+        (("--source", "council", "--source", "nobody", "--min-reliability", "0.4"), True),
+        (("--tag", "baths", "--tag", "law"), False),
+        (("--until", "2026-04-30"), False),
+        (("--min-reliability", "0.6"), False),
+    ]:
+        assert larder("ask", QUESTION, "-c", "town", "--json", *wanted) == 0
+        reason = json.loads(capsys.readouterr().out)["finish_reason"]
+        assert (reason != "no_match") == is_found, wanted
+    assert larder("ingest", str(folder), "-c", "town", "--date", "soon") == 2
+    assert "is not a date" in capsys.readouterr().err
+
+
 def test_sources(larder: Larder, folder: Path, capsys: Captured) -> None:
     larder("ingest", str(folder), "-c", "town", "-s", "council")
     assert larder("sources", "set", "council", "--reliability", "0.8") == 0

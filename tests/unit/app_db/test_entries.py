@@ -12,8 +12,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def entries(store) -> Iterator[EntryRows]:
-    rows = EntryRows(store.path)
+def entries(store, database_url: str) -> Iterator[EntryRows]:
+    rows = EntryRows(database_url)
     yield rows
     rows.close()
 
@@ -62,7 +62,8 @@ async def test_many_at_once(entries: EntryRows) -> None:
     assert entries.rows() == []
 
 
-async def test_a_full_disk(entries: EntryRows) -> None:
+async def test_a_full_disk(sqlite_store, sqlite_url: str) -> None:
+    entries = EntryRows(sqlite_url)
     with entries._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
@@ -72,6 +73,7 @@ async def test_a_full_disk(entries: EntryRows) -> None:
 
     with pytest.raises(StorageFull):
         fill()
+    entries.close()
 
 
 async def test_records_of_models(store) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.db.lexical import MAX_WORDS, match_expression
+from app.db.lexical import match_expression
+from app.db.lexical_postgres import MAX_WORDS
 from retrieval.segmentation import folded, index_words, query_words
 
 pytestmark = pytest.mark.anyio

@@ -58,7 +58,8 @@ async def test_pending_purges_last_until_done_or_needed_again(store) -> None:
     assert await again.pending_purges() == []
 
 
-async def test_no_byte_of_it_stays_in_the_files(store) -> None:
+async def test_no_byte_of_it_stays_in_the_files(sqlite_store) -> None:
+    store = sqlite_store
     word = "zyxwvut"
     await store.add("kept", [f"common {n} words" for n in range(40)])
     document = await store.add(f"{word}.txt", [f"{word} {n} here" for n in range(40)])

@@ -89,7 +89,7 @@ def test_every_setting_says_what_it_accepts() -> None:
 
 def test_credentials_in_a_url_are_not_repeated() -> None:
     with pytest.raises(InvalidSettings) as caught:
-        load_settings(database_url="postgresql://me:hunter2@db/larder")
+        load_settings(database_url="mysql://me:hunter2@db/larder")
     assert "hunter2" not in str(caught.value)
     assert load_settings(database_url="sqlite+aiosqlite:///x.db").resolved_database_url.endswith(
         "x.db"

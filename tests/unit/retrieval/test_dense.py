@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from retrieval import dense
-from retrieval.dense import DenseIndexes, FlatDenseIndex
+from retrieval.dense import FlatDenseIndex
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.errors import IndexMismatch
 from retrieval.protocols import DenseIndex, Float32Array
 
@@ -31,6 +32,17 @@ def test_search_is_exact() -> None:
     found = index.search(question, 7)
     assert [chunk_id for chunk_id, _ in found] == [10 + int(at) for at in expected]
     assert [score for _, score in found] == pytest.approx(vectors[expected] @ question, abs=1e-5)
+
+
+def test_only_what_is_allowed_is_searched() -> None:
+    index, vectors = filled(500)
+    allowed = np.arange(3, 500, 50)
+    expected = allowed[np.argsort(-(vectors[allowed] @ vectors[7]))]
+    assert [found for found, _ in index.search(vectors[7], 100, allowed)] == expected.tolist()
+    index.remove([int(expected[0]), 7])
+    assert [found for found, _ in index.search(vectors[7], 100, allowed)] == expected[1:].tolist()
+    assert index.search(vectors[7], 5, np.array([10_000])) == []
+    assert index.search(vectors[7], 5, np.zeros(0, np.int64)) == []
 
 
 def test_limits() -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from retrieval import embedding
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.embedding import SentenceEmbedder, load_embedder, packaged_embedder_path
 from retrieval.errors import EmbedderMissing
 from retrieval.protocols import Embedder
+from retrieval.short_text import probes, short_text_encoder
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,22 @@ def test_batch_does_not_matter(embedder: Embedder) -> None:
     together = embedder.encode(texts)
     alone = np.concatenate([embedder.encode([text]) for text in texts])
     assert np.abs(together - alone).max() < 1e-5
+
+
+def test_one_text_takes_the_short_way_to_the_same_vector(embedder: SentenceEmbedder) -> None:
+    texts = ["", "ship", "Grüße 你好 🙂", "What is it?\n" * 60, "ship " * 400]
+    assert embedder._short is not None
+    stock = embedder._encode(texts)
+    short = np.stack([embedder._short.encode(text) for text in texts])
+    assert np.abs(stock - short).max() < 1e-5
+    assert (embedder.encode(texts[1:2]) == short[1]).all()
+
+
+def test_another_model_takes_the_stock_way(embedder: SentenceEmbedder) -> None:
+    right = list(embedder._encode(probes()))
+    assert short_text_encoder(embedder._model, right) is not None
+    assert short_text_encoder(embedder._model, right[::-1]) is None  # vectors that differ
+    assert short_text_encoder(list(embedder._model)[:2], right) is None  # no normalisation
 
 
 def test_identity_is_that_of_the_files(embedder: Embedder) -> None:

@@ -1,15 +1,16 @@
 """Retriever over fakes of its protocols and a real dense index."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 import pytest
 
 from retrieval.config import RankingConfig
-from retrieval.dense import DenseIndexes
-from retrieval.protocols import Float32Array
+from retrieval.dense_indexes import DenseIndexes
+from retrieval.protocols import Float32Array, Ids
 from retrieval.retriever import Retriever
-from retrieval.types import Query
+from retrieval.types import NO_FILTER, Filter, Query
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,9 @@ class ListedWords:
         self._hits = hits
         self.asked: list[tuple[str, int, int]] = []
 
-    async def search(self, text: str, collection_id: int, limit: int) -> list[tuple[int, float]]:
+    async def search(
+        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+    ) -> list[tuple[int, float]]:
         self.asked.append((text, collection_id, limit))
         return [(chunk_id, 1.0) for chunk_id in self._hits[:limit]]
 
@@ -47,17 +50,29 @@ class FixedWeights:
         return {found: self._weights[found] for found in chunk_ids if found in self._weights}
 
 
+class FixedSelection:
+    def __init__(self, chunk_ids: Sequence[int]) -> None:
+        self._chunk_ids = chunk_ids
+        self.asked: list[tuple[int, Filter]] = []
+
+    async def chunk_ids(self, collection_id: int, filter_: Filter) -> Ids:
+        self.asked.append((collection_id, filter_))
+        return np.array(self._chunk_ids, np.int64)
+
+
 def make(
     angles: Mapping[int, float],
     lexical: ListedWords,
     weights: Mapping[int, float] | None = None,
     config: RankingConfig | None = None,
+    selection: FixedSelection | None = None,
 ) -> Retriever:
     embedder, indexes = AngleEmbedder(), DenseIndexes(2)
     if angles:
         indexes.add(1, list(angles), embedder.encode([f"x {angle}" for angle in angles.values()]))
     neutral = dict.fromkeys(range(200), 0.5)
-    return Retriever(lexical, indexes, embedder, FixedWeights(weights or neutral), config)
+    weighed = FixedWeights(weights or neutral)
+    return Retriever(lexical, indexes, embedder, weighed, config, selection=selection)
 
 
 async def found(retriever: Retriever, text: str = "harbour 0", limit: int = 8) -> list[int]:
@@ -119,6 +134,53 @@ async def test_reliability_plays_no_part_in_relevance() -> None:
 
 async def test_deleted_chunks_are_left_out() -> None:
     assert await found(make({1: 0, 2: 10}, ListedWords(), {2: 0.5})) == [2]
+
+
+async def test_a_filter_reaches_far_beyond_the_nearest() -> None:
+    """Pushed into the search: what passes is found although hundreds of others are nearer."""
+    selection = FixedSelection([450, 470])
+    angles = {chunk_id: chunk_id // 10 for chunk_id in range(500)}
+    weights = dict.fromkeys(range(500), 0.5)
+    retriever = make(angles, ListedWords(), weights, selection=selection)
+    asked = Filter(tags=frozenset({"x"}))
+    hits = await retriever.search(Query("harbour 0", 1, 5, asked))
+    assert [hit.chunk_id for hit in hits] == [450, 470]
+    assert selection.asked == [(1, asked)]
+    assert len(await found(retriever, limit=5)) == 5
+    assert len(selection.asked) == 1  # nothing is asked without a filter
+
+
+async def test_what_may_not_be_read_is_in_no_result() -> None:
+    """Best by words, by vectors and by reliability, and given by a search that ignores rights."""
+    rights = Filter(acl_classes=frozenset({"staff"}))
+    weights = {1: 0.99, 2: 0.5, 3: 0.5}
+    retriever = make(
+        {1: 0, 2: 30, 3: 60}, ListedWords([1, 1, 2]), weights, selection=FixedSelection([2, 3])
+    )
+    for limit in (1, 2, 8):
+        hits = await retriever.search(Query("harbour 0", 1, limit, rights))
+        assert [hit.chunk_id for hit in hits] == [2, 3][:limit]
+
+
+async def test_nothing_passes() -> None:
+    lexical = ListedWords([1])
+    retriever = make({1: 0}, lexical, selection=FixedSelection([]))
+    assert await retriever.search(Query("harbour 0", 1, 5, Filter(sources=frozenset("x")))) == []
+    assert lexical.asked == []
+
+
+async def test_a_filter_is_never_passed_over() -> None:
+    with pytest.raises(ValueError, match="without a selection"):
+        await make({1: 0}, ListedWords()).search(Query("x", 1, 5, Filter(min_reliability=0.5)))
+
+
+def test_filters_are_checked() -> None:
+    with pytest.raises(ValueError, match="nothing lies between"):
+        Filter(date_from=date(2026, 2, 1), date_to=date(2026, 1, 31))
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        Filter(min_reliability=1.5)
+    assert Filter().is_empty
+    assert not Filter(acl_classes=frozenset()).is_empty  # who may read nothing finds nothing
 
 
 @pytest.mark.parametrize(

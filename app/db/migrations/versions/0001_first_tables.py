@@ -8,6 +8,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# 64 bits on both engines: SQLite numbers rows by itself only where the type is INTEGER.
+INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 # The index stores no text of its own: it reads `chunks`, so the two cannot disagree about content.
 FTS = [
     """
@@ -53,7 +56,7 @@ TABLES = [
 def upgrade() -> None:
     op.create_table(
         "collections",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_collections")),
@@ -66,11 +69,11 @@ def upgrade() -> None:
         sa.Column("identity", sa.Text(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("context", sa.Text(), nullable=False),
-        sa.Column("num_tokens", sa.Integer(), nullable=False),
-        sa.Column("num_bytes", sa.Integer(), nullable=False),
+        sa.Column("num_tokens", INT, nullable=False),
+        sa.Column("num_bytes", INT, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("last_used_at", sa.Double(), nullable=False),
-        sa.Column("uses", sa.Integer(), nullable=False),
+        sa.Column("uses", INT, nullable=False),
         sa.Column("is_pinned", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_kv_entries")),
     )
@@ -85,7 +88,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "pending_purges",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
         sa.Column("token_ids", sa.LargeBinary(), nullable=False),
         sa.Column("tokens_sha256", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pending_purges")),
@@ -97,7 +100,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("finished_at", sa.Double(), nullable=True),
         sa.Column("question", sa.Text(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
+        sa.Column("collection_id", INT, nullable=False),
         sa.Column("collection", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
@@ -105,12 +108,12 @@ def upgrade() -> None:
         sa.Column("ratio", sa.Double(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("finish_reason", sa.Text(), nullable=True),
-        sa.Column("tokens_prompt", sa.Integer(), nullable=False),
-        sa.Column("tokens_exact_prefix", sa.Integer(), nullable=False),
-        sa.Column("tokens_reused", sa.Integer(), nullable=False),
-        sa.Column("tokens_recomputed", sa.Integer(), nullable=False),
-        sa.Column("tokens_fresh", sa.Integer(), nullable=False),
-        sa.Column("tokens_generated", sa.Integer(), nullable=False),
+        sa.Column("tokens_prompt", INT, nullable=False),
+        sa.Column("tokens_exact_prefix", INT, nullable=False),
+        sa.Column("tokens_reused", INT, nullable=False),
+        sa.Column("tokens_recomputed", INT, nullable=False),
+        sa.Column("tokens_fresh", INT, nullable=False),
+        sa.Column("tokens_generated", INT, nullable=False),
         sa.Column("ttft_ms", sa.Double(), nullable=True),
         sa.Column("prefill_ms", sa.Double(), nullable=True),
         sa.Column("full_prefill_ms_estimate", sa.Double(), nullable=True),
@@ -125,7 +128,7 @@ def upgrade() -> None:
 
     op.create_table(
         "sources",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("alpha", sa.Double(), nullable=False),
         sa.Column("beta", sa.Double(), nullable=False),
@@ -142,16 +145,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "documents",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
-        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
+        sa.Column("collection_id", INT, nullable=False),
+        sa.Column("source_id", INT, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("media_type", sa.Text(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", INT, nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("parse_attempts", sa.Integer(), nullable=False),
+        sa.Column("parse_attempts", INT, nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
@@ -177,7 +180,7 @@ def upgrade() -> None:
     op.create_table(
         "run_documents",
         sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("document_id", sa.Integer(), nullable=False),
+        sa.Column("document_id", INT, nullable=False),
         sa.ForeignKeyConstraint(
             ["run_id"], ["runs.id"], name=op.f("fk_run_documents_run_id"), ondelete="CASCADE"
         ),
@@ -187,17 +190,17 @@ def upgrade() -> None:
 
     op.create_table(
         "chunks",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("document_id", sa.Integer(), nullable=False),
-        sa.Column("ordinal", sa.Integer(), nullable=False),
-        sa.Column("start", sa.Integer(), nullable=False),
-        sa.Column("end", sa.Integer(), nullable=False),
-        sa.Column("page", sa.Integer(), nullable=True),
+        sa.Column("id", INT, nullable=False),
+        sa.Column("document_id", INT, nullable=False),
+        sa.Column("ordinal", INT, nullable=False),
+        sa.Column("start", INT, nullable=False),
+        sa.Column("end", INT, nullable=False),
+        sa.Column("page", INT, nullable=True),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("token_ids", sa.LargeBinary(), nullable=False),
         sa.Column("tokens_sha256", sa.Text(), nullable=False),
-        sa.Column("num_tokens", sa.Integer(), nullable=False),
+        sa.Column("num_tokens", INT, nullable=False),
         sa.Column("is_cached", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["document_id"],
@@ -218,7 +221,7 @@ def upgrade() -> None:
 
     op.create_table(
         "document_bodies",
-        sa.Column("document_id", sa.Integer(), nullable=False),
+        sa.Column("document_id", INT, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["document_id"],
@@ -230,18 +233,20 @@ def upgrade() -> None:
     )
     op.create_table(
         "embeddings",
-        sa.Column("chunk_id", sa.Integer(), nullable=False),
+        sa.Column("chunk_id", INT, nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["chunk_id"], ["chunks.id"], name=op.f("fk_embeddings_chunk_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("chunk_id", name=op.f("pk_embeddings")),
     )
-    for statement in FTS:
-        op.execute(statement)
+    if op.get_bind().dialect.name == "sqlite":  # PostgreSQL: see 0005
+        for statement in FTS:
+            op.execute(statement)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE chunks_fts")
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE chunks_fts")
     for table in TABLES:
         op.drop_table(table)

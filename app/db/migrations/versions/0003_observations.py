@@ -8,6 +8,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 TABLES = [
     "probes",
     "estimates",
@@ -25,14 +27,14 @@ def upgrade() -> None:
     op.add_column("sources", sa.Column("prior_beta", sa.Double(), nullable=False, server_default="2"))
     op.add_column("sources", sa.Column("class_name", sa.Text(), nullable=True))
     op.add_column("sources", sa.Column("state", sa.Text(), nullable=False, server_default="active"))
-    op.add_column("sources", sa.Column("merged_into", sa.Integer(), nullable=True))
+    op.add_column("sources", sa.Column("merged_into", INT, nullable=True))
     # What was believed so far is what people stated: nothing had been observed.
     op.execute("UPDATE sources SET prior_alpha = alpha, prior_beta = beta")
 
     op.create_table(
         "source_aliases",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("source_id", INT, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["source_id"], ["sources.id"], name=op.f("fk_source_aliases_source_id")
@@ -43,8 +45,8 @@ def upgrade() -> None:
 
     op.create_table(
         "source_events",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
+        sa.Column("source_id", INT, nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
@@ -59,23 +61,23 @@ def upgrade() -> None:
 
     op.create_table(
         "observations",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("source_id", sa.Integer(), nullable=True),
+        sa.Column("source_id", INT, nullable=True),
         sa.Column("question", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("answer", sa.Text(), nullable=True),
         sa.Column("verdict", sa.Double(), nullable=True),
         sa.Column("weight", sa.Double(), nullable=False),
-        sa.Column("family", sa.Integer(), nullable=True),
+        sa.Column("family", INT, nullable=True),
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("document_id", sa.Integer(), nullable=True),
-        sa.Column("question_document_id", sa.Integer(), nullable=True),
+        sa.Column("document_id", INT, nullable=True),
+        sa.Column("question_document_id", INT, nullable=True),
         sa.Column("run_id", sa.Text(), nullable=True),
-        sa.Column("estimate_id", sa.Integer(), nullable=True),
+        sa.Column("estimate_id", INT, nullable=True),
         sa.Column("observed_at", sa.Double(), nullable=False),
-        sa.Column("undone_by", sa.Integer(), nullable=True),
+        sa.Column("undone_by", INT, nullable=True),
         sa.ForeignKeyConstraint(
             ["source_id"], ["sources.id"], name=op.f("fk_observations_source_id")
         ),
@@ -87,15 +89,15 @@ def upgrade() -> None:
 
     op.create_table(
         "reliability_versions",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("estimator", sa.Text(), nullable=False),
         sa.Column("settings_json", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("last_observation_id", sa.Integer(), nullable=False),
-        sa.Column("observations", sa.Integer(), nullable=False),
-        sa.Column("rounds", sa.Integer(), nullable=False),
+        sa.Column("last_observation_id", INT, nullable=False),
+        sa.Column("observations", INT, nullable=False),
+        sa.Column("rounds", INT, nullable=False),
         sa.Column("default_weight", sa.Double(), nullable=False),
         sa.Column("wrong_options", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reliability_versions")),
@@ -103,9 +105,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "source_posteriors",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("version_id", sa.Integer(), nullable=False),
-        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
+        sa.Column("version_id", INT, nullable=False),
+        sa.Column("source_id", INT, nullable=False),
         sa.Column("topic", sa.Text(), nullable=True),
         sa.Column("alpha", sa.Double(), nullable=False),
         sa.Column("beta", sa.Double(), nullable=False),
@@ -126,13 +128,13 @@ def upgrade() -> None:
 
     op.create_table(
         "estimates",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
+        sa.Column("collection_id", INT, nullable=False),
         sa.Column("estimator", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("version_id", sa.Integer(), nullable=True),
+        sa.Column("version_id", INT, nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("finished_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_estimates")),
@@ -142,14 +144,14 @@ def upgrade() -> None:
 
     op.create_table(
         "probes",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("estimate_id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
+        sa.Column("estimate_id", INT, nullable=False),
         sa.Column("question", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("known_answer", sa.Text(), nullable=True),
-        sa.Column("document_id", sa.Integer(), nullable=True),
+        sa.Column("document_id", INT, nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("attempts", INT, nullable=False),
         sa.Column("leased_at", sa.Double(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(

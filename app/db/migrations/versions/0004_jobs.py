@@ -8,6 +8,8 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.add_column("documents", sa.Column("external_id", sa.Text(), nullable=True))
@@ -19,23 +21,23 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("rank", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=True),
+        sa.Column("rank", INT, nullable=False),
+        sa.Column("collection_id", INT, nullable=True),
         sa.Column("stage", sa.Text(), nullable=True),
         sa.Column("payload_json", sa.Text(), nullable=False),
         sa.Column("result_json", sa.Text(), nullable=True),
-        sa.Column("total", sa.Integer(), nullable=False),
-        sa.Column("done", sa.Integer(), nullable=False),
-        sa.Column("failed", sa.Integer(), nullable=False),
-        sa.Column("skipped", sa.Integer(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("total", INT, nullable=False),
+        sa.Column("done", INT, nullable=False),
+        sa.Column("failed", INT, nullable=False),
+        sa.Column("skipped", INT, nullable=False),
+        sa.Column("attempts", INT, nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("is_cancelling", sa.Boolean(), nullable=False),
         sa.Column("lease_owner", sa.Text(), nullable=True),
-        sa.Column("lease_beat", sa.Integer(), nullable=False),
+        sa.Column("lease_beat", INT, nullable=False),
         sa.Column("heartbeat_at", sa.Double(), nullable=True),
         sa.Column("available_at", sa.Double(), nullable=False),
-        sa.Column("served", sa.Integer(), nullable=False),
+        sa.Column("served", INT, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("started_at", sa.Double(), nullable=True),
         sa.Column("finished_at", sa.Double(), nullable=True),
@@ -47,10 +49,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_jobs_created_at"), "jobs", ["created_at"])
     op.create_table(
         "job_items",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", INT, nullable=False),
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("document_id", sa.Integer(), nullable=True),
+        sa.Column("document_id", INT, nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -66,7 +68,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("status", INT, nullable=True),
         sa.Column("headers_json", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),

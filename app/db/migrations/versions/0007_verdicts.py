@@ -8,12 +8,14 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("trust", sa.Text(), nullable=False, server_default="weighted"))
     op.add_column("runs", sa.Column("verdict_json", sa.Text(), nullable=True))
     op.add_column(
-        "runs", sa.Column("reliability_version", sa.Integer(), nullable=False, server_default="0")
+        "runs", sa.Column("reliability_version", INT, nullable=False, server_default="0")
     )
 
 

@@ -8,6 +8,8 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 # The function comes from the connection (app/db/sqlite.py). Through the view the index reads its
 # own content folded, so that nothing is stored twice and a rebuild needs no program.
 VIEW = """
@@ -59,7 +61,7 @@ def upgrade() -> None:
         )
     op.create_table(
         "next_embeddings",
-        sa.Column("chunk_id", sa.Integer(), nullable=False),
+        sa.Column("chunk_id", INT, nullable=False),
         sa.Column("embedder", sa.Text(), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -72,8 +74,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "duplicates",
-        sa.Column("chunk_id", sa.Integer(), nullable=False),
-        sa.Column("other_id", sa.Integer(), nullable=False),
+        sa.Column("chunk_id", INT, nullable=False),
+        sa.Column("other_id", INT, nullable=False),
         sa.Column("level", sa.Text(), nullable=False),
         sa.Column("similarity", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -88,7 +90,7 @@ def upgrade() -> None:
     op.create_table(
         "shingle_bands",
         sa.Column("band", sa.LargeBinary(), nullable=False),
-        sa.Column("chunk_id", sa.Integer(), nullable=False),
+        sa.Column("chunk_id", INT, nullable=False),
         sa.ForeignKeyConstraint(
             ["chunk_id"], ["chunks.id"], name=op.f("fk_shingle_bands_chunk_id"), ondelete="CASCADE"
         ),

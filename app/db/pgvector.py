@@ -1,0 +1,221 @@
+"""Vectors in PostgreSQL itself (pgvector): exact, and above some size through an HNSW index.
+
+Synchronous: searches run in threads. Implements what `retrieval.dense_indexes.DenseIndexes` does.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Connection, RowMapping, TextClause, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from app.db import postgres
+from app.db.sqlite import storage_errors
+from app.errors import DatabaseUnreachable
+from retrieval.background import SAMPLE, Background
+from retrieval.dense import check_vectors
+from retrieval.errors import IndexMismatch
+from retrieval.protocols import Float32Array, Ids
+
+# Exact takes some 40 ms at 50,000 vectors of 384 on one core; building the graph takes a minute.
+GRAPH_ABOVE = 50_000
+# Up to so many allowed ids the graph is not used: it would look at many to find few.
+EXACT_IDS = 20_000
+BATCH = 1_000
+
+TABLE = """
+    CREATE TABLE IF NOT EXISTS chunk_vectors (
+        chunk_id bigint PRIMARY KEY, collection_id bigint NOT NULL, vector vector NOT NULL
+    )
+"""
+
+
+class PgVectorIndexes:
+    """Opened once a server; the rows are a copy of `embeddings`, put right at every start."""
+
+    def __init__(self, url: str, dimension: int, graph_above: int = GRAPH_ABOVE) -> None:
+        self._dimension = dimension
+        self._graph_above = graph_above
+        self._is_graphed = False
+        self._backgrounds: dict[int, Background] = {}
+        self._engine = create_engine(
+            postgres.sync_url(url), connect_args=postgres.sync_arguments(url), pool_pre_ping=True
+        )
+        try:
+            self._prepare()
+        except DBAPIError as error:
+            self._engine.dispose()
+            raise DatabaseUnreachable(
+                "vector_index is pgvector, and this PostgreSQL server lacks the extension: install "
+                "pgvector there, or choose another vector_index (LARDER_VECTOR_INDEX)"
+            ) from error
+
+    def ids(self, collection_id: int) -> Ids:
+        statement = text("SELECT chunk_id FROM chunk_vectors WHERE collection_id = :collection")
+        with self._engine.connect() as connection:
+            rows = connection.scalars(statement, {"collection": collection_id}).all()
+        return np.array(rows, np.int64)
+
+    def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
+        """All or nothing. An id that is in the index already is refused."""
+        check_vectors(chunk_ids, vectors, self._dimension)
+        statement = text(
+            "INSERT INTO chunk_vectors (chunk_id, collection_id, vector) "
+            "SELECT id, :collection, CAST(vector AS vector) "
+            "FROM unnest(CAST(:ids AS bigint[]), CAST(:vectors AS text[])) AS given(id, vector) "
+            "ON CONFLICT DO NOTHING"
+        )
+        with storage_errors(), self._engine.begin() as connection:
+            for first in range(0, len(chunk_ids), BATCH):
+                ids = chunk_ids[first : first + BATCH]
+                values = {
+                    "collection": collection_id,
+                    "ids": _array(ids),
+                    "vectors": [_literal(vector) for vector in vectors[first : first + BATCH]],
+                }
+                if connection.execute(statement, values).rowcount < len(ids):
+                    raise IndexMismatch(f"a chunk from {min(ids)} to {max(ids)} is in it already")
+        if collection_id in self._backgrounds:
+            self._backgrounds[collection_id].add(vectors)
+        self._follow_size()
+
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
+        """Ids that are not in the index are passed over."""
+        statement = text(
+            "DELETE FROM chunk_vectors WHERE collection_id = :collection "
+            "AND chunk_id = ANY(CAST(:ids AS bigint[]))"
+        )
+        with storage_errors(), self._engine.begin() as connection:
+            for first in range(0, len(chunk_ids), BATCH):
+                ids = _array(chunk_ids[first : first + BATCH])
+                connection.execute(statement, {"collection": collection_id, "ids": ids})
+
+    def search(
+        self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None
+    ) -> list[tuple[int, float]]:
+        if vector.shape != (self._dimension,):
+            raise IndexMismatch(f"vector has shape {vector.shape}, not ({self._dimension},)")
+        if limit < 1:
+            return []
+        values: dict[str, object] = {
+            "collection": collection_id,
+            "vector": _literal(vector),
+            "limit": limit,
+        }
+        if allowed is not None:
+            values["ids"] = _array(allowed.tolist())
+        with self._engine.connect() as connection:
+            self._choose_plan(connection, limit, allowed)
+            rows = connection.execute(self._nearest(allowed is not None), values).mappings()
+            return [_hit(row) for row in rows]
+
+    def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """What is stored of those that are in the index."""
+        statement = text(
+            "SELECT chunk_id, CAST(vector AS text) AS vector FROM chunk_vectors "
+            "WHERE collection_id = :collection AND chunk_id = ANY(CAST(:ids AS bigint[]))"
+        )
+        values = {"collection": collection_id, "ids": _array(chunk_ids)}
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement, values).all()
+        return {int(row.chunk_id): _parsed(row.vector) for row in rows}
+
+    def spread(self, collection_id: int, vector: Float32Array) -> float:
+        """How far the question's cosines with passages at random lie apart; above 0."""
+        background = self._backgrounds.get(collection_id)
+        if background is None:
+            background = self._sampled(collection_id)
+        return background.spread(vector)
+
+    def _sampled(self, collection_id: int) -> Background:
+        """From the rows that an earlier process left, at the first question; kept from then on."""
+        statement = text(
+            "SELECT CAST(vector AS text) FROM chunk_vectors WHERE collection_id = :collection "
+            "ORDER BY hashint8(chunk_id) LIMIT :limit"
+        )
+        values = {"collection": collection_id, "limit": SAMPLE}
+        with self._engine.connect() as connection:
+            rows = connection.scalars(statement, values).all()
+        background = Background(self._dimension)
+        if rows:
+            background.add(np.stack([_parsed(row) for row in rows]))
+            self._backgrounds[collection_id] = background
+        return background
+
+    def has_graph(self) -> bool:
+        statement = text("SELECT to_regclass(:name) IS NOT NULL")
+        with self._engine.connect() as connection:
+            return bool(connection.scalar(statement, {"name": self._graph}))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @property
+    def _graph(self) -> str:
+        return f"ix_chunk_vectors_hnsw_{self._dimension}"
+
+    def _prepare(self) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+            connection.execute(text(TABLE))
+            connection.execute(
+                text(
+                    "CREATE INDEX IF NOT EXISTS ix_chunk_vectors_collection_id "
+                    "ON chunk_vectors (collection_id)"
+                )
+            )
+            # Vectors of another embedder: the start fills the table with those of this one.
+            other = text("DELETE FROM chunk_vectors WHERE vector_dims(vector) <> :dimension")
+            connection.execute(other, {"dimension": self._dimension})
+
+    def _follow_size(self) -> None:
+        if self._is_graphed:
+            return
+        with self._engine.begin() as connection:
+            num_vectors = connection.scalar(text("SELECT count(*) FROM chunk_vectors")) or 0
+            if num_vectors > self._graph_above:
+                connection.execute(
+                    text(
+                        f"CREATE INDEX IF NOT EXISTS {self._graph} ON chunk_vectors USING hnsw "
+                        f"((vector::vector({self._dimension})) vector_ip_ops)"
+                    )
+                )
+                self._is_graphed = True
+
+    def _choose_plan(self, connection: Connection, limit: int, allowed: Ids | None) -> None:
+        """The graph for wide searches; it goes on until the filter has let enough through."""
+        if allowed is not None and len(allowed) <= EXACT_IDS:
+            settings = {"enable_indexscan": "off"}
+        else:
+            settings = {
+                "hnsw.ef_search": str(min(1000, max(100, 2 * limit))),
+                "hnsw.iterative_scan": "strict_order",
+            }
+        for name, value in settings.items():
+            connection.execute(text(f"SET LOCAL {name} = '{value}'"))
+
+    def _nearest(self, is_filtered: bool) -> TextClause:
+        """Negative inner product is the operator's; the cast is what the graph is built on."""
+        distance = f"vector::vector({self._dimension}) <#> CAST(:vector AS vector)"
+        wanted = "AND chunk_id = ANY(CAST(:ids AS bigint[]))" if is_filtered else ""
+        return text(
+            f"SELECT chunk_id, -({distance}) AS score FROM chunk_vectors "
+            f"WHERE collection_id = :collection {wanted} ORDER BY {distance} LIMIT :limit"
+        )
+
+
+def _hit(row: RowMapping) -> tuple[int, float]:
+    return int(row["chunk_id"]), float(row["score"])
+
+
+def _parsed(literal: str) -> Float32Array:
+    return np.array(literal.strip("[]").split(","), np.float32)
+
+
+def _literal(vector: Float32Array) -> str:
+    """Nine digits give every float32 back as it was."""
+    return "[" + ",".join(f"{value:.9g}" for value in vector.tolist()) + "]"
+
+
+def _array(ids: Sequence[int]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
