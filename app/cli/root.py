@@ -14,7 +14,7 @@ from app.cli.cache import cache_app
 from app.cli.output import print_error
 from app.cli.source_commands import sources_app
 from app.errors import InvalidValue, LarderError
-from app.evaluation import store_cli  # noqa: F401  its commands join bench_app
+from app.evaluation import corpus_cli, store_cli  # noqa: F401  their commands join these apps
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
 from reliability.errors import ReliabilityError
