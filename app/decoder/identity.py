@@ -15,7 +15,8 @@ from kvstore.attention import ATTENTION_NAME
 from kvstore.families import layout_of
 from kvstore.keys import ModelIdentity
 
-BY_THE_WAY = {"_name_or_path", "transformers_version"}
+# The number type is a field of the identity by itself (kv_dtype).
+BY_THE_WAY = {"_name_or_path", "transformers_version", "dtype", "torch_dtype"}
 
 
 def identify(

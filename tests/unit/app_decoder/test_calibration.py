@@ -99,9 +99,9 @@ def test_a_shipped_record_needs_the_pinned_bytes(
     path.write_bytes(data)
     found = calibration.find_shipped(IDENTITY)
     assert found == replace(RECORD, identity=portable_digest(IDENTITY))
-    elsewhere = replace(IDENTITY, compute="cuda")
-    assert calibration.find_shipped(elsewhere) == found
-    for change in ({"weights": "x"}, {"template": "x"}, {"kv_dtype": "x"}, {"codec": "int8"}):
+    for rounding in ({"compute": "cuda"}, {"kv_dtype": "torch.bfloat16"}):
+        assert calibration.find_shipped(replace(IDENTITY, **rounding)) == found
+    for change in ({"weights": "x"}, {"template": "x"}, {"codec": "int8"}):
         assert calibration.find_shipped(replace(IDENTITY, **change)) is None
     path.write_bytes(data.replace(b'"ratio": 0.05', b'"ratio": 0.00'))
     assert calibration.find_shipped(IDENTITY) is None
