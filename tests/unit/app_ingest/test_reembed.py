@@ -13,7 +13,7 @@ from app.errors import StorageFull
 from app.ingest import reembed
 from app.ingest.reembed import Reembedder, ReembedParts
 from app.ingest.vector_space import CurrentSearcher, CurrentSpace, VectorSpace
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.protocols import Float32Array
 from retrieval.retriever import Retriever
 from retrieval.types import Query

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from retrieval.config import RankingConfig
 from retrieval.cross_encoder import CrossEncoderReranker
-from retrieval.dense import DenseIndexes
+from retrieval.dense_indexes import DenseIndexes
 from retrieval.diversity import cut_at_edge, most_different
 from retrieval.embedding import packaged_embedder_path
 from retrieval.errors import RerankerMissing
 from retrieval.protocols import Float32Array
 from retrieval.retriever import Retriever
-from retrieval.types import Query
+from retrieval.types import NO_FILTER, Filter, Query
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,9 @@ class AngleEmbedder:
 
 
 class NoWords:
-    async def search(self, text: str, collection_id: int, limit: int) -> list[tuple[int, float]]:
+    async def search(
+        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+    ) -> list[tuple[int, float]]:
         return []
 
 
