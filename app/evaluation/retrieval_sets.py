@@ -160,8 +160,7 @@ def load_corpora(path: Path) -> list[Corpus]:
 
 def _read_corpora(path: Path) -> list[Corpus]:
     questions: dict[str, list[SpanQuestion]] = {}
-    csv.field_size_limit(10**7)
-    for row in csv.DictReader(_text(path).splitlines(keepends=True)):
+    for row in _csv_rows(_text(path)):
         if row["corpus_id"] != _NOT_HERE:
             contents = tuple(str(r["content"]) for r in json.loads(row["references"]))
             asked = SpanQuestion(row["question"], contents)
@@ -172,6 +171,15 @@ def _read_corpora(path: Path) -> list[Corpus]:
     return [
         Corpus(name, _text(path.parent / f"{name}.md"), tuple(questions[name])) for name in names
     ]
+
+
+def _csv_rows(text: str) -> list[dict[str, str]]:
+    """Cells of up to ten million characters; the limit is the process's, so it is put back."""
+    before = csv.field_size_limit(10**7)
+    try:
+        return list(csv.DictReader(text.splitlines(keepends=True)))
+    finally:
+        csv.field_size_limit(before)
 
 
 def find_span(text: str, content: str) -> tuple[int, int]:

@@ -26,7 +26,7 @@ def entry_of(seed: int, namespace: str = "mine") -> ChunkKV:
 
 
 def open_disk(root: Path, budget: int = PLENTY) -> tuple[DiskTier, EntryRows]:
-    index = EntryRows(root / "larder.db")
+    index = EntryRows(f"sqlite:///{root / 'larder.db'}")
     return DiskTier(root / "kv", budget, index, DiskRules(eviction="gdsf")), index
 
 

@@ -31,7 +31,7 @@ async def index(settings: Settings) -> AsyncIterator[EntryRows]:
     settings.data_dir.mkdir()
     url = settings.resolved_database_url
     await (await Database.open(url)).close()
-    rows = EntryRows(settings.data_dir / "larder.db")
+    rows = EntryRows(settings.resolved_database_url)
     yield rows
     rows.close()
 
@@ -109,7 +109,7 @@ async def test_pins_hold_against_eviction_and_over_a_restart(
         "kept_pinned": pool["entries"],
     }
     assert [row["pinned"] for row in await ls(client)] == [pool["entries"], 0]
-    index = EntryRows(settings.data_dir / "larder.db")
+    index = EntryRows(settings.resolved_database_url)
     reopened = StoringDecoder(settings.data_dir / "kv", index)
     assert reopened.disk.stats().pinned == pool["entries"]
     assert reopened.upkeep.shrink(0).entries == 0
