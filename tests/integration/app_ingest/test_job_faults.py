@@ -62,6 +62,7 @@ def start(root: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)  # 106 s on two quiet cores, 281 s on busy ones
 def test_a_job_killed_twenty_times_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     chance = random.Random(20261122)
     for _ in range(NUM_KILLS):
