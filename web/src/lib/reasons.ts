@@ -5,6 +5,15 @@ const REASONS: Record<string, string> = {
   first_chunk: "Stands directly behind the instructions, where its stored copy is exact.",
   reused_primed: "Stored as a passage behind other passages, then moved to its place.",
   reused_head: "Stored on its own behind the instructions, then moved to its place.",
+  reused_alone: "Stored by itself, then moved to its place.",
+  reused_neutral: "Stored behind passages about nothing in particular, then moved to its place.",
+  reused_mean: "Stored as a mean over several neighbours, then moved to its place.",
+  reused_medoid: "Stored behind the most ordinary of several neighbours, then moved to its place.",
+  reused_variant: "Kept from an earlier prompt with other passages, then moved to its place.",
+  slower_than_compute: "Fetching the stored copy would have taken longer than computing it.",
+  not_calibrated: "Nobody has measured how far this model drifts, so only exact reuse is served.",
+  drift_over_limit: "Answers drifted too far when they were checked, so only exact reuse is served.",
+  holdout: "Drawn to run without reuse, so that first-token times can be compared.",
   not_stored: "Not in the store yet, so it was computed.",
   corrupt: "The stored copy was damaged and set aside, so it was computed.",
   mode_off: "Reuse was switched off for this answer.",
@@ -30,6 +39,14 @@ export function explain(code: string): string {
 
 export const TIER_NAMES: Record<string, string> = { ram: "Memory", disk: "Disk", device: "GPU" };
 
-export const ENCODING_NAMES: Record<string, string> = { head: "on its own", primed: "primed" };
+export const ENCODING_NAMES: Record<string, string> = {
+  alone: "by itself",
+  head: "on its own",
+  neutral: "behind neutral passages",
+  primed: "primed",
+  mean: "mean of several",
+  medoid: "most ordinary of several",
+  variant: "from an earlier prompt",
+};
 
 export const nameOf = (names: Record<string, string>, value: string) => names[value] ?? value;
