@@ -19,14 +19,14 @@ import torch
 import typer
 from rich.console import Console
 from rich.progress import track
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache
 
 from app.evaluation.bench_model import Bench, open_bench
 from app.evaluation.cli import show
 from app.evaluation.datasets import Layout, QuestionCase, load_cases
 from app.evaluation.reuse_quality import ReuseEvaluation
 from app.settings import load_settings
-from kvstore.cache import ScatterCache, causal_mask
+from kvstore.cache import BufferLayer, ScatterCache, causal_mask
 from kvstore.encodings import find_encoding
 from kvstore.links import LinkTokens, save_links
 from kvstore.position import Rotator
@@ -36,19 +36,12 @@ from kvstore.types import Encoding, Segment
 GIB = 2**30
 
 
-class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+class FrozenLayer(BufferLayer):
     """Stored rows of one layer, into which fresh rows go without losing their gradients."""
 
-    is_sliding = False
-
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, rows: torch.Tensor) -> None:
-        super().__init__()
-        self.keys, self.values, self.rows = keys, values, rows  # [1, G, N, D], [S]
-        self.dtype, self.device = keys.dtype, keys.device
-        self.is_initialized = True
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """The rows exist from the start."""
+        super().__init__(keys, values)
+        self.rows = rows  # [S]
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
@@ -56,13 +49,7 @@ class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is unt
         keys = self.keys.index_copy(2, self.rows, key_states)
         return keys, self.values.index_copy(2, self.rows, value_states)
 
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002
-        return int(self.keys.shape[2]), 0
-
     def get_seq_length(self) -> int:
-        return int(self.keys.shape[2])
-
-    def get_max_length(self) -> int:
         return int(self.keys.shape[2])
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache
 
+from kvstore.cache import BufferLayer
 from kvstore.families import KVLayout
 
 
@@ -43,21 +44,12 @@ class Writes:
         )
 
 
-class BranchLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+class BranchLayer(BufferLayer):
     """One layer of all slots; where to write comes from the owner."""
 
-    is_sliding = False
-
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, owner: "BranchCache") -> None:
-        super().__init__()
-        self.keys = keys  # [B, G, capacity, D], rotated
-        self.values = values
+        super().__init__(keys, values)
         self.owner = owner
-        self.dtype, self.device = keys.dtype, keys.device
-        self.is_initialized = True
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Buffers exist from the start."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
@@ -70,14 +62,8 @@ class BranchLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is unt
         seen = (slice(writes.first, writes.last), slice(None), slice(0, writes.length))
         return self.keys[seen], self.values[seen]
 
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002
-        return self.owner.writes.length, 0
-
     def get_seq_length(self) -> int:
         return self.owner.writes.length
-
-    def get_max_length(self) -> int:
-        return int(self.keys.shape[2])
 
 
 class BranchCache(Cache):  # type: ignore[misc]

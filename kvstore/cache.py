@@ -3,9 +3,6 @@
 Knows rows, not where they came from. Buffers belong to one request and never alias the store.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
@@ -13,21 +10,34 @@ from kvstore.column_bias import ColumnBias
 from kvstore.families import KVLayout
 
 
-class ScatterLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
-    """One layer's rows; `rows` and `length` are shared by all layers through the cache."""
+class BufferLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+    """One layer over buffers [B, G, capacity, D] (keys rotated) that exist from the start. A
+    subclass says where fresh rows go (`update`) and how many are seen (`get_seq_length`)."""
 
     is_sliding = False
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, owner: "ScatterCache") -> None:
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
-        self.keys = keys  # [1, G, capacity, D], rotated
-        self.values = values
-        self.owner = owner
+        self.keys, self.values = keys, values
         self.dtype, self.device = keys.dtype, keys.device
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Buffers exist from the start."""
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002
+        return self.get_seq_length(), 0
+
+    def get_max_length(self) -> int:
+        return int(self.keys.shape[2])
+
+
+class ScatterLayer(BufferLayer):
+    """One layer's rows; `rows` and `length` are shared by all layers through the cache."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, owner: "ScatterCache") -> None:
+        super().__init__(keys, values)
+        self.owner = owner
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
@@ -38,14 +48,8 @@ class ScatterLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is un
         self.values.index_copy_(2, rows, value_states)
         return self.keys[:, :, :length], self.values[:, :, :length]
 
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002
-        return self.owner.length, 0
-
     def get_seq_length(self) -> int:
         return self.owner.length
-
-    def get_max_length(self) -> int:
-        return int(self.keys.shape[2])
 
 
 class ScatterCache(Cache):  # type: ignore[misc]
@@ -93,16 +97,6 @@ class ScatterCache(Cache):  # type: ignore[misc]
         places = torch.arange(self.length, device=positions.device)
         places[self.rows] = positions
         return places
-
-    @contextmanager
-    def borrowed(self, rows: torch.Tensor, length: int) -> Iterator[None]:
-        """Let a probe write `rows`, then put rows and length back."""
-        before = (self.rows, self.length)
-        self.expect(rows, length)
-        try:
-            yield
-        finally:
-            self.rows, self.length = before
 
 
 def causal_mask(

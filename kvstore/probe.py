@@ -21,6 +21,7 @@ class PromptProbes:
         self.token_ids = token_ids
         self.question = question
         self.cache = cache
+        self._fresh: list[torch.Tensor] = []  # of as many layers as were asked for
 
     def question_attention(self) -> torch.Tensor:
         """The upper two thirds of the layers: the lower ones attend by place, not by meaning."""
@@ -32,7 +33,9 @@ class PromptProbes:
         return recorder.mass
 
     def value_deviation(self, layers: Sequence[int]) -> torch.Tensor:
-        fresh = first_values(self.runner, self.token_ids, max(layers))
+        if len(self._fresh) <= max(layers):
+            self._fresh = first_values(self.runner, self.token_ids, max(layers))
+        fresh = self._fresh
         deviation = torch.zeros(len(self.token_ids), device=self.runner.device)
         for layer in layers:
             stored = self.cache.value_buffer[layer, 0, :, : len(self.token_ids)]

@@ -100,6 +100,11 @@ class ReuseEngine:
         """Prefill prompts P, chunks, Q side by side, exactly, for `max_tokens` more each."""
         return self._voter.open(prompts, max_tokens=max_tokens, reuse=options.mode != "off")
 
+    def check(self, options: ReuseOptions) -> None:
+        """Raises InvalidReuse where a request names what this model cannot do."""
+        if options.policy is not None and find_policy(options.policy).needs_links:
+            self._links()
+
     def prepare(self) -> None:
         """Compute and pin what every prompt begins with: P, then the neutral primers behind it."""
         self._precomputer.prepare()

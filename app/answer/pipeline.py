@@ -39,7 +39,6 @@ from app.decoder.types import DecodeRequest, Finished, Prefilled, TokenText
 from app.errors import InvalidValue, LarderError
 from kvstore.errors import InvalidReuse
 from kvstore.order import warm_order
-from kvstore.policies import find_policy
 from reliability.assessor import RANK_BETA
 from reliability.types import Assessment
 from retrieval.errors import RetrievalError
@@ -104,10 +103,8 @@ class AnswerPipeline:
 
     def _check(self, question: Question) -> None:
         self._decoder.check_fits(convert.to_request(question, ()))
-        if question.reuse.policy is None:
-            return
         try:
-            find_policy(question.reuse.policy)
+            self._decoder.check_reuse(question.reuse)
         except InvalidReuse as error:
             raise InvalidValue(str(error)) from error
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
+from kvstore.types import ReuseOptions
 from reliability.observations import ObservationLog
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
@@ -44,6 +45,10 @@ class Beliefs(Protocol):
 class Decoder(Protocol):
     @property
     def name(self) -> str: ...
+
+    def check_reuse(self, options: ReuseOptions) -> None:
+        """Raises `InvalidReuse` for a policy that cannot be served."""
+        ...
 
     def check_fits(self, request: DecodeRequest) -> None:
         """Raises `QuestionTooLong` where even without passages there is no room."""

@@ -142,11 +142,6 @@ class PgVectorIndexes:
             self._backgrounds[collection_id] = background
         return background
 
-    def has_graph(self) -> bool:
-        statement = text("SELECT to_regclass(:name) IS NOT NULL")
-        with self._engine.connect() as connection:
-            return bool(connection.scalar(statement, {"name": self._graph}))
-
     def close(self) -> None:
         self._engine.dispose()
 

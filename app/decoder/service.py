@@ -36,6 +36,7 @@ from app.errors import QuestionTooLong, ServerBusy
 from kvstore import reasons
 from kvstore.full_check import AnswerRecorder, Drift, check_steps
 from kvstore.plain import PlainEngine
+from kvstore.policies import find_policy
 from kvstore.precompute import Precomputed
 from kvstore.purging import Purged
 from kvstore.reuse import ReuseEngine
@@ -106,6 +107,13 @@ class DecoderService:
 
     def encode_passage(self, label: str, text: str) -> tuple[int, ...]:
         return self._template.encode_passage(label, text)
+
+    def check_reuse(self, options: ReuseOptions) -> None:
+        """Raises InvalidReuse for a policy that is unknown, or that lacks what it needs here."""
+        if isinstance(self._engine, ReuseEngine):
+            self._engine.check(options)
+        elif options.policy is not None:
+            find_policy(options.policy)
 
     def check_fits(self, request: DecodeRequest) -> None:
         """Raise QuestionTooLong when the question leaves no room for a passage and an answer."""

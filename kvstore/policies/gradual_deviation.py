@@ -22,8 +22,9 @@ class GradualDeviationPolicy:
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:
         eligible = positions_of(request.spans)
         scores = torch.zeros(0)
-        for layer, times in self.steps:
-            deviation = probes.value_deviation((layer,)).cpu()
+        # the deepest first: its forward passes the others
+        deviations = [probes.value_deviation((layer,)).cpu() for layer, _ in reversed(self.steps)]
+        for (_, times), deviation in zip(self.steps, reversed(deviations), strict=True):
             scores = torch.full_like(deviation, -torch.inf)
             scores[eligible] = deviation[eligible]
             count = min(len(eligible), int(times * request.budget) + 1)

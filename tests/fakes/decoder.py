@@ -21,7 +21,15 @@ from app.decoder.types import (
     VotePrefilled,
 )
 from app.errors import QuestionTooLong
-from kvstore.types import PrefillReport, SegmentReport, StoreStats, TierStats, TokenCounts
+from kvstore.policies import find_policy
+from kvstore.types import (
+    PrefillReport,
+    ReuseOptions,
+    SegmentReport,
+    StoreStats,
+    TierStats,
+    TokenCounts,
+)
 from kvstore.vote import BranchReport
 
 PREFIX_TOKENS = 10
@@ -55,6 +63,10 @@ class FakeDecoder:
 
     def encode_passage(self, label: str, text: str) -> tuple[int, ...]:
         return tuple(zlib.crc32(word.encode()) % 50_000 for word in f"{label} {text}".split())
+
+    def check_reuse(self, options: ReuseOptions) -> None:
+        if options.policy is not None:
+            find_policy(options.policy)
 
     def check_fits(self, request: DecodeRequest) -> None:
         needed = self.count(request.question) + PREFIX_TOKENS + request.params.max_tokens

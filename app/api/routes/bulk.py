@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from app.api.deps import ContainerDep
 from app.api.idempotency import accepted, answer_once, digest_of
 from app.api.job_schemas import BulkLine, BulkResult, NewText, NewUrls
-from app.api.routes.documents import DEFAULT_SOURCE
+from app.api.routes.documents import DEFAULT_SOURCE, take_text
 from app.api.routes.jobs import view
 from app.api.uploads import parse_text
 from app.bootstrap import Container
@@ -120,27 +120,3 @@ async def _take_line(
             raise
         return BulkLine(line=number, status="refused", code=error.code, detail=str(error))
     return BulkLine(line=number, status=outcome, document_id=document_id)
-
-
-async def take_text(
-    container: Container, collection_id: int, job_id: str, new: NewText
-) -> tuple[int, str]:
-    """(document id, what became of it)."""
-    source, body = new.source or DEFAULT_SOURCE, new.text.encode("utf-8", "replace")
-    facts = new.facts()
-    if new.external_id is not None:
-        put = await container.ingest.put(
-            collection_id,
-            source,
-            new.external_id,
-            new.name,
-            body,
-            new.media_type,
-            job_id,
-            facts=facts,
-        )
-        return put.document_id, put.outcome
-    row, created = await container.ingest.accept(
-        collection_id, source, new.name, body, new.media_type, job_id, facts
-    )
-    return row.id, "created" if created else "unchanged"

@@ -149,28 +149,37 @@ def _facts(fields: Mapping[str, str]) -> DocumentFacts:
     return make_facts(fields.get("tags", "").split(","), fields.get("date", "").strip() or None)
 
 
+async def take_text(
+    container: Container, collection_id: int, job_id: str, new: NewText
+) -> tuple[int, str]:
+    """(document id, what became of it)."""
+    source, body = new.source or DEFAULT_SOURCE, new.text.encode("utf-8", "replace")
+    facts = new.facts()
+    if new.external_id is not None:
+        put = await container.ingest.put(
+            collection_id,
+            source,
+            new.external_id,
+            new.name,
+            body,
+            new.media_type,
+            job_id,
+            facts=facts,
+        )
+        return put.document_id, put.outcome
+    row, created = await container.ingest.accept(
+        collection_id, source, new.name, body, new.media_type, job_id, facts
+    )
+    return row.id, "created" if created else "unchanged"
+
+
 async def _upload_text(collection_id: int, request: Request, container: Container) -> Response:
     new = await read_json(request, container.settings.max_document_bytes)
-    source, facts = new.source or DEFAULT_SOURCE, new.facts()
 
     async def make() -> JSONResponse:
-        job_id, ingest, body = new_job_id(), container.ingest, new.text.encode("utf-8", "replace")
-        if new.external_id is None:
-            row, _ = await ingest.accept(
-                collection_id, source, new.name, body, new.media_type, job_id, facts
-            )
-        else:
-            put = await ingest.put(
-                collection_id,
-                source,
-                new.external_id,
-                new.name,
-                body,
-                new.media_type,
-                job_id,
-                facts=facts,
-            )
-            row = await container.documents.get(put.document_id)
+        job_id = new_job_id()
+        document_id, _ = await take_text(container, collection_id, job_id, new)
+        row = await container.documents.get(document_id)
         container.worker.submit()
         items = [DocumentView.model_validate(row)]
         return accepted(UploadResult(items=list(items), job_id=job_id), job_id)

@@ -266,12 +266,15 @@ def test_link_tokens_follow_each_chunk_and_see_everything_before(
     options = ReuseOptions(policy="link_tokens", ratio=1.0)
     with pytest.raises(InvalidReuse, match="LARDER_LINK_TOKENS"):
         prefill(engine, segments, options)
+    with pytest.raises(InvalidReuse, match="LARDER_LINK_TOKENS"):
+        engine.check(options)
     table = runner.model.get_input_embeddings()
     hidden = int(table.weight.shape[1])
     path = tmp_path / "links.safetensors"
     save_links(path, torch.randn(3, hidden, generator=torch.Generator().manual_seed(1)), "tiny")
     links = load_links(path, hidden, runner.vocabulary)
     engine.use_links(links)
+    engine.check(options)
     result = prefill(engine, segments, options)
     assert len(result.report.segments) == len(segments)
     assert result.report.tokens.prompt == len(ids_of(segments)) + 3 * len(chunks)
