@@ -146,6 +146,7 @@ def _chances(scores: Mapping[str, float], config: DecisionConfig) -> list[float]
     chance = raised / (raised.sum() + spare * math.exp(-top))
     if config.calibrator is not None:
         chance = config.calibrator(chance)
+        chance = chance / max(1.0, float(chance.sum()))  # one answer excludes the others
     return [float(value) for value in chance]
 
 

@@ -7,12 +7,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
-from app.answer.types import BelievedSource, CountedOnce, HeardVote
-from app.answer.verdict import judged, probability_of, to_posteriors, to_vote
+from app.answer.types import BelievedSource, ChanceBasis, CountedOnce, HeardVote
+from app.answer.verdict import (
+    decision_config,
+    is_learned_here,
+    judged,
+    probability_of,
+    to_posteriors,
+    to_vote,
+)
 from app.answer.wire import JsonObject, rounded
 from app.db.rows import RunRow
 from app.errors import SourceNotFound, VerdictNotFound
-from reliability.decision import Decision, DecisionConfig
+from reliability.decision import Decision
 from reliability.explanation import FamilyReason, WhatIf, explain
 from reliability.families.types import Families, Join
 from reliability.observations import ObservationLog
@@ -35,13 +42,14 @@ def explain_run(
     sources = _values(BelievedSource, verdict["sources"])
     left_out = [_source(name, sources) for name in without]
     votes = [v for v in _values(HeardVote, verdict["votes"]) if v.source_id not in left_out]
+    basis = _basis(verdict.get("calibration"))
     joins = [Join(**asdict(join)) for join in _values(CountedOnce, verdict["joins"])]
     found = explain(
         [to_vote(vote) for vote in votes],
         to_posteriors(sources),
         log,
         Families({vote.chunk_id: vote.family for vote in votes}, tuple(joins)),
-        DecisionConfig(takes_several=bool(verdict["takes_several"])),
+        decision_config(basis, takes_several=bool(verdict["takes_several"])),
     )
     names = {source.source_id: source.source for source in sources}
     by_chunk = {vote.chunk_id: vote for vote in votes}
@@ -51,7 +59,8 @@ def explain_run(
         "trust": run.trust,
         "reliability_version": run.reliability_version,
         "without": sorted(names[source_id] for source_id in left_out),
-        **_decision(found.decision, names),
+        **_decision(found.decision, names, basis),
+        "calibration": None if basis is None else asdict(basis),
         "others": _others(found.decision, names),
         "supporting": [_family(reason, votes, by_chunk, names) for reason in found.supporting],
         "opposing": [_family(reason, votes, by_chunk, names) for reason in found.opposing],
@@ -66,7 +75,7 @@ def explain_run(
             }
             for reason in found.sources
         ],
-        "what_if": [_what_if(item, names) for item in found.what_if],
+        "what_if": [_what_if(item, names, basis) for item in found.what_if],
     }
 
 
@@ -85,12 +94,19 @@ def _source(name_or_id: str, sources: Sequence[BelievedSource]) -> int:
     raise SourceNotFound(f"no source {name_or_id!r} spoke to this question")
 
 
-def _decision(decision: Decision, names: Mapping[int, str]) -> JsonObject:
+def _basis(stored: object) -> ChanceBasis | None:
+    """None for a run from before chances were calibrated."""
+    return ChanceBasis(**stored) if isinstance(stored, dict) else None
+
+
+def _decision(
+    decision: Decision, names: Mapping[int, str], basis: ChanceBasis | None
+) -> JsonObject:
     return rounded(
         {
             "kind": decision.kind,
             "probability": probability_of(decision),
-            "is_calibrated": decision.is_calibrated,
+            "is_calibrated": is_learned_here(basis),
             "answers": [asdict(judged(belief, names)) for belief in decision.answers],
         }
     )
@@ -134,6 +150,6 @@ def _family(
     }
 
 
-def _what_if(item: WhatIf, names: Mapping[int, str]) -> JsonObject:
-    decided = _decision(item.decision, names)
+def _what_if(item: WhatIf, names: Mapping[int, str], basis: ChanceBasis | None) -> JsonObject:
+    decided = _decision(item.decision, names, basis)
     return {"without": names[item.without], **decided, "changes": item.changes}

@@ -135,7 +135,8 @@ class AnswerPipeline:
         assessment = self._assess(trust, scored, rows)
         kept = self._warm_first(scored, [rows[chunk_id] for chunk_id in assessment.kept])
         request = self._fill_prompt(question, trust, kept)
-        basis = Basis(question.text, trust, await self._beliefs.version())
+        version, calibration = await self._beliefs.version(), await self._beliefs.calibration()
+        basis = Basis(question.text, trust, version, calibration)
         watch.lap("assess")
         yield convert.to_assessed(assessment, request, rows)
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
 from kvstore.types import ReuseOptions
+from reliability.calibration import Calibration
 from reliability.observations import ObservationLog
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
@@ -35,6 +36,10 @@ class Beliefs(Protocol):
 
     async def version(self) -> int:
         """Number of the state of reliability that passages are ranked by; 0 before the first."""
+        ...
+
+    async def calibration(self) -> Calibration:
+        """How scores of answers become chances, as of that state."""
         ...
 
     async def observations(self) -> ObservationLog:

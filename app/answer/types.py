@@ -10,6 +10,7 @@ from typing import Literal
 from app.db.rows import RunTokens
 from app.decoder.types import GenerationParams, Message
 from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind, TokenCounts
+from reliability.calibration import Method, Origin
 from reliability.decision import DecisionKind, Wording
 from retrieval.types import NO_FILTER, Filter
 
@@ -187,6 +188,23 @@ class JudgedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class ChanceBasis:
+    """What the chances of a verdict rest on, and the map to work them out again.
+
+    `origin` "labels": `answers` that people judged here, and `thumbs` of users, as they were at
+    `version` of the beliefs. "worlds": answers in generated worlds. Knots are log odds.
+    """
+
+    origin: Origin
+    answers: int
+    thumbs: int
+    version: int
+    method: Method
+    score_odds: tuple[float, ...]
+    chance_odds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """How far the answer is to be believed, and everything to work that out again.
 
@@ -196,7 +214,8 @@ class Verdict:
 
     kind: DecisionKind
     probability: float | None
-    is_calibrated: bool
+    is_calibrated: bool  # on answers that people judged here
+    calibration: ChanceBasis | None
     trust: Trust
     reliability_version: int
     takes_several: bool

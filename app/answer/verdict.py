@@ -10,6 +10,7 @@ from app.answer.citations import stances
 from app.answer.short_answers import ShortAnswer, asks_for_several, judge, senses
 from app.answer.types import (
     BelievedSource,
+    ChanceBasis,
     Citation,
     CountedOnce,
     HeardVote,
@@ -17,8 +18,10 @@ from app.answer.types import (
     Trust,
     Verdict,
 )
+from app.answer.wire import DIGITS
 from app.db.rows import PassageRow
 from reliability.alignment import align
+from reliability.calibration import Calibration, Calibrator
 from reliability.decision import AnswerBelief, Decision, DecisionConfig, Vote, decide
 from reliability.families.find import FamilyConfig, find_families
 from reliability.families.types import Families, Passage
@@ -46,6 +49,7 @@ class Basis:
     question: str
     trust: Trust
     version: int
+    calibration: Calibration | None = None
 
 
 def heard_in_votes(
@@ -101,7 +105,8 @@ def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
     rows = {item.row.source_id: item.row for item in heard}
     sources = tuple(_believed(rows[source_id]) for source_id in sorted(rows))
     takes_several = asks_for_several(basis.question)
-    config = DecisionConfig(takes_several=takes_several)
+    calibration = None if basis.calibration is None else to_chance_basis(basis.calibration)
+    config = decision_config(calibration, takes_several=takes_several)
     decision = decide([to_vote(vote) for vote in votes], to_posteriors(sources), config)
     names = {source.source_id: source.source for source in sources}
     given = {(belief.answer, belief.sense) for belief in decision.answers}
@@ -109,7 +114,8 @@ def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
     return Verdict(
         kind=decision.kind,
         probability=probability_of(decision),
-        is_calibrated=decision.is_calibrated,
+        is_calibrated=is_learned_here(calibration),
+        calibration=calibration,
         trust=basis.trust,
         reliability_version=basis.version,
         takes_several=takes_several,
@@ -119,6 +125,32 @@ def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
         joins=tuple(CountedOnce(j.one, j.other, j.level, j.why) for j in families.joins),
         sources=sources,
     )
+
+
+def to_chance_basis(calibration: Calibration) -> ChanceBasis:
+    """The knots rounded as they are stored, so that a verdict can be worked out again exactly."""
+    calibrator = calibration.calibrator
+    return ChanceBasis(
+        origin=calibration.origin,
+        answers=calibration.answers,
+        thumbs=calibration.thumbs,
+        version=calibration.version,
+        method=calibrator.method,
+        score_odds=tuple(round(odds, DIGITS) for odds in calibrator.score_odds),
+        chance_odds=tuple(round(odds, DIGITS) for odds in calibrator.chance_odds),
+    )
+
+
+def decision_config(basis: ChanceBasis | None, *, takes_several: bool) -> DecisionConfig:
+    if basis is None:
+        return DecisionConfig(takes_several=takes_several)
+    knots = tuple(basis.score_odds), tuple(basis.chance_odds)
+    calibrator = Calibrator(basis.method, *knots, labels=basis.answers + basis.thumbs)
+    return DecisionConfig(takes_several=takes_several, calibrator=calibrator)
+
+
+def is_learned_here(basis: ChanceBasis | None) -> bool:
+    return basis is not None and basis.origin == "labels"
 
 
 def to_vote(vote: HeardVote) -> Vote:

@@ -20,6 +20,8 @@ from app.answer.types import (
 
 JsonObject = dict[str, object]
 
+DIGITS = 4
+
 EVENT_NAMES: dict[type[AnswerEvent], str] = {
     RunStarted: "run.started",
     Retrieved: "retrieval.completed",
@@ -51,7 +53,7 @@ def rounded(data: JsonObject) -> JsonObject:
 def _round(value: object) -> object:
     match value:
         case float():
-            return round(value, 4)
+            return round(value, DIGITS)
         case dict():
             return {key: _round(item) for key, item in value.items()}
         case list() | tuple():

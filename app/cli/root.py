@@ -14,7 +14,11 @@ from app.cli.cache import cache_app
 from app.cli.output import print_error
 from app.cli.source_commands import sources_app
 from app.errors import InvalidValue, LarderError
-from app.evaluation import corpus_cli, store_cli  # noqa: F401  their commands join these apps
+from app.evaluation import (  # noqa: F401  their commands join these apps
+    corpus_cli,
+    reliability_cli,
+    store_cli,
+)
 from app.evaluation.cli import bench_app, eval_app
 from kvstore.errors import KVStoreError
 from reliability.errors import ReliabilityError

@@ -94,6 +94,20 @@ class SourcePosterior(Base):
     observed: Mapped[float | None]
 
 
+class Calibration(Base):
+    """The map from scores to chances that was learned with a version, where enough was judged."""
+
+    __tablename__ = "calibrations"
+
+    version_id: Mapped[int] = mapped_column(
+        ForeignKey("reliability_versions.id", ondelete="CASCADE"), primary_key=True
+    )
+    method: Mapped[str] = mapped_column(CleanText)  # platt, isotonic
+    knots_json: Mapped[str] = mapped_column(CleanText)  # [score, chance] in log odds
+    answers: Mapped[int]
+    thumbs: Mapped[int]
+
+
 class EstimateJob(Base):
     """Probes to be asked of each source, in the background."""
 

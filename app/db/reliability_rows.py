@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ObservationKind = Literal["probe", "crosscheck", "label", "feedback", "undo"]
+CalibrationMethod = Literal["platt", "isotonic"]
 EstimateState = Literal["running", "done", "cancelled", "failed"]
 
 
@@ -99,6 +100,26 @@ class VersionRow:
     rounds: int
     default_weight: float
     wrong_options: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewCalibration:
+    """A map from scores to chances: knots of both in log odds, and how much was judged for it."""
+
+    method: CalibrationMethod
+    knots: tuple[tuple[float, float], ...]
+    answers: int  # that people labelled
+    thumbs: int  # answers that users liked or did not
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """A run's verdict as it is stored, for what people said about it since."""
+
+    id: str
+    created_at: float
+    question: str
+    verdict: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,14 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Source
-from app.db.reliability_models import ReliabilityVersion, SourcePosterior
-from app.db.reliability_rows import NewVersion, PosteriorRow, VersionRow
+from app.db.reliability_models import Calibration, ReliabilityVersion, SourcePosterior
+from app.db.reliability_rows import (
+    CalibrationMethod,
+    NewCalibration,
+    NewVersion,
+    PosteriorRow,
+    VersionRow,
+)
 from app.db.session import Database, retried
 from app.errors import VersionNotFound
 
@@ -33,6 +39,7 @@ class ReliabilityVersions:
         version: NewVersion,
         posteriors: Sequence[PosteriorRow],
         beliefs: Mapping[int, Beta],
+        calibration: NewCalibration | None = None,
     ) -> VersionRow:
         """A new version, and `beliefs` (source id to alpha, beta) for ranking, in one step."""
         values = asdict(version)
@@ -44,6 +51,8 @@ class ReliabilityVersions:
             given = [asdict(posterior) | {"version_id": row.id} for posterior in posteriors]
             for start in range(0, len(given), BATCH):
                 await session.execute(insert(SourcePosterior), given[start : start + BATCH])
+            if calibration is not None:
+                session.add(_calibration(row.id, calibration))
             await _believe(session, beliefs)
             await _forget_old(session)
         return _to_row(row)
@@ -80,6 +89,26 @@ class ReliabilityVersions:
         async with self._database.session() as session:
             found = (await session.execute(mine.order_by(SourcePosterior.id))).mappings()
             return [PosteriorRow(**row) for row in found]
+
+    async def calibration(self, version_id: int) -> NewCalibration | None:
+        """None where too little had been judged by then."""
+        async with self._database.session() as session:
+            row = await session.get(Calibration, version_id)
+        if row is None:
+            return None
+        knots = tuple((score, chance) for score, chance in json.loads(row.knots_json))
+        method: CalibrationMethod = "isotonic" if row.method == "isotonic" else "platt"
+        return NewCalibration(method, knots, row.answers, row.thumbs)
+
+
+def _calibration(version_id: int, new: NewCalibration) -> Calibration:
+    return Calibration(
+        version_id=version_id,
+        method=new.method,
+        knots_json=json.dumps(new.knots),
+        answers=new.answers,
+        thumbs=new.thumbs,
+    )
 
 
 async def _believe(session: AsyncSession, beliefs: Mapping[int, Beta]) -> None:

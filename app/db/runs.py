@@ -10,12 +10,14 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 
 from app.db import models
 from app.db.overview import Measured, summarise
+from app.db.reliability_rows import JudgedRun
 from app.db.removal import REDACTED
 from app.db.rows import NewRun, OverviewRow, RunResult, RunRow, RunTokens
 from app.db.session import Database, retried
 from app.errors import InvalidValue, RunNotFound
 
 MAX_HOURS = 24 * 90
+ASKED_AT_ONCE = 500  # names in one statement
 
 
 class Runs:
@@ -84,6 +86,20 @@ class Runs:
         async with self._database.session() as session:
             runs = await session.scalars(select(models.Run).order_by(*newest).limit(limit))
             return [_to_row(run) for run in runs]
+
+    async def judged(self, run_ids: Sequence[str], questions: Sequence[str]) -> list[JudgedRun]:
+        """Verdicts of these runs and of runs that asked these questions, oldest first."""
+        run, found = models.Run, dict[str, JudgedRun]()
+        columns = select(run.id, run.created_at, run.question, run.verdict_json)
+        async with self._database.session() as session:
+            for column, wanted in ((run.id, run_ids), (run.question, questions)):
+                for start in range(0, len(wanted), ASKED_AT_ONCE):
+                    some = column.in_(wanted[start : start + ASKED_AT_ONCE])
+                    rows = await session.execute(columns.where(some, run.verdict_json.is_not(None)))
+                    for row in rows:
+                        verdict = json.loads(row.verdict_json or "{}")
+                        found[row.id] = JudgedRun(row.id, row.created_at, row.question, verdict)
+        return sorted(found.values(), key=lambda item: (item.created_at, item.id))
 
     async def overview(self, hours: int, now: float | None = None) -> OverviewRow:
         """What the cache did over the last `hours`; finished runs only."""

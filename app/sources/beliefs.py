@@ -11,6 +11,7 @@ from itertools import groupby
 from app.db.observations import Observations
 from app.db.reliability_rows import NewVersion, ObservationRow, PosteriorRow, VersionRow
 from app.db.reliability_versions import ReliabilityVersions
+from app.db.runs import Runs
 from app.db.sources import Sources
 from app.sources.estimate import (
     DEFAULT_ESTIMATOR,
@@ -23,7 +24,9 @@ from app.sources.estimate import (
     to_settings,
 )
 from app.sources.fold import DAY_S, Circumstances, cap_feedback, fold, within_day_cap
+from app.sources.judging import default_calibration, judged_by, learn, learned_calibration
 from app.sources.types import Rebuilt
+from reliability.calibration import Calibration
 from reliability.estimators.protocol import Estimate
 from reliability.incremental import absorb
 from reliability.observations import ObservationLog
@@ -34,13 +37,19 @@ REFIT_AFTER = 200
 
 class Beliefs:
     def __init__(
-        self, sources: Sources, observations: Observations, versions: ReliabilityVersions
+        self,
+        sources: Sources,
+        observations: Observations,
+        versions: ReliabilityVersions,
+        runs: Runs,
     ) -> None:
         self._sources = sources
         self._observations = observations
         self._versions = versions
+        self._runs = runs
         self._lock = asyncio.Lock()
         self._read: tuple[int, Estimate | None] | None = None
+        self._calibration_of, self._calibration = 0, default_calibration()
 
     async def refit(self, reason: str, estimator: str | None = None) -> VersionRow:
         """A new version from all observations; the estimator of the one before unless named."""
@@ -97,6 +106,17 @@ class Beliefs:
         latest = await self._versions.latest()
         return 0 if latest is None else latest.id
 
+    async def calibration(self) -> Calibration:
+        """How scores become chances: learned with the last version, or what comes with Larder."""
+        version = await self.version()
+        if version and self._calibration_of != version:
+            stored = await self._versions.calibration(version)
+            self._calibration = (
+                default_calibration() if stored is None else learned_calibration(version, stored)
+            )
+            self._calibration_of = version
+        return self._calibration
+
     async def observations(self) -> ObservationLog:
         """All that counts now, as estimators read it."""
         rows = await self._observations.active()
@@ -133,6 +153,11 @@ class Beliefs:
         rows = await self._observations.active(as_of=last_id)
         circumstances = await self._circumstances()
         log, estimate = await asyncio.to_thread(_fold_and_fit, name, rows, circumstances)
+        judged = await self._runs.judged(*judged_by(rows))
+        fades = name == DEFAULT_ESTIMATOR
+        calibration = await asyncio.to_thread(
+            learn, rows, log, estimate, judged, circumstances, fades=fades
+        )
         version = NewVersion(
             reason=reason,
             estimator=name,
@@ -145,7 +170,7 @@ class Beliefs:
             wrong_options=float(estimate.wrong_options) if estimate else 0.0,
         )
         beliefs = beliefs_of(estimate, circumstances, list(circumstances.priors))
-        return await self._versions.write(version, to_rows(estimate), beliefs)
+        return await self._versions.write(version, to_rows(estimate), beliefs, calibration)
 
     async def _circumstances(self) -> Circumstances:
         sources = await self._sources.list()

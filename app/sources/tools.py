@@ -61,7 +61,7 @@ class EstimationTools:
 
 
 def make_tools(rows: SourceRepositories) -> SourceTools:
-    beliefs = Beliefs(rows.sources, rows.observations, rows.versions)
+    beliefs = Beliefs(rows.sources, rows.observations, rows.versions, rows.runs)
     shared = (rows.sources, rows.source_changes, rows.observations, rows.versions, beliefs)
     return SourceTools(
         beliefs=beliefs,

@@ -14,6 +14,7 @@ from reliability.activity import activity_class, learned_prior
 from reliability.arrays import FloatArray, IntArray, group_sum
 from reliability.changes import CHANGE_CHANCE, turned_since
 from reliability.estimators.larder_votes import LarderConfig, log_odds, vote_chances
+from reliability.estimators.protocol import LEAST_COUNT
 from reliability.posterior import NEVER, claim_age_weights, day_cap_weights
 from reliability.table import ClaimTable
 from reliability.topics import best_likeness, pool_topics
@@ -25,7 +26,6 @@ MOST_SEARCHES = 4  # for changes; each runs the rounds again
 TOGETHER_DAYS = 3.0  # sources that turned within these turned together
 LONE = 0.1  # what a claim that nobody else spoke about counts for its source
 LEAST_KNOWN = 0.1  # keeps a belief proper where every answer is unsure
-LEAST_COUNT = 0.05  # keeps one proper when a claim's own part is taken out
 LIKENESS_ROUNDS = (3, 8)  # when how alike topics are is learned anew
 
 

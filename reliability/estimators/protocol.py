@@ -10,6 +10,8 @@ from reliability.errors import InvalidReliability
 from reliability.table import ClaimTable
 from reliability.types import BetaPosterior
 
+LEAST_COUNT = 0.05  # keeps a belief proper when a claim's own part is taken out
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -47,10 +49,18 @@ class Estimate:
         if topic in self.topics:
             column = self.topics.index(topic)
             return BetaPosterior(float(self.alpha[row, column]), float(self.beta[row, column]))
-        means = self.alpha[row] / (self.alpha[row] + self.beta[row])
-        strength = float((self.alpha[row] + self.beta[row]).max())
-        mean = float(means.mean())
-        return BetaPosterior(strength * mean, strength * (1 - mean))
+        return _over_topics(self.alpha[row], self.beta[row])
+
+    def posterior_without(
+        self, source: int, topic: str, right: float, wrong: float
+    ) -> BetaPosterior:
+        """Belief over all topics, less so many right and wrong claims on one topic."""
+        row = self.sources.index(source)
+        alpha, beta = self.alpha[row].copy(), self.beta[row].copy()
+        column = self.topics.index(topic)
+        alpha[column] = max(LEAST_COUNT, alpha[column] - right)
+        beta[column] = max(LEAST_COUNT, beta[column] - wrong)
+        return _over_topics(alpha, beta)
 
     def claim_weights(self, table: ClaimTable) -> FloatArray:
         """[C] weight of each claim's source on the claim's topic.
@@ -90,6 +100,13 @@ class Estimate:
         rows = [row_of.get(source, len(self.sources)) for source in table.sources]
         columns = [column_of.get(topic, len(self.topics)) for topic in table.topics]
         return np.asarray(padded[np.ix_(rows, columns)])
+
+
+def _over_topics(alpha: FloatArray, beta: FloatArray) -> BetaPosterior:
+    """One belief from those on topics [T]: their mean, as firm as the firmest."""
+    mean = float((alpha / (alpha + beta)).mean())
+    strength = float((alpha + beta).max())
+    return BetaPosterior(strength * mean, strength * (1 - mean))
 
 
 class Estimator(Protocol):

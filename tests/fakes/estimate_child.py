@@ -41,7 +41,7 @@ def run_child(root: str) -> None:
 async def _run(root: Path) -> None:
     database = await Database.open(f"sqlite+aiosqlite:///{root / 'larder.db'}")
     store = make_store(database, root / "larder.db")
-    beliefs = Beliefs(store.sources, store.observations, store.versions)
+    beliefs = Beliefs(store.sources, store.observations, store.versions, store.runs)
     estimation = Estimation(
         collections=store.collections,
         sources=store.sources,

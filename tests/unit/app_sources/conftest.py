@@ -30,7 +30,8 @@ class Desk:
     @property
     def beliefs(self) -> Beliefs:
         """A new one each time, as in another process."""
-        return Beliefs(self.store.sources, self.store.observations, self.store.versions)
+        store = self.store
+        return Beliefs(store.sources, store.observations, store.versions, store.runs)
 
     @property
     def curator(self) -> Curator:

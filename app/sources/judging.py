@@ -1,0 +1,183 @@
+"""From what people said about answers to the map that makes scores into chances. Pure."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from app.db.reliability_rows import JudgedRun, NewCalibration, ObservationRow
+from app.sources.fold import Circumstances, cap_feedback
+from reliability.alignment import align
+from reliability.calibration import Calibration, Calibrator, Line, calibrator_of
+from reliability.decision import AnswerBelief, Vote, decide
+from reliability.errors import NotCalibrated
+from reliability.estimators.protocol import Estimate
+from reliability.judged import MOST, Judged, judged_questions, learn_calibrator
+from reliability.matching import cluster_answers
+from reliability.observations import (
+    FEEDBACK_LIMIT,
+    FEEDBACK_WEIGHT,
+    LABEL_WEIGHT,
+    ObservationLog,
+)
+from reliability.posterior import NEVER, SLOW
+from reliability.types import BetaPosterior
+
+DEFAULT_FILE = "calibration.json"  # `larder eval chances --write` makes it
+DIGITS = 6
+ONE_ANSWER = ("answer", "low_support")  # where a thumb is about one answer
+
+
+def default_line() -> tuple[Line, int]:
+    """What was learned on generated worlds, and on how many of their answers."""
+    data = json.loads(files("app.sources").joinpath(DEFAULT_FILE).read_text(encoding="utf-8"))
+    return Line(data["slope"], data["offset"]), int(data["answers"])
+
+
+def default_calibration() -> Calibration:
+    """For a server on which too little was judged yet."""
+    line, answers = default_line()
+    return Calibration(calibrator_of(line, answers), "worlds", answers)
+
+
+def learned_calibration(version: int, stored: NewCalibration) -> Calibration:
+    score_odds, chance_odds = zip(*stored.knots, strict=True)
+    labels = stored.answers + stored.thumbs
+    calibrator = Calibrator(stored.method, score_odds, chance_odds, labels)
+    return Calibration(calibrator, "labels", stored.answers, stored.thumbs, version)
+
+
+def learn(
+    rows: Sequence[ObservationRow],
+    log: ObservationLog,
+    estimate: Estimate | None,
+    runs: Sequence[JudgedRun],
+    circumstances: Circumstances,
+    *,
+    fades: bool,
+) -> NewCalibration | None:
+    """None where less than twenty answers' worth was judged.
+
+    A question that people asked is judged by its run, which shows the passages it had; any other
+    labelled one by what sources said to it. `fades`: whether the estimator forgets.
+    """
+    if estimate is None:
+        return None
+    asked = [*_labelled(rows, runs), *_liked(rows, runs, circumstances)]
+    seen = {item.question for item in asked}
+    probed = judged_questions(log.rows, estimate, SLOW if fades else NEVER)
+    judged = [*(item for item in probed if item.question not in seen), *asked][-MOST:]
+    try:
+        found = learn_calibrator(judged, default_line()[0])
+    except NotCalibrated:
+        return None
+    pairs = zip(found.score_odds, found.chance_odds, strict=True)
+    knots = tuple((round(score, DIGITS), round(chance, DIGITS)) for score, chance in pairs)
+    thumbs = sum(item.weight < 1 for item in judged)
+    return NewCalibration(found.method, knots, len(judged) - thumbs, thumbs)
+
+
+def judged_by(rows: Sequence[ObservationRow]) -> tuple[list[str], list[str]]:
+    """Runs that users gave a thumb, and questions that people labelled; the newest of each."""
+    runs = [row.run_id for row in rows if row.kind == "feedback" and row.run_id]
+    questions = [row.question for row in rows if row.kind == "label"]
+    return list(dict.fromkeys(runs))[-MOST:], list(dict.fromkeys(questions))[-MOST:]
+
+
+def _labelled(rows: Sequence[ObservationRow], runs: Sequence[JudgedRun]) -> list[Judged]:
+    """Runs whose question was labelled later: a label before it is in the run's beliefs."""
+    labels: dict[str, list[ObservationRow]] = defaultdict(list)
+    for row in rows:
+        if row.kind == "label" and row.verdict is not None:
+            labels[row.question].append(row)
+    latest = {
+        run.question: run
+        for run in runs
+        if run.question in labels
+        and run.created_at < min(row.observed_at for row in labels[run.question])
+    }
+    found = []
+    for question, run in latest.items():
+        lead = _lead(run)
+        outcome = None if lead is None else _outcome(question, lead, run, labels[question])
+        if lead is not None and outcome is not None:
+            found.append(Judged(question, lead.chance, outcome))
+    return found
+
+
+def _outcome(
+    question: str, lead: AnswerBelief, run: JudgedRun, labels: Sequence[ObservationRow]
+) -> float | None:
+    """1 where the leading answer means a labelled one that is right, 0 where it does not."""
+    words = [lead.answer, *_said(run, lead)]
+    same = {id(row): _means(question, str(row.answer), words) for row in labels}
+    net = {True: 0.0, False: 0.0}
+    for row in labels:
+        net[same[id(row)]] += 2 * float(row.verdict or 0.0) - 1
+    if net[True]:
+        return float(net[True] > 0)
+    is_another_right = any(not same[id(row)] and (row.verdict or 0.0) > 0.5 for row in labels)
+    return 0.0 if is_another_right else None
+
+
+def _means(question: str, label: str, words: Sequence[str]) -> bool:
+    names = cluster_answers([label, *words], question).representative
+    return any(
+        (names[label] is not None and names[said] == names[label])
+        or align(question, label, said).score == 1.0
+        for said in words
+    )
+
+
+def _liked(
+    rows: Sequence[ObservationRow], runs: Sequence[JudgedRun], circumstances: Circumstances
+) -> list[Judged]:
+    """Runs that users gave thumbs: all of them weigh a fifth of a label at most."""
+    labelled = {row.question for row in rows if row.kind == "label"}
+    words: dict[str, dict[str, float]] = defaultdict(dict)  # the last thumb of each user
+    for row in cap_feedback(rows, circumstances):
+        if row.kind == "feedback" and row.run_id and row.verdict is not None:
+            words[row.run_id][row.author] = 2 * row.verdict - 1
+    found = []
+    for run in runs:
+        net = FEEDBACK_WEIGHT * sum(words.get(run.id, {}).values())
+        if not net or run.question in labelled or run.verdict.get("kind") not in ONE_ANSWER:
+            continue
+        lead = _lead(run)
+        if lead is not None:
+            weight = min(abs(net), FEEDBACK_LIMIT) / LABEL_WEIGHT
+            found.append(Judged(run.question, lead.chance, float(net > 0), weight))
+    return found
+
+
+def _lead(run: JudgedRun) -> AnswerBelief | None:
+    """The run's leading answer with its score, from its stored votes."""
+    if run.verdict.get("takes_several"):
+        return None
+    votes = [
+        Vote(
+            passage_id=vote["chunk_id"],
+            source=vote["source_id"],
+            family=vote["family"],
+            answer=vote["answer"],
+            alignment=vote["alignment"],
+            sense=vote["sense"],
+        )
+        for vote in _items(run.verdict["votes"])
+    ]
+    beliefs = {
+        source["source_id"]: BetaPosterior(source["alpha"], source["beta"])
+        for source in _items(run.verdict["sources"])
+    }
+    heard = decide(votes, beliefs).all_answers
+    return heard[0] if len({belief.sense for belief in heard}) == 1 else None
+
+
+def _said(run: JudgedRun, lead: AnswerBelief) -> list[str]:
+    """The words in which passages say the leading answer."""
+    return [vote["said"] for vote in _items(run.verdict["votes"]) if vote["answer"] == lead.answer]
+
+
+def _items(value: object) -> list[dict[str, Any]]:
+    return value if isinstance(value, list) else []
