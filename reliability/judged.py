@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reliability.arrays import FloatArray, IntArray
+from reliability.arrays import FloatArray, IntArray, group_sum
 from reliability.calibration import Calibrator, Line, fit_calibrator
 from reliability.decision import Vote, decide
 from reliability.estimators.protocol import Estimate
 from reliability.observations import Observation
-from reliability.posterior import NEVER, Timing, claim_age_weights
 from reliability.table import ClaimTable, build_table
 from reliability.types import BetaPosterior
 
+PRIOR_STRENGTH = 3.0  # of the belief about a source before anything was observed
 MOST = 2000  # newest judged answers; more would tell nothing new
 
 
@@ -41,15 +41,13 @@ def learn_calibrator(judged: Sequence[Judged], start: Line) -> Calibrator:
     return fit_calibrator(score, right, weight, start)
 
 
-def judged_questions(
-    rows: Iterable[Observation], estimate: Estimate, timing: Timing = NEVER
-) -> list[Judged]:
+def judged_questions(rows: Iterable[Observation], estimate: Estimate) -> list[Judged]:
     """Labelled questions that some source answered, in the table's order.
 
     A question with several right answers has no leading one, and is left out.
     """
     table = build_table(row for row in rows if row.kind != "feedback")
-    counted = table.claim_weight * claim_age_weights(table, timing)
+    counted = _claim_masses(table, estimate)
     order = np.argsort(table.claim_question, kind="stable")
     starts = np.searchsorted(table.claim_question[order], np.arange(len(table.questions) + 1))
     found = []
@@ -59,6 +57,28 @@ def judged_questions(
         if judged is not None:
             found.append(judged)
     return found
+
+
+def _claim_masses(table: ClaimTable, estimate: Estimate) -> FloatArray:
+    """[C] how much of each claim is in the belief about its source.
+
+    Old claims, those of a crowded day and those that nobody checked count for less, and a belief
+    is wider where answers were unsure (`LarderFit.widened`); known are the sums of both.
+    """
+    if estimate.observed is None:
+        return table.claim_weight
+    rows = {source: row for row, source in enumerate(estimate.sources)}
+    columns = {topic: column for column, topic in enumerate(estimate.topics)}
+    row = np.array([rows[source] for source in table.sources], dtype=np.int64)
+    column = np.array([columns[topic] for topic in table.topics], dtype=np.int64)
+    row = row[table.claim_source]
+    column = column[table.question_topic[table.claim_question]]
+    shape = estimate.observed.shape
+    cell = row * shape[1] + column
+    stated = group_sum(cell, table.claim_weight, shape[0] * shape[1])[cell]
+    observed, strength = estimate.observed[row, column], (estimate.alpha + estimate.beta)
+    known = np.minimum(1.0, strength[row, column] / (observed + PRIOR_STRENGTH))
+    return np.asarray(table.claim_weight * known * observed / np.maximum(stated, 1e-9))
 
 
 def _judge(

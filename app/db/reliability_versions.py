@@ -5,10 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Source
+from app.db.models import Base, Source
 from app.db.reliability_models import Calibration, ReliabilityVersion, SourcePosterior
 from app.db.reliability_rows import (
     CalibrationMethod,
@@ -22,7 +22,6 @@ from app.errors import VersionNotFound
 
 # Older versions keep their row, from which their beliefs can be computed again.
 KEPT_BELIEFS = 50
-BATCH = 500
 
 Beta = tuple[float, float]
 Versions = list[VersionRow]
@@ -48,9 +47,9 @@ class ReliabilityVersions:
         async with self._database.transaction() as session:
             session.add(row)
             await session.flush()
-            given = [asdict(posterior) | {"version_id": row.id} for posterior in posteriors]
-            for start in range(0, len(given), BATCH):
-                await session.execute(insert(SourcePosterior), given[start : start + BATCH])
+            if posteriors:
+                given = [{"version_id": row.id} | _values(posterior) for posterior in posteriors]
+                await session.execute(_table(SourcePosterior).insert(), given)
             if calibration is not None:
                 session.add(_calibration(row.id, calibration))
             await _believe(session, beliefs)
@@ -68,6 +67,11 @@ class ReliabilityVersions:
         async with self._database.session() as session:
             row = await session.scalar(newest)
         return None if row is None else _to_row(row)
+
+    async def latest_id(self) -> int:
+        """0 before the first."""
+        async with self._database.session() as session:
+            return await session.scalar(select(func.max(ReliabilityVersion.id))) or 0
 
     async def get(self, version_id: int) -> VersionRow:
         async with self._database.session() as session:
@@ -112,9 +116,26 @@ def _calibration(version_id: int, new: NewCalibration) -> Calibration:
 
 
 async def _believe(session: AsyncSession, beliefs: Mapping[int, Beta]) -> None:
-    values = [{"id": key, "alpha": a, "beta": b} for key, (a, b) in beliefs.items()]
-    for start in range(0, len(values), BATCH):
-        await session.execute(update(Source), values[start : start + BATCH])
+    """By tables, not objects: the driver gets all rows at once, not one after the other."""
+    table = _table(Source)
+    statement = (
+        table.update()
+        .where(table.c.id == bindparam("source"))
+        .values(alpha=bindparam("right"), beta=bindparam("wrong"))
+    )
+    if values := [{"source": key, "right": a, "wrong": b} for key, (a, b) in beliefs.items()]:
+        await session.execute(statement, values)
+
+
+def _table(model: type[Base]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def _values(posterior: PosteriorRow) -> dict[str, object]:
+    """`asdict` copies each value: 0.3 s for 5,000 rows."""
+    return {name: getattr(posterior, name) for name in PosteriorRow.__slots__}
 
 
 async def _forget_old(session: AsyncSession) -> None:

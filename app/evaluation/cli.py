@@ -1,5 +1,6 @@
 """`larder eval` and `larder bench`: every figure comes from one of these commands."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,6 +91,9 @@ def eval_reliability(
     sample: Annotated[int | None, typer.Option(min=1, help="Questions of the file.")] = None,
     attacks: Annotated[str, typer.Option(help="Comma-separated, `all` or `none`.")] = "none",
     speed: Annotated[bool, typer.Option(help="Time a refit and an update too.")] = False,
+    database: Annotated[
+        str | None, typer.Option(help="With --speed: URL of an empty PostgreSQL database, too.")
+    ] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder for plots as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +101,7 @@ def eval_reliability(
     from app.evaluation.reliability_attack_runs import attack_rows
     from app.evaluation.reliability_attacks import ATTACKS
     from app.evaluation.reliability_run import check_names, run_worlds, world_makers
-    from app.evaluation.reliability_speed import speed_row
+    from app.evaluation.reliability_speed import database_speed_row, speed_row
     from app.evaluation.reliability_worlds import WORLDS
     from reliability.estimators.registry import ESTIMATORS
 
@@ -117,6 +121,7 @@ def eval_reliability(
         rows += attack_rows(tried, draws, lambda: bar.advance(task))
     if speed:
         rows.append(speed_row())
+        rows += [asyncio.run(database_speed_row(url)) for url in dict.fromkeys((None, database))]
     asked = {
         "draws": draws,
         "estimators": names,

@@ -22,10 +22,10 @@ def eval_chances(
     as_json: Json = False,
 ) -> None:
     """Chances in verdicts, end to end over a real database: stated, and come true."""
-    from app.evaluation.chances import WORLDS, chance_rows, fit_default
+    from app.evaluation.chances import FITTED, WORLDS, chance_rows, fit_default
     from app.evaluation.reliability_run import check_names
 
-    names = check_names(worlds, WORLDS, "world")
+    names = check_names(worlds, WORLDS if write is None else FITTED, "world")
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("worlds", total=draws * len(names))
         if write is not None:

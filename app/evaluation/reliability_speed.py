@@ -1,10 +1,14 @@
 """How long a refit and one update take: 1,000 sources, 10,000 observations."""
 
+from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 
+from app.db.observations import Observations
+from app.db.reliability_rows import NewObservation
+from app.evaluation.beliefs_database import open_beliefs
 from reliability.estimators.larder import LarderEstimator
 from reliability.incremental import absorb
 from reliability.observations import Observation
@@ -52,3 +56,48 @@ def speed_row(sources: int = SOURCES, observations: int = OBSERVATIONS) -> dict[
         "rounds": estimate.rounds,
         "n": observations,
     }
+
+
+async def database_speed_row(
+    url: str | None = None, sources: int = SOURCES, observations: int = OBSERVATIONS
+) -> dict[str, object]:
+    """The same over a database: rows read, folded and fitted, and beliefs written. A new SQLite
+    file, or the empty PostgreSQL database at `url`."""
+    async with open_beliefs(url) as opened:
+        ids = await opened.add_sources(range(sources))
+        await opened.observe(draw_observations(sources, observations), ids)
+        start = perf_counter()
+        version = await opened.beliefs.refit("speed")
+        refit_s = perf_counter() - start
+        await opened.beliefs.catch_up()
+        kept, times = Observations(opened.database), []
+        for number in range(UPDATES // 2):  # 125 rows; beyond 200 a refit follows
+            await kept.append(_news(number, list(ids.values())))
+            start = perf_counter()
+            await opened.beliefs.catch_up()
+            times.append(1000 * (perf_counter() - start))
+    return {
+        "world": "speed_postgresql" if url else "speed_sqlite",
+        "estimator": version.estimator,
+        "sources": sources,
+        "observations": observations,
+        "refit_s": refit_s,
+        "update_ms": median(times),
+        "rounds": version.rounds,
+        "n": observations,
+    }
+
+
+def _news(number: int, sources: Sequence[int]) -> list[NewObservation]:
+    """What five sources were met saying while one question was answered."""
+    place = 7 * number
+    return [
+        NewObservation(
+            "crosscheck",
+            sources[(place + step) % len(sources)],
+            f"news {number}",
+            "right" if step < 3 else "wrong 1",
+            topic="t1",
+        )
+        for step in range(5)
+    ]

@@ -6,6 +6,7 @@ Holds no state but what it read of a version: another process on the same databa
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from app.db.observations import Observations
@@ -27,12 +28,28 @@ from app.sources.fold import DAY_S, Circumstances, cap_feedback, fold, within_da
 from app.sources.judging import default_calibration, judged_by, learn, learned_calibration
 from app.sources.types import Rebuilt
 from reliability.calibration import Calibration
-from reliability.estimators.protocol import Estimate
+from reliability.estimators.protocol import Estimate, Estimator
 from reliability.incremental import absorb
 from reliability.observations import ObservationLog
 
 # After so many observations an update costs about what an estimate does, and errs more.
 REFIT_AFTER = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A version as it was read, its estimate moved on by the rows up to `last_id`."""
+
+    version: VersionRow | None
+    circumstances: Circumstances
+    estimate: Estimate | None
+    estimator: Estimator
+    last_id: int
+    taken_in: int = 0  # rows since the version
+
+    @property
+    def id(self) -> int:
+        return 0 if self.version is None else self.version.id
 
 
 class Beliefs:
@@ -48,7 +65,7 @@ class Beliefs:
         self._versions = versions
         self._runs = runs
         self._lock = asyncio.Lock()
-        self._read: tuple[int, Estimate | None] | None = None
+        self._read: _Known | None = None
         self._calibration_of, self._calibration = 0, default_calibration()
 
     async def refit(self, reason: str, estimator: str | None = None) -> VersionRow:
@@ -63,25 +80,21 @@ class Beliefs:
         Beliefs after an update are a fold, too: that version and the rows since, in order.
         """
         async with self._lock:
-            latest = await self._versions.latest()
-            last_id = 0 if latest is None else latest.last_observation_id
-            rows = await self._observations.after(last_id)
+            known, rows = await self._news()
             if not rows:
-                return latest
-            if latest is None:
+                return known.version
+            if known.version is None:
                 return await self._refit("first observations", None)
-            circumstances = from_settings(latest.settings)
-            estimate = await self._estimate_of(latest)
-            if estimate is None or _needs_refit(rows, estimate, circumstances):
+            estimate, circumstances = known.estimate, known.circumstances
+            count = known.taken_in + len(rows)
+            if estimate is None or _needs_refit(rows, count, estimate, circumstances):
                 return await self._refit("new observations", None)
             fresh = await self._within_caps(rows, circumstances)
-            moved = await asyncio.to_thread(
-                _absorb, latest.estimator, estimate, fresh, circumstances
-            )
-            spoke = _speakers(rows, circumstances)
-            known = [key for key in circumstances.priors if circumstances.owner(key) in spoke]
-            await self._versions.believe(beliefs_of(moved, circumstances, known))
-            return latest
+            moved = _absorb(known.estimator, estimate, fresh, circumstances)
+            moving = _with_merged(_speakers(rows, circumstances), circumstances)
+            await self._versions.believe(beliefs_of(moved, circumstances, sorted(moving)))
+            self._read = replace(known, estimate=moved, last_id=rows[-1].id, taken_in=count)
+            return known.version
 
     async def start(self) -> VersionRow | None:
         """Before serving: make up for what a crash cut off between observing and believing."""
@@ -103,8 +116,7 @@ class Beliefs:
 
     async def version(self) -> int:
         """Number of the last version; 0 before the first."""
-        latest = await self._versions.latest()
-        return 0 if latest is None else latest.id
+        return await self._versions.latest_id()
 
     async def calibration(self) -> Calibration:
         """How scores become chances: learned with the last version, or what comes with Larder."""
@@ -139,12 +151,29 @@ class Beliefs:
         stored = await self._versions.posteriors(version_id)
         return Rebuilt(version, log.version(), tuple(found), _difference(stored, found))
 
-    async def _estimate_of(self, version: VersionRow) -> Estimate | None:
-        """Versions never change, so the latest one is read once."""
-        if self._read is None or self._read[0] != version.id:
-            posteriors = await self._versions.posteriors(version.id)
-            self._read = (version.id, from_rows(version, posteriors))
-        return self._read[1]
+    async def _news(self) -> tuple[_Known, list[ObservationRow]]:
+        """What is believed, and the rows that are not in it yet. Versions never change, so each is
+        read once; another process may have written a newer one."""
+        known = self._read
+        latest, rows = await self._observations.news(known.last_id if known else 0)
+        if known is None or known.id != latest:
+            known = self._read = await self._known(latest)
+            rows = await self._observations.after(known.last_id)
+        return known, rows
+
+    async def _known(self, version_id: int) -> _Known:
+        if not version_id:
+            nothing = Circumstances()
+            return _Known(None, nothing, None, build_estimator(DEFAULT_ESTIMATOR, nothing), 0)
+        version = await self._versions.get(version_id)
+        circumstances = from_settings(version.settings)
+        return _Known(
+            version,
+            circumstances,
+            from_rows(version, await self._versions.posteriors(version_id)),
+            build_estimator(version.estimator, circumstances),
+            version.last_observation_id,
+        )
 
     async def _refit(self, reason: str, estimator: str | None) -> VersionRow:
         latest = await self._versions.latest()
@@ -154,10 +183,7 @@ class Beliefs:
         circumstances = await self._circumstances()
         log, estimate = await asyncio.to_thread(_fold_and_fit, name, rows, circumstances)
         judged = await self._runs.judged(*judged_by(rows))
-        fades = name == DEFAULT_ESTIMATOR
-        calibration = await asyncio.to_thread(
-            learn, rows, log, estimate, judged, circumstances, fades=fades
-        )
+        calibration = await asyncio.to_thread(learn, rows, log, estimate, judged, circumstances)
         version = NewVersion(
             reason=reason,
             estimator=name,
@@ -185,7 +211,8 @@ class Beliefs:
     ) -> list[ObservationRow]:
         """Of `rows`, what the caps of their days leave; earlier rows of those days count too."""
         first = min(row.observed_at for row in rows)
-        of_these_days = await self._observations.since(first - first % DAY_S)
+        spoke = _with_merged(_speakers(rows, circumstances), circumstances)
+        of_these_days = await self._observations.of_days(first - first % DAY_S, spoke)
         kept = within_day_cap(cap_feedback(of_these_days, circumstances), circumstances)
         fresh = {row.id for row in rows}
         return [row for row in kept if row.id in fresh]
@@ -199,9 +226,9 @@ def _fold_and_fit(
 
 
 def _needs_refit(
-    rows: Sequence[ObservationRow], estimate: Estimate, circumstances: Circumstances
+    rows: Sequence[ObservationRow], count: int, estimate: Estimate, circumstances: Circumstances
 ) -> bool:
-    if len(rows) > REFIT_AFTER or any(row.kind in ("label", "undo") for row in rows):
+    if count > REFIT_AFTER or any(row.kind in ("label", "undo") for row in rows):
         return True
     known = set(estimate.sources) | circumstances.quarantined
     return not _speakers(rows, circumstances) <= known
@@ -211,16 +238,19 @@ def _speakers(rows: Sequence[ObservationRow], circumstances: Circumstances) -> s
     return {circumstances.owner(row.source_id) for row in rows if row.source_id is not None}
 
 
+def _with_merged(owners: set[int], circumstances: Circumstances) -> set[int]:
+    return owners | {merged for merged, owner in circumstances.owners.items() if owner in owners}
+
+
 def _absorb(
-    estimator: str,
+    estimator: Estimator,
     estimate: Estimate,
     rows: Sequence[ObservationRow],
     circumstances: Circumstances,
 ) -> Estimate:
     """Question by question, as they were stored: rows of one time belong together."""
-    chosen = build_estimator(estimator, circumstances)
     for _, group in groupby(rows, key=lambda row: (row.observed_at, row.question)):
-        estimate = absorb(chosen, estimate, fold(list(group), circumstances).rows)
+        estimate = absorb(estimator, estimate, fold(list(group), circumstances).rows)
     return estimate
 
 

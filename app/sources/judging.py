@@ -21,7 +21,6 @@ from reliability.observations import (
     LABEL_WEIGHT,
     ObservationLog,
 )
-from reliability.posterior import NEVER, SLOW
 from reliability.types import BetaPosterior
 
 DEFAULT_FILE = "calibration.json"  # `larder eval chances --write` makes it
@@ -54,19 +53,17 @@ def learn(
     estimate: Estimate | None,
     runs: Sequence[JudgedRun],
     circumstances: Circumstances,
-    *,
-    fades: bool,
 ) -> NewCalibration | None:
     """None where less than twenty answers' worth was judged.
 
     A question that people asked is judged by its run, which shows the passages it had; any other
-    labelled one by what sources said to it. `fades`: whether the estimator forgets.
+    labelled one by what sources said to it.
     """
     if estimate is None:
         return None
     asked = [*_labelled(rows, runs), *_liked(rows, runs, circumstances)]
     seen = {item.question for item in asked}
-    probed = judged_questions(log.rows, estimate, SLOW if fades else NEVER)
+    probed = judged_questions(log.rows, estimate)
     judged = [*(item for item in probed if item.question not in seen), *asked][-MOST:]
     try:
         found = learn_calibrator(judged, default_line()[0])
