@@ -23,8 +23,8 @@ from reliability.measures import brier, expected_calibration_error
 from reliability.observations import Observation
 
 # Lists have several answers a question, whose chances are not those of one winner.
-# The default is learned where agreement leads to the truth. Where liars are the majority it does not
-# (adversarial_7_of_9: 2 % right), and no map helps before a person has labelled.
+# The default is learned where agreement leads to the truth. Where liars are the majority it does
+# not (adversarial_7_of_9: 2 % right), and no map helps before a person has labelled.
 WORLDS = (
     *("spammer_hammer", "beta", "topics", "drift", "coverage", "clean", "long_tail"),
     *("copy_4_of_9", "adversarial_7_of_9"),

@@ -88,6 +88,7 @@ def eval_reliability(
     ),
     truth: Annotated[Path | None, typer.Option(help="Truths of a table of claims.")] = None,
     reader: Annotated[str, typer.Option(help="Of documents: perfect, decoder.")] = "perfect",
+    dtype: Annotated[str, typer.Option(help="Of the decoder as reader.")] = "float32",
     sample: Annotated[int | None, typer.Option(min=1, help="Questions of the file.")] = None,
     attacks: Annotated[str, typer.Option(help="Comma-separated, `all` or `none`.")] = "none",
     speed: Annotated[bool, typer.Option(help="Time a refit and an update too.")] = False,
@@ -110,7 +111,7 @@ def eval_reliability(
     counts = dict.fromkeys(makers, draws)
     if dataset is not None:
         name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
-        makers[name] = _file_world(dataset, file_format, truth, reader, sample)
+        makers[name] = _file_world(dataset, file_format, truth, (reader, dtype), sample)
         counts[name] = 1 if file_format == "claims" else draws
     names = check_names(estimators, (*ESTIMATORS, "oracle"), "estimator")
     tried = check_names(attacks, tuple(ATTACKS), "attack")
@@ -127,15 +128,22 @@ def eval_reliability(
         "estimators": names,
         "dataset": dataset.name if dataset else None,
         "reader": reader,
+        "dtype": dtype if reader == "decoder" else None,
         "sample": sample,
     }
     show(asked, rows, as_json=as_json)
 
 
 def _file_world(
-    dataset: Path, file_format: str, truth: Path | None, reader: str, sample: int | None
+    dataset: Path,
+    file_format: str,
+    truth: Path | None,
+    reading: tuple[str, str],
+    sample: int | None,
 ) -> "Maker":
-    """The world of a file; read by the decoder where that is asked for, once for all draws."""
+    """The world of a file; read by the decoder where `reading` (who, dtype) asks for that, once
+    for all draws."""
+    reader, dtype = reading
     from app.evaluation.reliability_run import file_world
 
     if reader == "perfect":
@@ -146,7 +154,7 @@ def _file_world(
     from app.evaluation.reliability_decoder import BenchReader
 
     with (
-        open_bench(load_settings(), dtype="float32", ram_bytes=0) as bench,
+        open_bench(load_settings(), dtype=dtype, ram_bytes=0) as bench,
         Progress(console=Console(stderr=True)) as bar,
     ):
         task = bar.add_task("questions read", total=sample)
