@@ -35,10 +35,15 @@ class Judge(Protocol):
 @lru_cache(maxsize=4096)
 def normal_answer(text: str) -> str:
     """Lower case, no accents, no punctuation, no articles."""
+    words = plain_words(text)
+    return " ".join(word for word in words if word not in ARTICLES) or " ".join(words)
+
+
+def plain_words(text: str) -> list[str]:
+    """Lower case, no accents, no punctuation. Articles stay: in a name "A." is an initial."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(c for c in plain if not unicodedata.combining(c) and c not in "'’")
-    words = re.findall(r"[^\W_]+|%", re.sub(r"(?<=\d),(?=\d{3})", "", plain))
-    return " ".join(word for word in words if word not in ARTICLES) or " ".join(words)
+    return re.findall(r"[^\W_]+|%", re.sub(r"(?<=\d),(?=\d{3})", "", plain))
 
 
 NOTHING = frozenset(("", *map(normal_answer, NO_ANSWERS)))

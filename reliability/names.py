@@ -7,20 +7,41 @@ is said in `people`; here is only what a list says about itself.
 import re
 from collections.abc import Collection
 
-from reliability.matching import normal_answer
+from reliability.matching import plain_words
 
 HARD = re.compile(r"\s*[;|\n\t]\s*|\s+/\s+")
-JOINING = re.compile(r"\s*,?\s+(?:and|with)\s+|\s*&\s*", re.IGNORECASE)
+JOINING = re.compile(r"\s*,?\s+(?:and|with)\s+|\s*&\s*|\s+[-–—+]\s+", re.IGNORECASE)
+YEARS = re.compile(r"\b(?:b\.|d\.|ca?\.)?\s*\d{4}\b\??(?:\s*[-–]\s*(?:\d{4})?)?")
 BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 TITLES = frozenset(("by", "dr", "prof", "professor", "sir", "mr", "mrs", "ms"))
 SUFFIXES = frozenset(("jr", "sr", "ii", "iii", "iv", "phd", "md", "msc", "esq", "cpa"))
 ROLES = frozenset(("ed", "eds", "editor", "editors", "author", "authors", "contributor"))
 NOBODY = re.compile(
-    r"(?:et\s+al|others?|various|anonymous|staff|unknown|none|na|n a)", re.IGNORECASE
+    r"(?:et al|others?|various(?: authors?)?|anon(?:ymous)?|staff|unknown|none|na|n a|nil"
+    r"|(?:no|unknown|many|several|multiple) authors?|authors? unknown"
+    r"|not (?:available|known|given|stated|specified|listed|applicable)|see (?:notes?|description))"
+)
+# Who prints or pays is no author beside people; alone it may be one ("Microsoft Corporation").
+COMPANY = frozenset(
+    (
+        *("press", "publishing", "publishers", "publisher", "publications", "verlag", "inc", "ltd"),
+        *("llc", "gmbh", "corp", "corporation", "company", "co", "limited", "media", "group"),
+        *(
+            "society",
+            "association",
+            "institute",
+            "university",
+            "college",
+            "foundation",
+            "books",
+            "sons",
+        ),
+    )
 )
 PARTICLES = frozenset(
     ("van", "von", "de", "del", "der", "den", "di", "da", "du", "la", "le", "al", "el", "bin", "st")
 )
+FIRM = re.compile(r"\s*&\s*(?=(?:sons|co|company)\b)", re.IGNORECASE)  # joins no people
 INITIALS = re.compile(r"\b[A-Z]{2,3}\b(?=.*[a-z])|(?<=[a-z], )[A-Z]{2,3}\b")
 SLASH = re.compile(r"\s*/\s*")
 LAST_FIRST = re.compile(r"[^\d,;|]+,\s*[^\d,;|]+")
@@ -33,11 +54,14 @@ def split_parts(text: str) -> list[str]:
 
 def split_people(text: str) -> list[str]:
     """The names of a list of people, in order; what names nobody is left out."""
+    if _is_nobody(text):  # "N/A" has a slash that parts nothing
+        return []
     names = []
-    for part in split_parts(SLASH.sub(";", BRACKETS.sub(" ", text))):
+    for part in split_parts(SLASH.sub(";", YEARS.sub(" ", BRACKETS.sub(" ", FIRM.sub(" ", text))))):
         for joined in JOINING.split(part):
             names += [clean_name(name) for name in _split_commas(joined)]
-    return [name for name in names if name]
+    named = [name for name in names if name]
+    return [name for name in named if not _is_company(name)] or named
 
 
 def clean_name(name: str) -> str:
@@ -45,7 +69,16 @@ def clean_name(name: str) -> str:
     words = INITIALS.sub(lambda match: " ".join(match.group()), name).split()
     kept = [word for word in words if _bare(word) not in TITLES | SUFFIXES | ROLES]
     cleaned = " ".join(kept).strip(" ,.:")
-    return "" if NOBODY.fullmatch(normal_answer(cleaned)) else cleaned
+    return "" if _is_nobody(cleaned) else cleaned
+
+
+def _is_nobody(text: str) -> bool:
+    return NOBODY.fullmatch(" ".join(plain_words(text))) is not None
+
+
+def _is_company(name: str) -> bool:
+    words = plain_words(name)
+    return len(words) > 1 and not COMPANY.isdisjoint(words)
 
 
 def _bare(word: str) -> str:

@@ -67,12 +67,21 @@ def _print_verdict(verdict: JsonObject | None) -> None:
     assert isinstance(others, list)
     words = VERDICTS[str(verdict["kind"])]
     if isinstance(chance := verdict["probability"], float | int):
-        words += f" ({chance:.0%}{'' if verdict['is_calibrated'] else ', not calibrated'})"
+        words += f" ({chance:.0%}, {_basis(verdict['calibration'])})"
     for answer in answers if len(answers) > 1 else []:
         words += f"; “{answer['answer']}” {answer['probability']:.0%}"
     behind = sum(answer["families"] for answer in answers)
     against = sum(answer["families"] for answer in others)
     print_note(f"{words}. Pieces of evidence: {behind} for it, {against} for something else.")
+
+
+def _basis(calibration: object) -> str:
+    """What the chance rests on."""
+    if not isinstance(calibration, dict):
+        return "not calibrated"
+    if calibration["origin"] == "worlds":
+        return "calibrated on generated worlds only"
+    return f"calibrated on {calibration['answers']} judged answers"
 
 
 def _print_citations(completed: JsonObject) -> None:

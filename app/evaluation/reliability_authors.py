@@ -1,8 +1,10 @@
-"""The world `authors`: sellers list the authors of books, most in part, each in a style of its own.
+"""The worlds `authors` and `catalogue`: sellers list authors of books in styles of their own.
 
 Errors are omissions, as in catalogues of real shops; names are reordered, shortened and misspelt,
 and go through the reader of tables as a file's would.
 """
+
+import re
 
 import numpy as np
 
@@ -26,10 +28,12 @@ LAST = (
 Name = tuple[str, str, str]  # first, middle initial, family
 
 
-def make_authors(seed: int) -> World:
+def make_authors(seed: int, *, soiled: float = 0.0) -> World:
     """Half of the sellers' lists are whole; of the others most stop at the first author.
 
-    Everything is asked of what was learned, since each book is listed by about ten sellers only.
+    So large a share of the lists is `soiled`: a publisher in the field, nothing but "N/A", "et
+    al.", or names without anything between them. Everything is asked of what was learned, since
+    each book is listed by about ten sellers only.
     """
     random = np.random.default_rng([seed, *b"authors"])
     activity = np.minimum(0.5, random.pareto(1.2, SELLERS) * 0.012 + 0.002)
@@ -48,8 +52,9 @@ def make_authors(seed: int) -> World:
                 false = names[4 + int(random.integers(3))]
                 named = [*named[: int(random.integers(len(named) + 1))], false]
             text = _written(random, named, int(styles[seller]), misspelt=MISSPELT)
+            text = _soiled(random, text) if random.random() < soiled else text
             claims.append(Claim(book, text, f"s{seller}"))
-    return world_of("authors", claims, truths)
+    return world_of("catalogue" if soiled else "authors", claims, truths)
 
 
 def _names(random: Random) -> list[Name]:
@@ -78,6 +83,12 @@ def _written(random: Random, names: list[Name], style: int, *, misspelt: float) 
     return separator.join(written)
 
 
+def _soiled(random: Random, text: str) -> str:
+    kind = SOILED[random.integers(len(SOILED))]
+    in_a_row = re.sub(r"; |, | and | & |\|", " ", text)
+    return kind.format(text=text, in_a_row=in_a_row)
+
+
 def _misspelt(random: Random, name: Name) -> Name:
     """Two letters of the family name take each other's place."""
     place = 1 + int(random.integers(len(name[2]) - 2))
@@ -86,6 +97,10 @@ def _misspelt(random: Random, name: Name) -> Name:
     return name[0], name[1], "".join(last)
 
 
+SOILED = (
+    *("{text}, et al.", "by {text}", "{text}; Northfield University Press", "{in_a_row}", "N/A"),
+    *("{text} (Author), Harbour & Sons", "{text}, 1950-", "Author unknown"),
+)
 STYLES = (
     ("{last}, {first} {m}.", "; "),
     ("{first} {last}", "; "),

@@ -11,7 +11,7 @@ from app.evaluation.reliability_world import World
 from reliability.matching import cluster_answers, is_no_answer, normal_answer
 from reliability.names import looks_like_people, split_parts, split_people
 from reliability.observations import Observation
-from reliability.people import cluster_people
+from reliability.people import cluster_people, part_people
 
 COLUMNS = {
     "object": ("objectid", "object"),
@@ -128,6 +128,13 @@ def _list_world(
     right = {}
     for question, group in by_question.items():
         stated = {part for _, parts in group for part in parts}
+        if split is split_people:
+            rows_of = part_people(stated)
+            group = [
+                (source, [name for part in parts for name in rows_of.get(part, [part])])
+                for source, parts in group
+            ]
+            stated = {part for _, parts in group for part in parts}
         known = _clusters(stated | wanted.get(question, set()), is_people=split is split_people)
         if question in wanted:
             right[question] = frozenset(n for part in wanted[question] if (n := known[part]))

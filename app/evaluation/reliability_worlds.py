@@ -83,13 +83,14 @@ SPECS = {
 }
 
 
-WORLDS = (*SPECS, "authors")
+LISTS = {"authors": 0.0, "catalogue": 0.3}  # and what share of the lists is soiled
+WORLDS = (*SPECS, *LISTS)
 
 
 def make_world(name: str, seed: int) -> World:
     """The world `name`, drawn with `seed`."""
-    if name == "authors":
-        return make_authors(seed)
+    if name in LISTS:
+        return make_authors(seed, soiled=LISTS[name])
     if name not in SPECS:
         raise InvalidValue(f"unknown world {name!r}; known: {', '.join(WORLDS)}")
     return _Maker(SPECS[name], seed).make()

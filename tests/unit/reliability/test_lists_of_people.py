@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from reliability.names import clean_name, looks_like_people, split_parts, split_people
-from reliability.people import cluster_people
+from reliability.people import cluster_people, part_people
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,16 @@ from reliability.people import cluster_people
         ("Stevens, W. R./Fenner, Bill|Rudoff", ["Stevens, W. R", "Fenner, Bill", "Rudoff"]),
         ("Doe, Jane, et al.", ["Doe, Jane"]),
         ("[various]; unknown;", []),
+        ("N/A", []),
+        ("Not Available", []),
+        ("no author", []),
+        ("Doe, Jane, 1950-", ["Doe, Jane"]),
+        ("Jane Doe, 1950-2001; Richard Roe, b. 1960", ["Jane Doe", "Richard Roe"]),
+        ("Jane Doe - Richard Roe + K. Poe", ["Jane Doe", "Richard Roe", "K. Poe"]),
+        ("Jane Doe; Microsoft Press", ["Jane Doe"]),
+        ("John Wiley & Sons; Jane Doe and Richard Roe", ["Jane Doe", "Richard Roe"]),
+        ("Cambridge University Press", ["Cambridge University Press"]),
+        ("Smith, A.; Smith, B.", ["Smith, A", "Smith, B"]),
         ("", []),
     ],
 )  # fmt: skip
@@ -50,6 +60,9 @@ def groups(*names: str) -> list[set[str]]:
     [
         ("Rowling, Joanne K", "J. K. Rowling", "Joanne Rowling", "Rowling", "Rowlnig, Joanne"),
         ("Anna E. Thompson", "Thompson, A. E", "A. Thompson", "Anna Thomson"),
+        ("Kenneth P. Birch", "Birch, Ken", "Birch, K"),
+        ("William Stone", "Bill Stone"),
+        ("Jane Doe", "Jnae Doe"),
     ],
 )
 def test_spellings_of_one_person(names: tuple[str, ...]) -> None:
@@ -76,3 +89,23 @@ def test_a_short_name_that_fits_two_stands_alone() -> None:
     found = cluster_people(["John Smith", "Jane Smith", "J. Smith", "Smith"])
     assert found["J. Smith"] == "J. Smith"
     assert found["John Smith"] != found["Jane Smith"]
+
+
+@pytest.mark.parametrize(
+    ("names", "parted"),
+    [
+        (["Jane Doe", "Richard Roe", "Jane Doe Richard Roe"], ["Jane Doe", "Richard Roe"]),
+        (["Doe, Jane", "Roe, Richard", "Doe, Roe"], ["Doe, Jane", "Roe, Richard"]),
+        (["Gabriel Garcia Marquez", "Gabriel Garcia"], None),
+        (["Roe, Thomas", "Jane Doe", "James Thomas"], None),
+    ],
+)
+def test_names_in_a_row_are_parted_where_others_give_them_in_full(
+    names: list[str], parted: list[str] | None
+) -> None:
+    found = part_people(names)
+    assert found == ({} if parted is None else {names[-1]: parted})
+
+
+def test_an_initial_is_no_article() -> None:
+    assert groups("Smith, A", "Smith, B") == [{"Smith, A"}, {"Smith, B"}]

@@ -94,10 +94,14 @@ export const judgedAnswer = object({
 });
 export type JudgedAnswer = Infer<typeof judgedAnswer>;
 
+/** What chances rest on: answers that people judged here, or questions made up for the purpose. */
+const calibration = object({ origin: oneOf("labels", "worlds"), answers: num, thumbs: num });
+
 const decided = {
   kind: oneOf("abstain", "answer", "several", "disagree", "low_support"),
   probability: nullable(num),
   is_calibrated: orElse(bool, false),
+  calibration: orElse(nullable(calibration), null),
   answers: list(judgedAnswer),
 };
 

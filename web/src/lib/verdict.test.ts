@@ -5,16 +5,23 @@ import { balance, chanceNote, changed, headline } from "./verdict";
 describe("headline", () => {
   it("says what was decided and how likely it is", () => {
     expect(headline(verdict)).toBe("Sources disagree, 54%");
-    expect(headline({ kind: "abstain", probability: null, is_calibrated: false })).toBe(
+    expect(headline({ kind: "abstain", probability: null, calibration: null })).toBe(
       "No passage states an answer",
     );
   });
 });
 
 describe("chanceNote", () => {
-  it("tells a calibrated chance from one that is not", () => {
-    expect(chanceNote(verdict)).toContain("not yet calibrated");
-    expect(chanceNote({ ...verdict, is_calibrated: true })).toContain("A chance calibrated");
+  it("says what the chance rests on", () => {
+    expect(chanceNote(verdict)).toContain("made-up questions");
+    expect(chanceNote({ ...verdict, calibration: null })).toContain("not calibrated");
+    const judged = { origin: "labels", answers: 140, thumbs: 0 } as const;
+    expect(chanceNote({ ...verdict, calibration: judged })).toBe(
+      "A chance calibrated on 140 answers that people judged here.",
+    );
+    expect(chanceNote({ ...verdict, calibration: { ...judged, thumbs: 1 } })).toBe(
+      "A chance calibrated on 140 answers that people judged here and 1 thumb.",
+    );
     expect(chanceNote({ ...verdict, probability: null })).toBeNull();
   });
 });

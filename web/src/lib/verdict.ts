@@ -2,7 +2,7 @@
 import type { Explanation, JudgedAnswer, Verdict } from "../api/types";
 import { formatPercent, plural } from "./format";
 
-type Decided = Pick<Verdict | Explanation, "kind" | "probability" | "is_calibrated">;
+type Decided = Pick<Verdict | Explanation, "kind" | "probability" | "calibration">;
 
 const HEADLINES: Record<Verdict["kind"], string> = {
   answer: "Supported",
@@ -26,12 +26,15 @@ export function headline({ kind, probability }: Decided): string {
   return probability === null ? words : `${words}, ${formatPercent(probability)}`;
 }
 
-/** How the share is to be read; null where there is none. */
-export function chanceNote({ probability, is_calibrated }: Decided): string | null {
+/** How the share is to be read, and how much that rests on; null where there is none. */
+export function chanceNote({ probability, calibration }: Decided): string | null {
   if (probability === null) return null;
-  return is_calibrated
-    ? "A chance calibrated on questions that people answered."
-    : "The weight of the evidence, not yet calibrated on questions that people answered.";
+  if (calibration === null) return "The weight of the evidence, not calibrated.";
+  if (calibration.origin === "worlds")
+    return "A chance calibrated on made-up questions; too few answers were judged here yet.";
+  const thumbs = calibration.thumbs > 0 ? ` and ${plural(calibration.thumbs, "thumb", "thumbs")}` : "";
+  const answers = plural(calibration.answers, "answer", "answers");
+  return `A chance calibrated on ${answers} that people judged here${thumbs}.`;
 }
 
 const familiesOf = (answers: readonly JudgedAnswer[]) =>

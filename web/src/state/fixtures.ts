@@ -56,6 +56,7 @@ export const verdict: Verdict = {
   kind: "disagree",
   probability: 0.54,
   is_calibrated: false,
+  calibration: { origin: "worlds", answers: 38000, thumbs: 0 },
   trust: "vote",
   answers: [
     { answer: "214 m", sense: "", probability: 0.54, wording: "contested", families: 1, sources: ["gazette", "mirror"] },
@@ -74,6 +75,7 @@ export const explanation: Explanation = {
   kind: "disagree",
   probability: 0.54,
   is_calibrated: false,
+  calibration: { origin: "worlds", answers: 38000, thumbs: 0 },
   reliability_version: 3,
   without: [],
   answers: verdict.answers,
