@@ -15,7 +15,8 @@ Kind = Literal["probe", "label", "feedback"]
 KINDS: tuple[Kind, ...] = ("probe", "label", "feedback")
 
 # A curator's label outweighs five claims; a user's thumb is worth half of one, and one user has
-# three thumbs a day. A storm of probes moves a source by 20 claims a day at most.
+# three thumbs a day. What is met while users ask moves a source by 20 claims a day at most, since
+# anybody may ask. An estimate, which a person starts, asks each question once and counts whole.
 LABEL_WEIGHT = 5.0
 FEEDBACK_WEIGHT = 0.5
 FEEDBACK_PER_AUTHOR_AND_DAY = 3
@@ -43,6 +44,7 @@ class Observation:
     alignment: float = 1.0  # how surely the passage says so, in [0, 1]
     family: int | None = None  # evidence family of the passage; None: one of its own
     document: int | None = None
+    is_planned: bool = False  # asked by an estimate that a person started: no storm
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -75,11 +75,15 @@ def claim_age_weights(table: ClaimTable, timing: Timing) -> FloatArray:
 
 
 def day_cap_weights(table: ClaimTable, per_day: float) -> FloatArray:
-    """[C] so that a source's claims of one day weigh `per_day` together at most."""
+    """[C] so that a source's claims of one day weigh `per_day` together at most.
+
+    Claims that an estimate asked for are not counted, and count whole.
+    """
     if not len(table.claim_day):
         return np.ones(0)
     day = np.floor(table.claim_day).astype(np.int64)
     _, group = np.unique(np.stack([table.claim_source, day]), axis=1, return_inverse=True)
     group = np.asarray(group, dtype=np.int64).reshape(-1)
-    count = group_sum(group, np.ones(len(group)), int(group.max()) + 1)
-    return np.minimum(1.0, per_day / count[group])
+    met = np.where(table.claim_is_planned, 0.0, 1.0)
+    count = np.maximum(group_sum(group, met, int(group.max()) + 1), 1.0)
+    return np.where(table.claim_is_planned, 1.0, np.minimum(1.0, per_day / count[group]))

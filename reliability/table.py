@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from reliability.arrays import FloatArray, IntArray
+from reliability.arrays import BoolArray, FloatArray, IntArray
 from reliability.observations import (
     FEEDBACK_LIMIT,
     FEEDBACK_PER_AUTHOR_AND_DAY,
@@ -40,6 +40,7 @@ class ClaimTable:
     claim_weight: FloatArray  # [C] alignment x share of the source's claims on this question
     claim_family: IntArray  # [C]
     claim_day: FloatArray  # [C]
+    claim_is_planned: BoolArray  # [C] asked by an estimate
     value_label: FloatArray  # [V]
 
     @property
@@ -95,6 +96,7 @@ def build_table(rows: Iterable[Observation]) -> ClaimTable:
             evidence[_evidence_key(place, row)] for place, row in enumerate(claims.values())
         ),
         claim_day=np.array([row.day for row in claims.values()], dtype=np.float64),
+        claim_is_planned=np.array([row.is_planned for row in claims.values()], dtype=np.bool_),
         value_label=_labels(kept, values),
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.api.schemas import Body, Name
+from app.sources.types import DEFAULT_PROBES
 
 Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
@@ -68,6 +69,6 @@ class NewEstimate(Body):
     collection: Name
     questions: list[ProbeQuestion] = Field([], max_length=MAX_PROBES)
     take_from: Literal["questions", "runs", "documents"] | None = Field(None, alias="from")
-    limit: int = Field(50, ge=1, le=MAX_PROBES)
+    limit: int = Field(DEFAULT_PROBES, ge=1, le=MAX_PROBES)
     estimator: Short = "larder"
     by: Person = "curator"

@@ -39,8 +39,11 @@ async def _run(body: JsonObject, *, as_json: bool) -> None:
             }
         )
     else:
+        answered = row["answered"]
+        assert isinstance(answered, dict)
         print_table(
-            ("source", "before", "after"), [(n, before.get(n), v) for n, v in after.items()]
+            ("source", "answered", "before", "after"),
+            [(n, answered.get(n, 0), before.get(n), v) for n, v in after.items()],
         )
     if row["state"] != "done":
         raise InvalidValue(f"estimate {row['id']} ended as {row['state']}: {row['error'] or ''}")

@@ -142,7 +142,7 @@ def sources_estimate(
     take_from: Annotated[
         str, typer.Option("--from", help="Without a file: documents, or past runs.")
     ] = "documents",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most probes to ask.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most probes to ask.")] = 400,
     estimator: Annotated[str, typer.Option(help="larder, ra_rag, majority, ...")] = "larder",
     by: ByOption = CURATOR,
     as_json: JsonOption = False,

@@ -108,6 +108,18 @@ class Estimates:
             attempts=probe.attempts,
         )
 
+    async def answers_of(self, estimate_id: int) -> dict[int, int]:
+        """How many questions each source has answered; those always silent are left out."""
+        said = Observation
+        statement = (
+            select(said.source_id, func.count(said.id))
+            .where(said.estimate_id == estimate_id, said.kind == "probe", said.answer.is_not(None))
+            .group_by(said.source_id)
+        )
+        async with self._database.session() as session:
+            rows = await session.execute(statement)
+            return {source: count for source, count in rows if source is not None}
+
     @retried
     async def finish(self, probe_id: int, rows: Sequence[NewObservation]) -> bool:
         """Store what was answered and tick the probe off; False where it was not taken any more

@@ -102,6 +102,7 @@ def _observation(
         alignment=row.weight,
         family=row.family,
         document=row.document_id,
+        is_planned=row.estimate_id is not None,
     )
 
 
@@ -131,14 +132,16 @@ def cap_feedback(
 def within_day_cap(
     rows: Sequence[ObservationRow], circumstances: Circumstances
 ) -> list[ObservationRow]:
-    """The first claims of each source a day, as many as may move it; people are not capped here.
+    """The first claims of each source a day, as many as may move it; people and estimates are not
+    capped here.
 
     For updates between two estimates; an estimate itself weighs a day's claims down instead.
     """
     said: Counter[tuple[int, int]] = Counter()
     kept = []
     for row in rows:
-        if row.source_id is not None and row.kind in ("probe", "crosscheck"):
+        is_met = row.kind in ("probe", "crosscheck") and row.estimate_id is None
+        if row.source_id is not None and is_met:
             key = (circumstances.owner(row.source_id), int(row.observed_at // DAY_S))
             said[key] += row.answer is not None
             if said[key] > PROBES_PER_SOURCE_AND_DAY:

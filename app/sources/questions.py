@@ -1,7 +1,8 @@
 """Probe questions: given, taken from past runs, or made from the collection's own sentences."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.db.reliability_rows import NewProbe
 from app.db.rows import PassageRow
@@ -37,7 +38,19 @@ def from_passages(passages: Sequence[PassageRow], limit: int) -> list[NewProbe]:
         question = blanked(passage.text)
         if question is not None:
             probes[passage.document_id] = NewProbe(question, document_id=passage.document_id)
-    return from_given(probes.values(), limit)
+    return from_given(_in_turn(probes, passages), limit)
+
+
+def _in_turn(probes: Mapping[int, NewProbe], passages: Sequence[PassageRow]) -> list[NewProbe]:
+    """A question from each source, then a second one: nobody is left out by the limit."""
+    source_of = {passage.document_id: passage.source_id for passage in passages}
+    seen: Counter[int] = Counter()
+    turns: list[tuple[int, int, NewProbe]] = []
+    for document_id, probe in probes.items():
+        source = source_of[document_id]
+        turns.append((seen[source], len(turns), probe))
+        seen[source] += 1
+    return [probe for _, _, probe in sorted(turns, key=lambda turn: turn[:2])]
 
 
 def blanked(text: str) -> str | None:

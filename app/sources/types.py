@@ -8,6 +8,9 @@ from app.db.rows import SourceRow
 
 ProbeOrigin = Literal["questions", "runs", "documents"]
 
+# Enough for 200 answers of a source that knows half of them.
+DEFAULT_PROBES = 400
+
 
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
@@ -51,7 +54,7 @@ class ProbePlan:
     collection: str
     take_from: ProbeOrigin
     questions: tuple[NewProbe, ...] = ()
-    limit: int = 50
+    limit: int = DEFAULT_PROBES
     estimator: str = "larder"
     author: str = "curator"
 

@@ -39,7 +39,11 @@ async def list_estimates(
 
 @router.get("/{estimate_id}")
 async def get_estimate(estimate_id: int, container: ContainerDep) -> JsonObject:
-    return await _view(await container.source_tools.estimates.get(estimate_id), container)
+    estimates = container.source_tools.estimates
+    view = await _view(await estimates.get(estimate_id), container)
+    answers = await estimates.answers_of(estimate_id)
+    names = {row.id: row.name for row in await container.sources.list()}
+    return view | {"answered": {names[key]: n for key, n in answers.items() if key in names}}
 
 
 @router.post("/{estimate_id}/cancel")

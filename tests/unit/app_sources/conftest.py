@@ -52,7 +52,7 @@ class Desk:
         store = self.store
         return Feedback(store.runs, store.chunks, store.observations, self.beliefs)
 
-    def estimation(self, reader: SourceReader) -> Estimation:
+    def estimation(self, reader: SourceReader, answers_aim: int = 200) -> Estimation:
         store = self.store
         return Estimation(
             collections=store.collections,
@@ -62,6 +62,7 @@ class Desk:
             estimates=store.estimates,
             beliefs=self.beliefs,
             reader=reader,
+            answers_aim=answers_aim,
         )
 
     async def document(self, source: str, *passages: str) -> int:

@@ -30,9 +30,10 @@ async def four(desk) -> TableReader:
     return TableReader(answers, {source: source for source in ids})
 
 
-async def finish(desk, reader: TableReader) -> None:
+async def finish(desk, reader: TableReader, answers_aim: int = 200) -> None:
     """Until nothing is left, by a worker of its own."""
-    worker = EstimationWorker(desk.estimation(reader), desk.store.estimates, desk.beliefs)
+    estimation = desk.estimation(reader, answers_aim)
+    worker = EstimationWorker(estimation, desk.store.estimates, desk.beliefs)
     await worker.start()
     await worker.wait_idle()
     await worker.stop()
@@ -179,3 +180,28 @@ async def test_questions_of_past_runs_and_of_documents(desk) -> None:
     probe = await desk.store.estimates.lease(row.id)
     assert probe.question.endswith("The mill by the river burnt down in ____.")
     assert probe.document_id is not None
+
+
+async def test_no_question_is_asked_after_everybody_has_answered_enough(desk) -> None:
+    reader = await four(desk)
+    silent = next(source for source, answer in reader.answers.items() if answer is None)
+    questions = plan(*(f"Who was {n}?" for n in range(9)))
+    row = await desk.estimation(reader).start(questions)
+    await finish(desk, reader, answers_aim=5)
+    row = await desk.store.estimates.get(row.id)
+    assert (row.state, row.done) == ("done", 9)  # one knows nothing, so all are asked
+    reader.answers = {**reader.answers, silent: "Otto Kurz"}
+    row = await desk.estimation(reader).start(questions)
+    await finish(desk, reader, answers_aim=5)
+    row = await desk.store.estimates.get(row.id)
+    assert (row.state, row.done, row.failed) == ("done", 5, 4)
+    assert set((await desk.store.estimates.answers_of(row.id)).values()) == {5}
+
+
+async def test_an_estimate_of_one_day_counts_whole(desk) -> None:
+    """Forty probes of one day are forty, where forty met in answers are twenty."""
+    reader = await four(desk)
+    await desk.estimation(reader).start(plan(*(f"Who was {n}?" for n in range(40))))
+    await finish(desk, reader)
+    alpha, beta = (await desk.figures())["a"]
+    assert alpha + beta > 35

@@ -1,6 +1,7 @@
 """Every estimator keeps one contract; and what each is known to do on small worlds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -227,8 +228,11 @@ def test_a_storm_of_probes_moves_a_source_by_a_days_worth() -> None:
     spread = [Observation(n, "probe", f"q{n // 3}", "a", n % 3) for n in range(600)]
     capped = LarderEstimator().fit(build_table(spread)).posterior(0)
     free = LarderEstimator(LarderConfig(probes_per_day=1e9)).fit(build_table(spread)).posterior(0)
+    planned = build_table(replace(row, is_planned=True) for row in spread)
+    asked = LarderEstimator().fit(planned).posterior(0)
     assert capped.alpha + capped.beta < 24
     assert free.alpha + free.beta > 150
+    assert asked.alpha + asked.beta == pytest.approx(free.alpha + free.beta)
 
 
 def test_a_source_that_talks_alone_does_not_promote_itself() -> None:
