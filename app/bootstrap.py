@@ -297,6 +297,7 @@ def _build_search(
 ) -> Search:
     from app.ingest.searching import load_reranker, ranking_config
     from app.ingest.vector_space import CurrentSearcher, CurrentSpace, VectorSpace
+    from app.sources.quarantine import ActiveSourcesOnly
     from reliability.assessor import Assessor
     from retrieval.chunking import chunk
     from retrieval.retriever import Retriever
@@ -325,7 +326,7 @@ def _build_search(
         parse=parse,
         split=partial(chunk, tokenizer=models.decoder),
         space=space,
-        retriever=searcher,
+        retriever=ActiveSourcesOnly(searcher, storage.sources),
         switch=switch,
         assessor=Assessor(),
         gate=asyncio.Lock(),

@@ -99,7 +99,7 @@ def _beliefs(
         senses[vote.sense].append(vote)
     found = []
     for sense, group in senses.items():
-        scores = _scores(group, posteriors, config)
+        scores = answer_scores(group, posteriors, config)
         for answer, chance in zip(scores, _chances(scores, config), strict=True):
             behind = [vote for vote in group if vote.answer == answer]
             families = tuple(sorted({vote.family for vote in behind}))
@@ -117,7 +117,7 @@ def vote_weight(posterior: BetaPosterior, wrong_options: float) -> float:
     return max(LEAST_WEIGHT, odds + math.log(max(1.0, wrong_options)))
 
 
-def _scores(
+def answer_scores(
     votes: Sequence[Vote], posteriors: Mapping[int, BetaPosterior], config: DecisionConfig
 ) -> dict[str, float]:
     """Sum of family votes an answer: the best member counts whole, the others a twentieth."""

@@ -57,6 +57,7 @@ class Filter:
     date_to: date | None = None
     min_reliability: float = 0.0  # of the source
     acl_classes: frozenset[str] | None = None
+    only_active: bool = False  # not of sources in quarantine
 
     def __post_init__(self) -> None:
         if self.date_from and self.date_to and self.date_from > self.date_to:

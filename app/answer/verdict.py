@@ -97,11 +97,17 @@ def heard_in_answer(
     ]
 
 
+def cast_votes(heard: Sequence[Heard], question: str) -> tuple[tuple[HeardVote, ...], Families]:
+    """What is counted: each word with its sense and its family of evidence."""
+    sense_of = senses(question, [item.row.title for item in heard])
+    families = find_families([_passage(item) for item in heard], ONE_VOICE)
+    pairs = zip(heard, sense_of, strict=True)
+    return tuple(_vote(item, sense, families) for item, sense in pairs), families
+
+
 def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
     """The verdict on `heard`."""
-    sense_of = senses(basis.question, [item.row.title for item in heard])
-    families = find_families([_passage(item) for item in heard], ONE_VOICE)
-    votes = tuple(_vote(item, sense, families) for item, sense in zip(heard, sense_of, strict=True))
+    votes, families = cast_votes(heard, basis.question)
     rows = {item.row.source_id: item.row for item in heard}
     sources = tuple(_believed(rows[source_id]) for source_id in sorted(rows))
     takes_several = asks_for_several(basis.question)

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field, replace
 from app.answer import convert
 from app.answer.citations import cite
 from app.answer.protocols import Decoder
-from app.answer.short_answers import INSTRUCTION, ShortAnswer, read_answer
+from app.answer.short_answers import (
+    INSTRUCTION,
+    ShortAnswer,
+    asks_for_several,
+    read_answer,
+    senses,
+)
 from app.answer.stopwatch import Stopwatch
 from app.answer.types import (
     AnswerEvent,
@@ -23,15 +29,23 @@ from app.answer.types import (
     JudgedAnswer,
     Verdict,
 )
-from app.answer.verdict import Basis, Heard, heard_in_votes, judge_passages
+from app.answer.verdict import (
+    Basis,
+    Heard,
+    cast_votes,
+    heard_in_votes,
+    judge_passages,
+    to_vote,
+)
 from app.db.rows import PassageRow
 from app.decoder.types import DecodeRequest, Voted, VotePrefilled
 from kvstore.vote import BranchReport
-from reliability.decision import vote_weight
+from reliability.decision import DecisionConfig, vote_weight
 from reliability.families.find import find_families
 from reliability.families.types import Passage
 from reliability.prior import prior_with_mean
 from reliability.selection import FamilyVote, select
+from reliability.settled import is_settled
 from reliability.voting import MIN_WRONG_ANSWERS
 
 MAX_TOKENS = 48  # of one source's answer
@@ -82,7 +96,9 @@ class SourceVote:
         """Ask round by round until more answers cannot change the winner, then answer."""
         asked, families = self._asked, known_families(passages)
         left = by_weight(passages, families)
-        while left and not is_decided(self._heard(), asked.rows, passages, families, self._kappa):
+        while left and not is_decided(
+            self._basis.question, self._heard(), asked.rows, passages, families, self._kappa
+        ):
             size = min(max(1, self._kappa), MAX_ROUND)
             yield await self._ask(request, left[:size])
             left = left[size:]
@@ -161,19 +177,41 @@ def by_weight(passages: Sequence[PassageRow], families: Mapping[int, int]) -> li
 
 
 def is_decided(
+    question: str,
     heard: Sequence[Heard],
     asked: Sequence[PassageRow],
     passages: Sequence[PassageRow],
     families: Mapping[int, int],
     kappa: int,
 ) -> bool:
-    """Whether `select` would end among the families that were asked."""
+    """Whether `select` would end among the families that were asked: as many spoke as are wanted,
+    or the rest cannot change the verdict's leading answer."""
     said = {families[item.row.chunk_id]: item.answer for item in heard}
     weights = _weights(passages, families)
     votes = [FamilyVote(family, weight, said.get(family)) for family, weight in weights.items()]
     done = {families[row.chunk_id] for row in asked}
     done -= {families[row.chunk_id] for row in passages if row not in asked}
-    return set(select(votes, kappa=kappa).asked) <= done
+    selected = select(votes, kappa=kappa)
+    if not set(selected.asked) <= done:
+        return False
+    return selected.reason != "decided" or _cannot_turn(question, heard, asked, passages)
+
+
+def _cannot_turn(
+    question: str,
+    heard: Sequence[Heard],
+    asked: Sequence[PassageRow],
+    passages: Sequence[PassageRow],
+) -> bool:
+    """By the rule of the verdict itself. Titles that part senses leave it open."""
+    if len(set(senses(question, [row.title for row in passages]))) > 1:
+        return False
+    beliefs = {row.source_id: prior_with_mean(row.reliability, row.strength) for row in passages}
+    spoken = {row.chunk_id for row in asked}
+    left = [row.source_id for row in passages if row.chunk_id not in spoken]
+    votes, _ = cast_votes(heard, question)
+    config = DecisionConfig(takes_several=asks_for_several(question))
+    return is_settled([to_vote(vote) for vote in votes], left, beliefs, config)
 
 
 def compose(verdict: Verdict) -> str:

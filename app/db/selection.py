@@ -44,6 +44,11 @@ def conditions(collection_id: int, filter_: Filter) -> list[ColumnElement[bool]]
         found.append(mean >= filter_.min_reliability)
     if filter_.acl_classes is not None:
         found.append(document.acl_class.in_(sorted(filter_.acl_classes)))
+    if filter_.only_active:
+        aside = models.Source.__table__.alias()
+        quarantined = select(aside.c.id).where(aside.c.state == "quarantined")
+        found += [source.id.not_in(quarantined)]
+        found += [func.coalesce(source.merged_into, source.id).not_in(quarantined)]
     return found + [_has_tag(tag) for tag in sorted(filter_.tags)]
 
 

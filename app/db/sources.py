@@ -110,6 +110,11 @@ class Sources:
         async with self._database.session() as session:
             return {row.id: row.weight for row in await session.execute(statement)}
 
+    async def are_all_active(self) -> bool:
+        aside = select(models.Source.id).where(models.Source.state == "quarantined").limit(1)
+        async with self._database.session() as session:
+            return await session.scalar(aside) is None
+
     async def in_collection(self, collection_id: int) -> Sequence[int]:
         """Whom to ask: sources with a document there that can be found, less those in quarantine.
 

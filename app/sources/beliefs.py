@@ -66,6 +66,7 @@ class Beliefs:
         self._runs = runs
         self._lock = asyncio.Lock()
         self._read: _Known | None = None
+        self._log: tuple[tuple[int, int], ObservationLog] | None = None
         self._calibration_of, self._calibration = 0, default_calibration()
 
     async def refit(self, reason: str, estimator: str | None = None) -> VersionRow:
@@ -130,9 +131,15 @@ class Beliefs:
         return self._calibration
 
     async def observations(self) -> ObservationLog:
-        """All that counts now, as estimators read it."""
-        rows = await self._observations.active()
-        return fold(rows, await self._circumstances())
+        """All that counts now, as estimators read it; folded once until something was observed or
+        a version written (a deleted document's rows leave with one)."""
+        last_id = self._log[0][1] if self._log else 0
+        latest, news = await self._observations.news(last_id)
+        at = latest, news[-1].id if news else last_id
+        if self._log is None or self._log[0] != at:
+            rows = await self._observations.active()
+            self._log = at, fold(rows, await self._circumstances())
+        return self._log[1]
 
     async def pending(self) -> int:
         """Observations since the last version."""

@@ -1,6 +1,6 @@
 """Verdicts from what passages say: families, contradictions, senses, and who is left out."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -243,9 +243,28 @@ def test_a_vote_ends_where_the_rest_cannot_change_it() -> None:
     ordered = by_weight(rows, families)
     assert [r.chunk_id for r in ordered] == [1, 2, 3]
     said = [(passage, read_answer("1742", QUESTION)) for passage in good]
-    assert is_decided(heard_in_votes(QUESTION, said), good, rows, families, kappa=5)
-    assert not is_decided([], [], rows, families, kappa=5)
-    assert is_decided(heard_in_votes(QUESTION, said[:1]), good[:1], rows, families, kappa=1)
+    assert is_decided(QUESTION, heard_in_votes(QUESTION, said), good, rows, families, kappa=5)
+    assert not is_decided(QUESTION, [], [], rows, families, kappa=5)
+    assert is_decided(
+        QUESTION, heard_in_votes(QUESTION, said[:1]), good[:1], rows, families, kappa=1
+    )
+
+
+def test_a_vote_goes_on_where_several_answers_or_senses_may_come() -> None:
+    good = [row(n, f"{BUILT} {n}", 0.95, strength=200.0) for n in (1, 2)]
+    weak = [row(3, "Something else entirely about bread.", 0.1, strength=50.0)]
+    rows = [*good, *weak]
+    families = known_families(rows)
+
+    def decided(question: str, passages: list[PassageRow]) -> bool:
+        said = [(passage, read_answer("1742", question)) for passage in good]
+        heard = heard_in_votes(question, said)
+        return is_decided(question, heard, good, passages, families, kappa=5)
+
+    assert decided(QUESTION, rows)
+    assert not decided("List all years in which the mill was built.", rows)
+    mills = [replace(r, title=f"Mill ({place})") for r, place in zip(rows, "abc", strict=True)]
+    assert not decided(QUESTION, mills)
 
 
 def test_biases_are_at_most_zero_and_grow_with_strength() -> None:

@@ -137,3 +137,18 @@ async def test_beliefs_of_old_versions_are_computed_again(
     assert rebuilt.largest_difference is None
     assert rebuilt.is_same
     assert len(rebuilt.posteriors) == 9
+
+
+async def test_the_log_is_folded_once_until_something_changes(desk) -> None:
+    beliefs = desk.beliefs
+    assert (await beliefs.observations()).rows == ()
+    a, b = await desk.source("a"), await desk.source("b")
+    ids = await desk.ask("who?", {a: "Anna Berg", b: "Otto Kurz"})
+    first = await beliefs.observations()
+    assert len(first.rows) == 2
+    assert await beliefs.observations() is first
+    await desk.store.observations.undo(ids[:1], "mara", "")
+    assert len((await beliefs.observations()).rows) == 1
+    await beliefs.refit("again")
+    await desk.curator.set_state(b, "quarantined", "mara")
+    assert (await beliefs.observations()).rows == ()

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reliability.decision import Vote, decide, vote_weight
 from reliability.errors import InvalidReliability
 from reliability.selection import Candidate, FamilyVote, rank, select
+from reliability.settled import is_settled
 from reliability.types import BetaPosterior
 
 POSTERIORS = {1: BetaPosterior(90, 10), 2: BetaPosterior(9, 1), 3: BetaPosterior(1, 9)}
@@ -71,3 +73,50 @@ def test_stopping_early_never_changes_the_winner(drawn: list[tuple[float, str | 
             totals[vote.answer] = totals.get(vote.answer, 0.0) + vote.weight
     winner = max(found.totals, key=lambda answer: found.totals[answer])
     assert totals[winner] == max(totals.values())
+
+
+def test_more_different_answers_make_every_vote_heavier() -> None:
+    """The rule by weights alone ends here, and the four who were not asked turn the verdict."""
+    posteriors = {1: BetaPosterior(80, 2), 2: BetaPosterior(6, 5), 3: BetaPosterior(6, 5)}
+    posteriors |= {source: BetaPosterior(6, 5) for source in (4, 5, 6, 7)}
+    asked = [Vote(1, 1, 1, "a"), Vote(2, 2, 2, "b"), Vote(3, 3, 3, "c")]
+    rest = [Vote(n, n, n, "d") for n in (4, 5, 6, 7)]
+    weights = {n: vote_weight(posteriors[n], 2.0) for n in posteriors}
+    by_weights = [FamilyVote(v.family, weights[v.source], v.answer) for v in (*asked, *rest)]
+    assert select(by_weights, kappa=9).reason == "decided"
+    turned = decide([*asked, *rest], posteriors).all_answers[0].answer
+    assert (decide(asked, posteriors).all_answers[0].answer, turned) == ("a", "d")
+    assert not is_settled(asked, [4, 5, 6, 7], posteriors)
+
+
+claims_drawn = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from([None, "a", "b", "c", "d"])), max_size=9
+)
+beliefs_drawn = st.lists(st.tuples(st.floats(0.5, 60), st.floats(0.5, 60)), min_size=5, max_size=5)
+
+
+@settings(deadline=None, max_examples=300)
+@given(claims_drawn, beliefs_drawn, st.integers(1, 9))
+def test_a_settled_verdict_is_the_verdict_of_all(
+    drawn: list[tuple[int, str | None]], beliefs: list[tuple[float, float]], asked: int
+) -> None:
+    posteriors = {place: BetaPosterior(a, b) for place, (a, b) in enumerate(beliefs)}
+    early, whole = said(drawn[:asked]), said(drawn)
+    if not is_settled(early, [source for source, _ in drawn[asked:]], posteriors):
+        return
+    if early:
+        leader = decide(early, posteriors).all_answers[0].answer
+        assert decide(whole, posteriors).all_answers[0].answer == leader
+
+
+def said(drawn: list[tuple[int, str | None]]) -> list[Vote]:
+    """Each passage a family of its own; a source's word divided among its different answers."""
+    answers: dict[int, set[str]] = {}
+    for source, answer in drawn:
+        if answer is not None:
+            answers.setdefault(source, set()).add(answer)
+    return [
+        Vote(place, source, place, answer, 1 / len(answers[source]))
+        for place, (source, answer) in enumerate(drawn)
+        if answer is not None
+    ]
