@@ -33,11 +33,10 @@ async def sources_found(desk: Desk, filter_: Filter) -> set[str]:
 
 
 async def test_a_source_in_quarantine_leaves_room_for_the_others(desk: Desk) -> None:
-    flood = await desk.document("flood", *(f"The pool opens at {n} o'clock." for n in range(30)))
-    await desk.document(
-        "council",
-        "A bath may open on Mondays, wrote somebody to somebody else in a long and dull letter.",
-    )
+    await desk.document("paper", *(f"Bread cost {n} pence." for n in range(60)))
+    flood = await desk.document("flood", *(f"The pool: open the pool at {n}." for n in range(30)))
+    letter = "the pool, wrote somebody to somebody else in a long and dull letter about Mondays"
+    await desk.document("council", f"As for {letter} and other days, {letter}.")
     assert await sources_found(desk, Filter()) == {"flood"}
     await desk.curator.set_state(flood, "quarantined", "mara")
     assert await sources_found(desk, Filter()) == {"council"}
