@@ -42,6 +42,7 @@ class WorldSpec:
     labels: int = 0  # probes that a person answered
     turned: tuple[int, ...] = ()  # sources that turn to p = 0.1 for the last quarter of the probes
     probes_a_day: int = 10
+    probes: int = PROBES
 
 
 def hammers(bad: int, good: int, low: float = 0.1, high: float = 0.9) -> FloatArray:
@@ -71,6 +72,8 @@ SPECS = {
         WorldSpec("spammer_hammer", lambda _: hammers(4, 5)),
         WorldSpec("beta", _beta),
         WorldSpec("beta_all_answer", _beta, coverage=1.0),
+        # As `larder sources estimate` asks: until each source has answered 200 or so.
+        WorldSpec("beta_200_answers", _beta, probes=340),
         WorldSpec("copy_4_of_9", lambda _: hammers(4, 5), copies=(0, 1, 2, 3)),
         WorldSpec("adversarial_7_of_9", lambda _: hammers(7, 2), wrong_options=2, labels=20),
         WorldSpec("topics", _by_topic, topics=4),
@@ -107,11 +110,11 @@ class _Maker:
 
     def make(self) -> World:
         truths: dict[str, frozenset[str]] = {}
-        for number in range(PROBES + TESTS):
+        for number in range(self._spec.probes + TESTS):
             truths |= self._add_question(number)
         rows = tuple(self._with_families())
         labels = tuple(self._labels(truths))
-        names = {f"q{number}" for number in range(PROBES)}
+        names = {f"q{number}" for number in range(self._spec.probes)}
         return World(
             self._spec.name,
             (*(row for row in rows if row.question in names), *labels),
@@ -166,7 +169,7 @@ class _Maker:
 
     def _add(self, name: str, topic: int, number: int, source: int, answer: str, text: str) -> None:
         place = len(self._rows)
-        day = float(min(number, PROBES) // self._spec.probes_a_day)
+        day = float(min(number, self._spec.probes) // self._spec.probes_a_day)
         row = Observation(place, "probe", name, answer, source, topic=f"t{topic}", day=day)
         self._rows.append(row)
         self._passages.append(Passage(place, source, text, name, answer))
@@ -178,7 +181,7 @@ class _Maker:
         return [replace(row, family=families[row.observation_id]) for row in self._rows]
 
     def _labels(self, truths: Truths) -> list[Observation]:
-        chosen = self._random.permutation(PROBES)[: self._spec.labels]
+        chosen = self._random.permutation(self._spec.probes)[: self._spec.labels]
         return [
             Observation(
                 len(self._rows) + place,
