@@ -9,21 +9,13 @@ from dataclasses import dataclass
 
 from app.answer.citations import says_nothing
 from app.answer.sentences import sentence_spans
+from reliability.cores import core_of
 from reliability.matching import Relation, is_no_answer, normal_answer
 
 INSTRUCTION = "Answer in a few words. If the passage does not say it, answer: I don't know."
 MAX_LEN = 160
 
-_WORD = re.compile(r"[^\W_]+(?:[.,:'’-][^\W_]+)*[%]?")
 _LEAD = re.compile(r"^\W*(?:the )?answer(?: is)?\s*:?\s+", re.IGNORECASE)
-# Words that carry no answer at its edges: "It was in Rome" answers "Rome".
-_EDGE = frozenset(
-    re.findall(
-        r"\w+",
-        "a an and are as at be because by did do does for from had has have he her his i in is it "
-        "its of on or she that the their there they this to was were which who with",
-    )
-)
 _SEVERAL = re.compile(r"^\s*(?:list|name)\b|\b(?:who|what|which) (?:are|were)\b|\ball\b", re.I)
 _QUALIFIED = re.compile(r"^(?P<name>.+?)(?:,\s+|\s+\()(?P<sense>[^(),]+)\)?$")
 
@@ -46,17 +38,6 @@ def read_answer(text: str, question: str) -> ShortAnswer | None:
     if is_no_answer(said.strip(" .")) or says_nothing(said):
         return None
     return ShortAnswer(said, core_of(said, question))
-
-
-def core_of(said: str, question: str) -> str:
-    """`said` without the words at its edges that the question has too, or that carry nothing."""
-    asked = set(normal_answer(question).split()) | _EDGE
-    words = list(_WORD.finditer(said))
-    while words and normal_answer(words[0].group()) in asked:
-        words.pop(0)
-    while words and normal_answer(words[-1].group()) in asked:
-        words.pop()
-    return said[words[0].start() : words[-1].end()] if words else said.strip(" .")
 
 
 def judge(question: str, one: str, other: str) -> Relation:  # noqa: ARG001

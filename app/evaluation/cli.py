@@ -89,6 +89,9 @@ def eval_reliability(
     truth: Annotated[Path | None, typer.Option(help="Truths of a table of claims.")] = None,
     reader: Annotated[str, typer.Option(help="Of documents: perfect, decoder.")] = "perfect",
     dtype: Annotated[str, typer.Option(help="Of the decoder as reader.")] = "float32",
+    readings: Annotated[
+        Path | None, typer.Option(help="File that keeps what the decoder read.")
+    ] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Questions of the file.")] = None,
     attacks: Annotated[str, typer.Option(help="Comma-separated, `all` or `none`.")] = "none",
     speed: Annotated[bool, typer.Option(help="Time a refit and an update too.")] = False,
@@ -111,7 +114,7 @@ def eval_reliability(
     counts = dict.fromkeys(makers, draws)
     if dataset is not None:
         name = file_format if file_format != "claims" else dataset.stem.removesuffix("_claims")
-        makers[name] = _file_world(dataset, file_format, truth, (reader, dtype), sample)
+        makers[name] = _file_world(dataset, file_format, truth, (reader, dtype), sample, readings)
         counts[name] = 1 if file_format == "claims" else draws
     names = check_names(estimators, (*ESTIMATORS, "oracle"), "estimator")
     tried = check_names(attacks, tuple(ATTACKS), "attack")
@@ -140,6 +143,7 @@ def _file_world(
     truth: Path | None,
     reading: tuple[str, str],
     sample: int | None,
+    readings: Path | None,
 ) -> "Maker":
     """The world of a file; read by the decoder where `reading` (who, dtype) asks for that, once
     for all draws."""
@@ -151,14 +155,14 @@ def _file_world(
     if reader != "decoder":
         raise InvalidValue(f"unknown reader {reader!r}; known: perfect, decoder")
     from app.evaluation.bench_model import open_bench
-    from app.evaluation.reliability_decoder import BenchReader
+    from app.evaluation.reliability_decoder import BenchReader, Readings
 
     with (
         open_bench(load_settings(), dtype=dtype, ram_bytes=0) as bench,
         Progress(console=Console(stderr=True)) as bar,
     ):
         task = bar.add_task("questions read", total=sample)
-        read = BenchReader(bench)
+        read = BenchReader(bench, Readings(readings))
         return file_world(dataset, file_format, truth, sample, read, lambda: bar.advance(task))
 
 

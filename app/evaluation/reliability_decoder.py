@@ -1,5 +1,8 @@
 """The real decoder as a reader of evaluation documents, one document a prompt."""
 
+import json
+from pathlib import Path
+
 from app.decoder.loop import decode
 from app.decoder.types import GenerationParams, TokenText
 from app.evaluation.bench_model import Bench
@@ -9,17 +12,44 @@ from kvstore.config import ReuseConfig
 from kvstore.types import ReuseOptions, Segment
 
 
+class Readings:
+    """What the decoder said to each question and text, in a file of JSON lines: reading takes
+    seconds a document, and what was read before a break is not read again."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._known: dict[tuple[str, str], str] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                said = json.loads(line)
+                self._known[said["question"], said["text"]] = said["raw"]
+
+    def get(self, question: str, text: str) -> str | None:
+        return self._known.get((question, text))
+
+    def keep(self, question: str, text: str, raw: str) -> None:
+        self._known[question, text] = raw
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"question": question, "text": text, "raw": raw}) + "\n")
+
+
 class BenchReader:
     """The decoder without a store: each document is read once, so there is nothing to reuse."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, readings: Readings | None = None) -> None:
         self._bench = bench
         self._engine = bench.engine(ReuseConfig())
+        self._readings = readings or Readings(None)
         self.num_read = 0
 
     def __call__(self, question: str, text: str) -> str | None:
-        self.num_read += 1
-        found = short_answer(question, self._answer(question, text))
+        said = self._readings.get(question, text)
+        if said is None:
+            self.num_read += 1
+            said = self._answer(question, text)
+            self._readings.keep(question, text, said)
+        found = short_answer(question, said)
         return found if found is not None and aligned(question, found, text) else None
 
     def _answer(self, question: str, text: str) -> str:

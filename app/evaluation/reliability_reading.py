@@ -10,7 +10,7 @@ from typing import Protocol
 
 from app.evaluation.reliability_documents import Item
 from reliability.alignment import align
-from reliability.matching import cluster_answers
+from reliability.matching import cluster_answers, normal_answer
 
 UNREAD = "unknown"  # as RAMDocs writes that a document says nothing
 
@@ -69,6 +69,10 @@ def _named(question: str, said: Sequence[str | None], labels: Sequence[str]) -> 
 
 
 def _stated(question: str, answer: str, labels: Sequence[str]) -> str:
-    """The one label that a longer answer states ("It has 24 episodes": "24"), else the answer."""
+    """The one label that a longer answer states ("It has 24 episodes": "24"), or that holds a
+    shorter one ("Miami, Florida": "Miami"); else the answer."""
+    words = set(normal_answer(answer).split())
     stated = [label for label in labels if align(question, label, answer).score == 1.0]
-    return stated[0] if len(stated) == 1 else answer
+    holding = [label for label in labels if words and words < set(normal_answer(label).split())]
+    found = stated or holding
+    return found[0] if len(found) == 1 else answer

@@ -6,6 +6,7 @@ Small models copy a sentence whatever they are asked for. Knows no model.
 import re
 
 from app.sources.questions import BLANK
+from reliability.cores import core_of
 from reliability.matching import is_no_answer, normal_answer
 from reliability.numbers import MONTHS
 from retrieval.words import content_words
@@ -20,11 +21,21 @@ FIGURE = re.compile(
     re.IGNORECASE,
 )
 NAME = re.compile(r"[A-Z][\w'’-]*(?: (?:of |the |de |van |von )?[A-Z][\w'’-]*)*")
+# "Miami, Florida" is one name; what follows "but" or "which" is about something else.
+PLACE = re.compile(
+    rf"\b(?:in|at|near|from|of|to) (?:the (?:city|town|village|state) of )?"
+    rf"(?P<place>{NAME.pattern}(?:, {NAME.pattern})*)"
+)
+CLAUSE = re.compile(r",? \b(?:but|which|who|whose|where|while|and (?:it|he|she|the|they))\b|;| \(")
+ASKS_PLACE = re.compile(
+    r"^\s*where\b|\b(?:what|which) (?:city|town|country|state)\b", re.IGNORECASE
+)
 ASKS_FIGURE = re.compile(
     r"\b(?:when|how (?:many|much|old|long|far|tall|deep|high|large|big)|(?:what|which) "
     r"(?:year|date|day|time|percentage|number)|population)\b",
     re.IGNORECASE,
 )
+ASKS_PERSON = re.compile(r"\b(?:who|whom|whose)\b", re.IGNORECASE)
 ASKS_NAME = re.compile(r"\b(?:who|whom|whose|where|which|what)\b", re.IGNORECASE)
 
 
@@ -37,22 +48,36 @@ def short_answer(question: str, text: str) -> str | None:
         return None
     if BLANK in question:
         return _filled(question, first)
+    core = CLAUSE.split(core_of(first, question))[0].strip(" ,")
     if len(first.split()) <= FEW_WORDS:
-        return first
+        return core or first
     if not _content(question) & _content(first):
         return None
-    return _asked_for(question, first) or first
+    if not (ASKS_FIGURE.search(question) or ASKS_NAME.search(question)):
+        return first  # yes or no, or why: the sentence is the answer
+    return _asked_for(question, first, core) or core or first
 
 
-def _asked_for(question: str, sentence: str) -> str | None:
-    """The first figure or name that the sentence adds to the question."""
+def _asked_for(question: str, sentence: str, core: str) -> str | None:
+    """The first figure, place or name that the sentence adds to the question; no name where what
+    the question does not have is short enough as it stands."""
+    if ASKS_FIGURE.search(question):
+        return _first_new(FIGURE, question, sentence)
+    if ASKS_PLACE.search(question):
+        place = _first_new(PLACE, question, sentence)
+        if place is not None:
+            return place
+    if ASKS_PERSON.search(question) or len(core.split()) > FEW_WORDS:
+        return _first_new(NAME, question, sentence)
+    return None
+
+
+def _first_new(kind: re.Pattern[str], question: str, sentence: str) -> str | None:
     known = _content(question)
-    kinds = [FIGURE] if ASKS_FIGURE.search(question) else []
-    kinds += [NAME] if ASKS_NAME.search(question) and not kinds else []
-    for kind in kinds:
-        for match in kind.finditer(sentence):
-            if _content(match[0]) - known:
-                return match[0].strip(" ,")
+    for match in kind.finditer(sentence):
+        found = match[match.lastgroup or 0].strip(" ,")
+        if _content(found) - known:
+            return found
     return None
 
 

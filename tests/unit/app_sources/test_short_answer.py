@@ -33,6 +33,17 @@ CLOZE = f"{ASKED}The pool in Kiln Lane opens at ____ on weekdays."
             "The mill in Ash was built by Anna Berg in 1830.",
             "Anna Berg",
         ),
+        ("What sport did Jane Doe play?", "The sport that Jane Doe played was hockey.", "hockey"),
+        (
+            "Where was the firm based?",
+            "The firm was based in Dover, Kent, but it also sold hops in London.",
+            "Dover, Kent",
+        ),
+        (
+            "Where is the mill?",
+            "The University of Ash lies next to the mill in the town of Lower Green.",
+            "Lower Green",
+        ),
         (
             "Is the mill open all year?",
             "The mill is open on most days.",
