@@ -23,7 +23,7 @@ FIGURE = re.compile(
 NAME = re.compile(r"[A-Z][\w'’-]*(?: (?:of |the |de |van |von )?[A-Z][\w'’-]*)*")
 # "Miami, Florida" is one name; what follows "but" or "which" is about something else.
 PLACE = re.compile(
-    rf"\b(?:in|at|near|from|of|to) (?:the (?:city|town|village|state) of )?"
+    rf"\b(?:in|at|near|from) (?:the (?:city|town|village|state) of )?"
     rf"(?P<place>{NAME.pattern}(?:, {NAME.pattern})*)"
 )
 CLAUSE = re.compile(r",? \b(?:but|which|who|whose|where|while|and (?:it|he|she|the|they))\b|;| \(")
