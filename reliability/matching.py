@@ -17,6 +17,26 @@ from reliability.numbers import parse_date, parse_quantity, same_date, same_quan
 
 TOKEN_SET_RATIO = 0.92
 DIGIT = re.compile(r"\d")
+# Not "one", which is a pronoun too.
+NUMBER_WORDS = {
+    word: str(value)
+    for value, word in enumerate(
+        (
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+        ),
+        start=2,
+    )
+}
 ARTICLES = frozenset(("a", "an", "the"))
 NO_ANSWERS = (
     *("I don't know", "I do not know", "don't know", "do not know", "unknown", "not known"),
@@ -34,8 +54,8 @@ class Judge(Protocol):
 
 @lru_cache(maxsize=4096)
 def normal_answer(text: str) -> str:
-    """Lower case, no accents, no punctuation, no articles."""
-    words = plain_words(text)
+    """Lower case, no accents, no punctuation, no articles, small numbers in figures."""
+    words = [NUMBER_WORDS.get(word, word) for word in plain_words(text)]
     return " ".join(word for word in words if word not in ARTICLES) or " ".join(words)
 
 

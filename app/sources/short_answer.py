@@ -7,19 +7,22 @@ import re
 
 from app.sources.questions import BLANK
 from reliability.cores import core_of
-from reliability.matching import is_no_answer, normal_answer
+from reliability.matching import NUMBER_WORDS, is_no_answer, normal_answer
 from reliability.numbers import MONTHS
 from retrieval.words import content_words
 
+MOST_WORDS = 12  # more, copied from the passage, would be held against its source
 FEW_WORDS = 6  # an answer of so many words is left as it is
 NOT_THERE = ("do not know", "dont know", "not mention", "no information", "not provide", "not say")
 MONTH = "|".join(MONTHS)
 FIGURE = re.compile(
     rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)? (?:of )?)?(?:{MONTH})\b"
     r"(?: \d{1,2}\b(?:st|nd|rd|th)?,?)?(?: \d{4})?"
+    rf"|\b(?:{'|'.join(NUMBER_WORDS)})\b"
     r"|\d{4}-\d{2}-\d{2}|\d+(?:[.,:]\d+)*(?: (?:thousand|million|billion|percent))?%?",
     re.IGNORECASE,
 )
+LEAD = re.compile(r"^\W*(?:the )?answer(?: is)?\s*:?\s+", re.IGNORECASE)
 NAME = re.compile(r"[A-Z][\w'’-]*(?: (?:of |the |de |van |von )?[A-Z][\w'’-]*)*")
 # "Miami, Florida" is one name; what follows "but" or "which" is about something else.
 PLACE = re.compile(
@@ -42,12 +45,14 @@ ASKS_NAME = re.compile(r"\b(?:who|whom|whose|where|which|what)\b", re.IGNORECASE
 def short_answer(question: str, text: str) -> str | None:
     """The first line's answer; None where it has none, or speaks of something else."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    first = lines[0].removeprefix("Answer:").strip().rstrip(".") if lines else ""
+    first = LEAD.sub("", lines[0]).strip(' "“”').rstrip(".") if lines else ""
     words = normal_answer(first)
     if is_no_answer(first) or any(phrase in words for phrase in NOT_THERE):
         return None
     if BLANK in question:
         return _filled(question, first)
+    if ASKS_NAME.search(question) and not _says_more(question, first):
+        return None
     core = CLAUSE.split(core_of(first, question))[0].strip(" ,")
     if len(first.split()) <= FEW_WORDS:
         return core or first
@@ -55,7 +60,13 @@ def short_answer(question: str, text: str) -> str | None:
         return None
     if not (ASKS_FIGURE.search(question) or ASKS_NAME.search(question)):
         return first  # yes or no, or why: the sentence is the answer
-    return _asked_for(question, first, core) or core or first
+    found = _asked_for(question, first, core) or core
+    return found if found and len(found.split()) <= MOST_WORDS else None
+
+
+def _says_more(question: str, sentence: str) -> bool:
+    """Whether it has a word that the question has not; of a choice it need not."""
+    return " or " in question or bool(_content(sentence) - _content(question))
 
 
 def _asked_for(question: str, sentence: str, core: str) -> str | None:

@@ -44,6 +44,11 @@ CLOZE = f"{ASKED}The pool in Kiln Lane opens at ____ on weekdays."
             "The University of Ash lies next to the mill in the town of Lower Green.",
             "Lower Green",
         ),
+        ("How many mills are there?", 'The answer is "2"', "2"),
+        ("How many mills are there?", "There are two mills in Ash, all of them old.", "two"),
+        ("Who was the first miller?", "The first miller.", None),
+        ("Which is older, the mill or the pool?", "The mill.", "The mill"),
+        ("What is it?", f"It is {'a very long story about nothing ' * 4}.", None),
         (
             "Is the mill open all year?",
             "The mill is open on most days.",
