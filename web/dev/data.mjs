@@ -136,7 +136,7 @@ export function explanationFor(without) {
   const answers = best ? [judged(best[0].answer, rest.length ? best[1] : 0.62, best[0].sources)] : [];
   const kind = !best ? "abstain" : rest.length ? "answer" : "low_support";
   return {
-    run_id: "r1", kind, probability: answers[0]?.probability ?? null, is_calibrated: false, reliability_version: 3, without, answers,
+    run_id: "r1", kind, probability: answers[0]?.probability ?? null, is_calibrated: false, calibration: { origin: "worlds", answers: 37683, thumbs: 0 }, reliability_version: 3, without, answers,
     others: rest.map(([family, chance]) => judged(family.answer, chance, family.sources)),
     supporting: best ? [best[0]] : [], opposing: rest.map(([family]) => family),
     sources: [belief(sources[0], 0.85, 0.97), belief(sources[2], 0.22, 0.6)].filter((b) => !without.includes(b.source)),
@@ -145,6 +145,6 @@ export function explanationFor(without) {
 }
 
 export function verdictFor(trust = "weighted") {
-  const { kind, probability, is_calibrated, answers, others, sources } = explanationFor([]);
-  return { kind, probability, is_calibrated, trust, answers, others, sources };
+  const { kind, probability, is_calibrated, calibration, answers, others, sources } = explanationFor([]);
+  return { kind, probability, is_calibrated, calibration, trust, answers, others, sources };
 }
