@@ -142,6 +142,7 @@ class Settings(BaseSettings):
     vector_index: Literal["auto", "flat", "sq8", "hnsw", "ivf", "pgvector"] = Field(
         "auto", description="auto, flat, sq8, hnsw, ivf or pgvector"
     )
+    word_index: Literal["memory", "database"] = Field("memory", description="memory or database")
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),

@@ -51,6 +51,10 @@ class Run:
             return slice(0, 0)
         return slice(int(self.starts[at]), int(self.starts[at + 1]))
 
+    @property
+    def num_bytes(self) -> int:
+        return self.terms.nbytes + self.starts.nbytes + self.rows.nbytes + self.counts.nbytes
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -116,10 +120,9 @@ class Postings:
     @property
     def num_bytes(self) -> int:
         """Of the arrays; the vocabulary takes some 100 bytes a word beside them."""
-        arrays = [self.ids, self.documents, self.collections, self.sizes, self.alive]
-        for run in self.runs:
-            arrays += [run.terms, run.starts, run.rows, run.counts]
-        return sum(array.nbytes for array in arrays)
+        size = self.ids.nbytes + self.documents.nbytes + self.collections.nbytes
+        size += self.sizes.nbytes + self.alive.nbytes
+        return size + sum(run.num_bytes for run in self.runs)
 
     def with_passages(self, passages: Sequence[PassageWords]) -> "Postings":
         """Ids must rise, from above all that are here."""

@@ -18,7 +18,7 @@ from sqlalchemy import String, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
-from app.db.lexical import LexicalSearch, asked_words, match_expression
+from app.db.lexical import LexicalSearch, asked_words, lexical_search, match_expression
 from app.db.selection import conditions
 from app.db.session import Database
 from app.db.sqlite_tokens import SqliteTokens
@@ -60,10 +60,12 @@ class Held:
 
 
 @asynccontextmanager
-async def words_in_memory(database: Database) -> AsyncIterator[LexicalIndex]:
-    """Filled beside what else goes on."""
+async def open_words(database: Database, *, in_memory: bool) -> AsyncIterator[LexicalIndex]:
+    """The search by words that a server uses."""
+    if not (in_memory and database.is_sqlite):
+        yield lexical_search(database)
+        return
     memory = LexicalMemory(database)
-    memory.start()
     try:
         yield memory
     finally:
@@ -71,8 +73,8 @@ async def words_in_memory(database: Database) -> AsyncIterator[LexicalIndex]:
 
 
 class LexicalMemory:
-    """Implements `retrieval.protocols.LexicalIndex`. Until it is filled, and whenever it is behind,
-    the database answers."""
+    """Implements `retrieval.protocols.LexicalIndex`. The first search starts filling it; until that
+    is done, and whenever it is behind, the database answers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -125,6 +127,8 @@ class LexicalMemory:
         """What this transaction sees of the index; None where memory does not have it."""
         held = self._held
         if held is None:
+            if self._filling is None:
+                self.start()
             return None
         seen = await _state(session)
         if seen == held.state:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.db import lexical_memory
 from app.db.lexical import LexicalSearch
-from app.db.lexical_memory import LexicalMemory, _varints, words_in_memory
+from app.db.lexical_memory import LexicalMemory, _varints, open_words
 from app.db.session import Database
 from app.db.sqlite_tokens import TOKENIZER, SqliteTokens
 from retrieval.segmentation import index_words
@@ -163,7 +163,7 @@ async def test_an_index_that_lost_rows_is_not_followed(
 
 async def test_searches_beside_writing_are_never_wrong(sqlite_store: Store) -> None:
     plain = LexicalSearch(sqlite_store.database)
-    async with words_in_memory(sqlite_store.database) as memory:
+    async with open_words(sqlite_store.database, in_memory=True) as memory:
 
         async def write() -> None:
             for number in range(12):
@@ -204,6 +204,6 @@ def test_numbers_as_sqlite_writes_them() -> None:
 
 async def test_a_memory_that_is_stopped_early(tmp_path: Path) -> None:
     database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'larder.db'}")
-    async with words_in_memory(database) as memory:
+    async with open_words(database, in_memory=True) as memory:
         assert await memory.search("cat", 1, 5) == []
     await database.close()
