@@ -320,7 +320,7 @@ def _build_search(
         searcher.switch(search_in(new.embedder, cast("DenseIndexes", new.indexes)))
         space.switch(new)
 
-    reranker = load_reranker(settings, storage.chunks)
+    reranker = load_reranker(settings, storage.chunks, models.decoder)
     embedder = models.previous or models.embedder
     space = CurrentSpace(VectorSpace(embedder, indexes))
     searcher = CurrentSearcher(search_in(embedder, indexes))
