@@ -9,7 +9,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +25,7 @@ from app.db.ingest_work import IngestWork
 from app.db.job_leases import JobLeases
 from app.db.jobs import Jobs
 from app.db.lexical import lexical_search
+from app.db.lexical_memory import open_words
 from app.db.model_records import ModelRecords
 from app.db.next_vectors import NextVectors
 from app.db.observations import Observations
@@ -246,6 +247,8 @@ async def open_container(
 
         storage = await stack.enter_async_context(open_storage(settings))
         await stack.enter_async_context(storage.database.claim())
+        words = open_words(storage.database, in_memory=settings.word_index == "memory")
+        storage = replace(storage, words=await stack.enter_async_context(words))
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
@@ -318,7 +321,7 @@ def _build_search(
         searcher.switch(search_in(new.embedder, cast("DenseIndexes", new.indexes)))
         space.switch(new)
 
-    reranker = load_reranker(settings, storage.chunks)
+    reranker = load_reranker(settings, storage.chunks, models.decoder)
     embedder = models.previous or models.embedder
     space = CurrentSpace(VectorSpace(embedder, indexes))
     searcher = CurrentSearcher(search_in(embedder, indexes))

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     passage_diversity: float = Field(
         0, ge=0, le=1, description="a number from 0 (by relevance alone) to 1"
     )
-    reranker: Folder | None = Field(None, description="a folder with a cross-encoder")
+    reranker: Folder | None = Field(None, description="a folder with a cross-encoder, or decoder")
     rerank_depth: int = Field(
         20, ge=1, le=200, description="how many passages are reranked, 1 to 200"
     )
@@ -142,6 +142,7 @@ class Settings(BaseSettings):
     vector_index: Literal["auto", "flat", "sq8", "hnsw", "ivf", "pgvector"] = Field(
         "auto", description="auto, flat, sq8, hnsw, ivf or pgvector"
     )
+    word_index: Literal["memory", "database"] = Field("memory", description="memory or database")
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),

@@ -63,6 +63,19 @@ class PlainEngine:
         )
 
     @torch.inference_mode()
+    def likelihoods(self, prompts: Sequence[Sequence[Segment]]) -> list[float]:
+        """As ReuseEngine's, each prompt computed in full."""
+        found = []
+        for segments in prompts:
+            asked = segments[-1].token_ids
+            ids = [t for s in segments for t in s.token_ids]
+            logits = self._call(ids, _Run(DynamicCache(config=self._model.config)), len(asked))
+            targets = torch.tensor(asked[1:], device=logits.device)[:, None]
+            chances = logits[:-1].float().log_softmax(-1).gather(1, targets)
+            found.append(float(chances.mean()) if len(asked) > 1 else 0.0)
+        return found
+
+    @torch.inference_mode()
     def _extend(self, token_ids: Sequence[int], run: _Run) -> torch.Tensor:
         return self._call(token_ids, run, len(token_ids))
 

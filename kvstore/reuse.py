@@ -100,6 +100,10 @@ class ReuseEngine:
         """Prefill prompts P, chunks, Q side by side, exactly, for `max_tokens` more each."""
         return self._voter.open(prompts, max_tokens=max_tokens, reuse=options.mode != "off")
 
+    def likelihoods(self, prompts: Sequence[Sequence[Segment]]) -> list[float]:
+        """Mean log likelihood of each prompt's question behind what stands before it, exactly."""
+        return self._voter.likelihoods(prompts)
+
     def check(self, options: ReuseOptions) -> None:
         """Raises InvalidReuse where a request names what this model cannot do."""
         if options.policy is not None and find_policy(options.policy).needs_links:

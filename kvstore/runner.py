@@ -111,24 +111,36 @@ class ModelRunner:
 
         Branch b has `counts[b]` real rows from position `starts[b]` on, then padding.
         """
+        last = sorted({count - 1 for count in counts})
+        rows = self.branch_rows(token_ids, starts, last, writes, cache)
+        kept = torch.tensor([last.index(count - 1) for count in counts], device=self.device)
+        return rows[torch.arange(len(counts), device=self.device), kept]
+
+    def branch_rows(
+        self,
+        token_ids: torch.Tensor,
+        starts: Sequence[int],
+        kept: Sequence[int],
+        writes: Writes,
+        cache: BranchCache,
+    ) -> torch.Tensor:
+        """The same; logits [B, len(kept), V] of these rows of every branch."""
         cache.expect(writes)
         first = torch.tensor(starts, device=self.device)[:, None]
         positions = first + torch.arange(token_ids.shape[1], device=self.device)
         extra: dict[str, object] = {}
         if self._has_windows:
             extra["places"] = Places(positions, torch.arange(writes.length, device=self.device))
-        last = sorted({count - 1 for count in counts})
         output = self.model(
             input_ids=token_ids,
             position_ids=positions,
             past_key_values=cache,
             attention_mask=branch_mask(positions, writes.length, self.dtype),
             use_cache=True,
-            logits_to_keep=torch.tensor(last, device=self.device),
+            logits_to_keep=torch.tensor(kept, device=self.device),
             **extra,
         )
-        kept = torch.tensor([last.index(count - 1) for count in counts], device=self.device)
-        logits: torch.Tensor = output.logits[torch.arange(len(counts), device=self.device), kept]
+        logits: torch.Tensor = output.logits
         return logits
 
     @staticmethod

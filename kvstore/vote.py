@@ -113,6 +113,34 @@ class Voter:
 
         Without `reuse` every row is computed: the same answers, for comparison.
         """
+        order, branches, cache = self._lay_out(prompts, max_tokens, reuse=reuse)
+        logits = []
+        for group in _groups(branches):
+            ids, starts, counts, writes = self._fresh(branches, group)
+            logits.append(self._runner.forward_branches(ids, starts, counts, writes, cache))
+        of_prompt = dict(zip(order, branches, strict=True))
+        reports = [_report(of_prompt[number]) for number in range(len(prompts))]
+        return Ballot(
+            self._runner, cache, order, [b.length for b in branches], torch.cat(logits), reports
+        )
+
+    @torch.inference_mode()
+    def likelihoods(self, prompts: Sequence[Sequence[Segment]]) -> list[float]:
+        """Mean log likelihood of each prompt's last segment behind all before it; its first token
+        is given and does not count."""
+        order, branches, cache = self._lay_out(prompts, 0, reuse=True)
+        found = [0.0] * len(prompts)
+        for group in _groups(branches):
+            ids, starts, counts, writes = self._fresh(branches, group)
+            logits = self._runner.branch_rows(ids, starts, range(max(counts)), writes, cache)
+            for slot, of_slot in zip(group, logits, strict=True):
+                found[order[slot]] = _last_segment(branches[slot], of_slot)
+        return found
+
+    def _lay_out(
+        self, prompts: Sequence[Sequence[Segment]], max_tokens: int, *, reuse: bool
+    ) -> tuple[list[int], list[_Branch], BranchCache]:
+        """Prompts by slot (their numbers, and what they are) and a cache with what is stored."""
         found: Found = {}
         planned = [self._plan(segments, found, reuse=reuse) for segments in prompts]
         # cold branches first, so that those of one forward are about equally long
@@ -121,9 +149,7 @@ class Voter:
         capacity = max(branch.length for branch in branches) + max_tokens
         cache = self._runner.new_branch_cache(len(branches), capacity)
         self._assemble(branches, cache)
-        logits = torch.cat([self._compute(branches, group, cache) for group in _groups(branches)])
-        reports = [_report(branch) for branch in planned]
-        return Ballot(self._runner, cache, order, [b.length for b in branches], logits, reports)
+        return order, branches, cache
 
     def _plan(
         self,
@@ -181,18 +207,28 @@ class Voter:
                 cache.value_buffer[:, slot, :, rows].copy_(item.entry.values)
                 prefix = slot if item.start == 0 else prefix
 
-    def _compute(
-        self, branches: Sequence[_Branch], group: range, cache: BranchCache
-    ) -> torch.Tensor:
-        """One forward over what is fresh in neighbouring slots; logits [len(group), V]."""
+    def _fresh(
+        self, branches: Sequence[_Branch], group: range
+    ) -> tuple[torch.Tensor, list[int], list[int], Writes]:
+        """What is to be computed in neighbouring slots: ids [len(group), n], and where it goes."""
         fresh = [branches[slot].fresh_ids for slot in group]
         starts = [branches[slot].known for slot in group]
         counts = [len(ids) for ids in fresh]
         padded = [ids + [0] * (max(counts) - len(ids)) for ids in fresh]
         device = self._runner.device
         writes = Writes.of(group.start, starts, counts, device)
-        ids = torch.tensor(padded, device=device)
-        return self._runner.forward_branches(ids, starts, counts, writes, cache)
+        return torch.tensor(padded, device=device), starts, counts, writes
+
+
+def _last_segment(branch: _Branch, logits: torch.Tensor) -> float:
+    """Mean log likelihood of all but its first token; logits [n, V] of the branch's fresh rows."""
+    ids = branch.segments[-1].segment.token_ids[1:]
+    if not ids:
+        return 0.0
+    end = len(branch.fresh_ids) - 1
+    chances = logits[end - len(ids) : end].float().log_softmax(-1)
+    targets = torch.tensor(ids, device=logits.device)[:, None]
+    return float(chances.gather(1, targets).mean())
 
 
 def _computed(segment: Segment, start: int, *, reuse: bool) -> PlannedSegment:

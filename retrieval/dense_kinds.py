@@ -17,9 +17,9 @@ KINDS: Mapping[str, type[AnyDenseIndex]] = {
 }
 AUTO = "auto"
 
-# Exact takes 6 ms at 100,000 and grows with the number; codes take half of that and a quarter of
-# the memory; beyond millions only a part can be read.
-_BOUNDS = ((300_000, "flat"), (5_000_000, "sq8"))
+# Comparing every vector takes 6 ms at 100,000 and grows with the number; codes find the same in
+# less than half of that and a quarter of the memory; beyond millions only a part can be read.
+_BOUNDS = ((50_000, "flat"), (5_000_000, "sq8"))
 
 
 def kind_for(num_vectors: int) -> str:

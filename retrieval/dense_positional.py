@@ -1,4 +1,5 @@
-"""What indexes that are not exact share: candidates from FAISS, exact scores from the vectors.
+"""What indexes over codes, graphs and lists share: candidates from FAISS, exact scores from the
+vectors.
 
 FAISS numbers rows by position and never removes one: ids, tombstones and filters are kept here, so
 nothing can shift. Knows no particular index.
@@ -44,8 +45,10 @@ class Structure(Protocol):
 
     def candidates(
         self, row: Float32Array, count: int, selector: faiss.IDSelector | None
-    ) -> Positions:
-        """At least `count` positions where there are, in any order; -1 for none. `row`: [1, d]."""
+    ) -> Positions | None:
+        """At least `count` positions where there are, in any order; -1 for none. `row`: [1, d].
+
+        None: the best could be anywhere."""
         ...
 
 
@@ -110,10 +113,12 @@ class PositionalIndex:
     ) -> list[tuple[int, float]]:
         if vector.shape != (self._dimension,):
             raise IndexMismatch(f"vector has shape {vector.shape}, not ({self._dimension},)")
+        if limit < 1:
+            return []
         row = np.ascontiguousarray(vector[None], np.float32)
         with self._lock:
             positions = self._candidates(row, limit, self._rows.mask(allowed))
-            if limit < 1 or not len(positions):
+            if not len(positions):
                 return []
             scores = self._rows.matrix[positions] @ row[0]
             ids = self._rows.ids[positions]
@@ -123,10 +128,13 @@ class PositionalIndex:
     def _candidates(self, row: Float32Array, limit: int, mask: Mask | None) -> Positions:
         rows, structure = len(self._rows), self._structure
         num_allowed = rows if mask is None else int(mask.sum())
+        everything = np.arange(rows) if mask is None else np.flatnonzero(mask)
         if structure is None or num_allowed <= max(EXACT_ROWS, EXACT_SHARE * rows):
-            return np.arange(rows) if mask is None else np.flatnonzero(mask)
+            return everything
         selector = None if mask is None else bitmap_selector(mask)
         found = structure.candidates(row, min(limit, num_allowed), selector)
+        if found is None:
+            return everything
         later = np.arange(structure.num_rows, rows)
         if mask is not None:
             later = later[mask[later]]

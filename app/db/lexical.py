@@ -31,12 +31,23 @@ class LexicalSearch:
         if not match or limit < 1:
             return []
         async with self._database.session() as session:
-            if filter_.is_empty:
-                hits = await _of_collection(session, match, collection_id, limit)
-                if hits is not None:
-                    return hits
-            statement = _search(match, conditions(collection_id, filter_)).limit(limit)
-            return [(row.chunk_id, row.score) for row in await session.execute(statement)]
+            return await self.search_in(session, match, collection_id, limit, filter_)
+
+    async def search_in(
+        self,
+        session: AsyncSession,
+        match: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter,
+    ) -> list[tuple[int, float]]:
+        """As `search`, within a transaction, by a `match_expression`."""
+        if filter_.is_empty:
+            hits = await _of_collection(session, match, collection_id, limit)
+            if hits is not None:
+                return hits
+        statement = _search(match, conditions(collection_id, filter_)).limit(limit)
+        return [(row.chunk_id, row.score) for row in await session.execute(statement)]
 
 
 def lexical_search(database: Database) -> LexicalIndex:
@@ -44,9 +55,14 @@ def lexical_search(database: Database) -> LexicalIndex:
     return LexicalSearch(database) if database.is_sqlite else PostgresLexicalSearch(database)
 
 
+def asked_words(question: str) -> list[str]:
+    """The distinct words that a question is searched by."""
+    return query_words(question)[:MAX_WORDS]
+
+
 def match_expression(question: str) -> str:
-    """Every distinct word quoted and joined by OR, so nothing in it acts as an operator."""
-    return " OR ".join(f'"{word}"' for word in query_words(question)[:MAX_WORDS])
+    """Every word quoted and joined by OR, so nothing in it acts as an operator."""
+    return " OR ".join(f'"{word}"' for word in asked_words(question))
 
 
 async def _of_collection(

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 from app.decoder.ballot import count_votes
 from app.decoder.cost import PrefillCost
 from app.decoder.loop import decode
+from app.decoder.sending import Event, send_all
 from app.decoder.template import PromptTemplate
 from app.decoder.turn import Turn
 from app.decoder.types import (
@@ -49,9 +49,6 @@ logger = logging.getLogger(__name__)
 AFTER_ANSWER_S = 0.2  # citations and the last event are on their way; a check can wait for them
 MAX_WAITING = 32  # questions in line; more are refused instead of timing out one by one
 MAX_BRANCHES = 16  # prompts of one vote: at 400 tokens each 300 MB of fp32 KV for the bundled model
-
-Event = TypeVar("Event")
-Send = Callable[[Event | BaseException | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +161,12 @@ class DecoderService:
             async for event in events:
                 yield event
 
+    async def likelihoods(self, requests: Sequence[DecodeRequest]) -> list[float]:
+        """Mean log likelihood of each question's tokens behind its passages, exactly."""
+        prompts = [self._segments(request) for request in requests]
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, self._engine.likelihoods, prompts)
+
     async def _stream(
         self, run: Callable[[float, threading.Event], Iterator[Event]]
     ) -> AsyncGenerator[Event, None]:
@@ -183,7 +186,7 @@ class DecoderService:
 
         self._waiting += 1
         job = loop.run_in_executor(
-            self._worker, _send_all, run(time.perf_counter(), cancelled), send
+            self._worker, send_all, run(time.perf_counter(), cancelled), send
         )
         try:
             while (event := await queue.get()) is not None:
@@ -379,17 +382,6 @@ class DecoderService:
         if isinstance(self._engine, ReuseEngine):
             for segments, report in zip(prompts, ballot.reports, strict=True):
                 self._engine.repair(segments, report)
-
-
-def _send_all(events: Iterator[Event], send: Send[Event]) -> None:
-    """In the worker thread: send every event, then None; an error goes the same way."""
-    try:
-        for event in events:
-            send(event)
-    except Exception as error:
-        send(error)
-    finally:
-        send(None)
 
 
 def _to_segment(passage: Passage) -> Segment:

@@ -1,6 +1,7 @@
 """What `larder eval retrieval` runs: a set, its vectors, the systems one after the other."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.decoder.load import resolve_model
 from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.evaluation.chunking_quality import evaluate
+from app.evaluation.decoder_reranking import decoder_reranker
 from app.evaluation.retrieval_quality import Row, measure, summarise, tune
 from app.evaluation.retrieval_sets import RetrievalSet, load_corpora, load_retrieval_set
 from app.evaluation.retrieval_systems import open_systems
@@ -64,7 +66,14 @@ async def run(settings: Settings, asked: Asked, judged: RetrievalSet, track: Tra
     embedder = load_embedder(settings.embedder)
     texts = [passage.indexed for passage in judged.passages]
     vectors = VectorCache(embedder, asked.cache).encode(texts, track("passages", len(texts)))
-    async with open_systems(settings, judged, embedder, vectors) as systems:
+    async with AsyncExitStack() as stack:
+        decoder = None
+        if "hybrid_decoder" in asked.systems:
+            stored = track("stored passages", len(judged.passages))
+            decoder = stack.enter_context(decoder_reranker(settings, judged, stored))
+        systems = await stack.enter_async_context(
+            open_systems(settings, judged, embedder, vectors, decoder)
+        )
         if asked.is_tuning:
             done = track("questions", len(judged.questions))
             tuned = await tune(systems, judged.questions, lambda: done(1))

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from app.bootstrap import open_storage
 from app.errors import InvalidValue
+from app.evaluation.decoder_reranking import PlaceReranker
 from app.evaluation.retrieval_sets import RetrievalSet
-from app.ingest.searching import load_reranker
+from app.ingest.searching import load_cross_encoder
 from app.settings import Settings
 from retrieval.config import RankingConfig
 from retrieval.dense import FlatDenseIndex
@@ -23,7 +24,15 @@ from retrieval.types import Chunk, Document, Query
 from retrieval.words import content_words
 
 DEPTH = 20  # what recall is measured at
-SYSTEMS = ("words", "vectors", "hybrid", "hybrid_reranked", "bm25s", "minilm_faiss")
+SYSTEMS = (
+    "words",
+    "vectors",
+    "hybrid",
+    "hybrid_reranked",
+    "hybrid_decoder",
+    "bm25s",
+    "minilm_faiss",
+)
 
 Search = Callable[[str], Awaitable[list[int]]]
 
@@ -51,11 +60,13 @@ class SearchSystems:
         collection_id: int,
         chunk_ids: Sequence[int],
         reranker: Reranker | None = None,
+        decoder: Reranker | None = None,
     ) -> None:
         self._embedder = embedder
         self._words = words
         self._weights = weights
         self._reranker = reranker
+        self._decoder = decoder  # of places in the set
         self._collection_id = collection_id
         self._place_of = {chunk_id: place for place, chunk_id in enumerate(chunk_ids)}
         self._indexes = DenseIndexes(embedder.dimension)
@@ -71,6 +82,7 @@ class SearchSystems:
             "vectors": lambda: self._vectors,
             "hybrid": lambda: self.ours(RankingConfig()),
             "hybrid_reranked": self._second_look,
+            "hybrid_decoder": self._decoder_look,
             "bm25s": lambda: bm25s_search(self._texts),
             "minilm_faiss": lambda: self._minilm_faiss,
         }
@@ -84,6 +96,11 @@ class SearchSystems:
                 "hybrid_reranked needs a cross-encoder: set LARDER_RERANKER to its folder"
             )
         return self.ours(RankingConfig(), self._reranker)
+
+    def _decoder_look(self) -> Search:
+        if self._decoder is None:
+            raise InvalidValue("hybrid_decoder needs the decoder to be loaded for it")
+        return self.ours(RankingConfig(), PlaceReranker(self._decoder, self._place_of))
 
     def ours(self, config: RankingConfig, reranker: Reranker | None = None) -> Search:
         retriever = Retriever(
@@ -153,7 +170,11 @@ def bm25s_search(texts: Sequence[str]) -> Search:
 
 @asynccontextmanager
 async def open_systems(
-    settings: Settings, judged: RetrievalSet, embedder: Embedder, vectors: Float32Array
+    settings: Settings,
+    judged: RetrievalSet,
+    embedder: Embedder,
+    vectors: Float32Array,
+    decoder: Reranker | None = None,
 ) -> AsyncIterator[SearchSystems]:
     """A database of its own in a temporary folder, filled with the set; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="larder-eval-") as folder:
@@ -177,5 +198,6 @@ async def open_systems(
                 storage.sources,
                 collection.id,
                 chunk_ids,
-                load_reranker(settings, storage.chunks),
+                load_cross_encoder(settings, storage.chunks),
+                decoder,
             )

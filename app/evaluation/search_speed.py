@@ -16,14 +16,15 @@ import numpy as np
 
 from app.db.collections import Collections
 from app.db.documents import Documents
-from app.db.lexical import lexical_search
+from app.db.lexical import LexicalSearch
+from app.db.lexical_memory import LexicalMemory
 from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.sources import Sources
 from app.settings import SQLITE
 from retrieval.dense_indexes import DenseIndexes
 from retrieval.dense_kinds import KINDS
-from retrieval.protocols import Embedder, Float32Array, LexicalIndex
+from retrieval.protocols import Embedder, Float32Array
 from retrieval.retriever import Retriever
 from retrieval.types import NO_FILTER, Chunk, Document, Filter, Query
 from retrieval.words import content_words
@@ -163,7 +164,10 @@ async def _measure(
     embedder: PlannedEmbedder,
     questions: Sequence[Question],
 ) -> list[tuple[str, Row]]:
-    words: LexicalIndex = lexical_search(database)
+    words, stored = LexicalMemory(database), LexicalSearch(database)
+    started = time.perf_counter()
+    await words.fill()
+    filled = {"build_s": time.perf_counter() - started, "mib": words.num_bytes / 2**20}
     retriever = Retriever(
         words, indexes, embedder, Sources(database), selection=ChunkSelection(database)
     )
@@ -173,6 +177,9 @@ async def _measure(
 
     async def by_words(question: Question) -> None:
         await words.search(" ".join(content_words(question.text)), 1, DEPTH)
+
+    async def by_stored_words(question: Question) -> None:
+        await stored.search(" ".join(content_words(question.text)), 1, DEPTH)
 
     async def by_vectors(question: Question) -> None:
         indexes.search(1, question.vector, DEPTH)
@@ -186,11 +193,14 @@ async def _measure(
     parts = {
         "embedding": embed,
         "words": by_words,
+        "words, from the database": by_stored_words,
         "vectors": by_vectors,
         "hybrid": both(NO_FILTER),
         "hybrid, a tenth": both(Filter(sources=frozenset({"source 0"}))),
     }
-    return [(name, _row(await _times(part, questions))) for name, part in parts.items()]
+    rows = [(name, _row(await _times(part, questions))) for name, part in parts.items()]
+    await words.stop()
+    return [(name, row | (filled if name == "words" else {})) for name, row in rows]
 
 
 async def _times(

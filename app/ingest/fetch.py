@@ -20,10 +20,12 @@ MAX_REDIRECTS = 5
 TOTAL_S = 60.0
 MAX_URL_LEN = 2000
 PORTS = {"http": 80, "https": 443}
-# IPv6 forms that carry an IPv4 address, which could be a private one.
-_CARRIERS = [
-    ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "::/96")
-]
+# All that is given out of IPv6 lies here: site-local addresses, which Python takes for global, and
+# the older forms that carry an IPv4 address do not.
+_GIVEN_OUT = ipaddress.ip_network("2000::/3")
+# Within it, or in IPv4, and all the same nobody's: 6to4, which carries IPv4 addresses, and its
+# relays; examples.
+_NOBODYS = [ipaddress.ip_network(net) for net in ("2002::/16", "192.88.99.0/24", "3fff::/20")]
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 IsPublic = Callable[[str], bool]
@@ -59,9 +61,9 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
-        elif any(ip in net for net in _CARRIERS):
+        elif ip not in _GIVEN_OUT:
             return False
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in net for net in _NOBODYS)
 
 
 class Fetcher:

@@ -2,14 +2,18 @@
 
 import logging
 
+from app.db.chunks import Chunks
 from app.db.ranking_record import read_ranking
 from app.db.stamps import EMBEDDER, EMBEDDER_REFERENCE, Stamps
+from app.decoder.reranker import DecoderReranker, Likelihoods
 from app.settings import Settings
 from retrieval.config import DEFAULT_DENSE_WEIGHT, RankingConfig
 from retrieval.cross_encoder import CrossEncoderReranker
 from retrieval.embedding import PACKAGED, load_embedder
 from retrieval.errors import EmbedderMissing
 from retrieval.protocols import Embedder, PassageTexts, Reranker
+
+DECODER = "decoder"  # as a reranker; a folder of that name is ./decoder
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +30,14 @@ def ranking_config(settings: Settings, embedder: str) -> RankingConfig:
     )
 
 
-def load_reranker(settings: Settings, texts: PassageTexts) -> Reranker | None:
-    if settings.reranker is None:
+def load_reranker(settings: Settings, chunks: Chunks, decoder: Likelihoods) -> Reranker | None:
+    if str(settings.reranker) == DECODER:
+        return DecoderReranker(decoder, chunks)
+    return load_cross_encoder(settings, chunks)
+
+
+def load_cross_encoder(settings: Settings, texts: PassageTexts) -> Reranker | None:
+    if settings.reranker is None or str(settings.reranker) == DECODER:
         return None
     return CrossEncoderReranker(settings.reranker, texts)
 

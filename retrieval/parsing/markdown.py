@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from retrieval.parsing.builder import finished
 from retrieval.parsing.normalise import clean_document, decode
 from retrieval.parsing.text import Line, lines_of
+from retrieval.parsing.wiki import wiki_heading
 from retrieval.types import Block, BlockKind, Document
 
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
@@ -43,10 +44,13 @@ def _split_front_matter(text: str) -> tuple[str, str]:
 
 
 def _first_heading(blocks: Sequence[Block], text: str) -> str:
-    for block in blocks:
-        if block.kind == "heading":
-            return heading_text(text[block.start : block.end])
-    return ""
+    """Its words; of a wiki's page only where it is the only page of the file."""
+    headings = [block for block in blocks if block.kind == "heading"]
+    if not headings:
+        return ""
+    first = text[headings[0].start : headings[0].end]
+    are_pages = any(block.level <= headings[0].level for block in headings[1:])
+    return "" if are_pages and wiki_heading(first) else heading_text(first)
 
 
 def heading_text(source: str) -> str:
@@ -54,7 +58,8 @@ def heading_text(source: str) -> str:
     first = source.split("\n", 1)[0]
     marks = _HEADING.match(first)
     if marks is None:
-        return first.strip()
+        wiki = wiki_heading(first)
+        return first.strip() if wiki is None else wiki[1]
     words = first[marks.end() :].strip()
     opened = words.rstrip("#")
     return opened.rstrip() if opened[-1:].isspace() else words
@@ -77,6 +82,8 @@ class _BlockScanner:
                 self._emit("code", self._end_of_fence(fence.group(1)))
             elif heading := _HEADING.match(line.text):
                 self._emit("heading", self._at + 1, level=len(heading.group(1)))
+            elif wiki := wiki_heading(line.text):
+                self._emit("heading", self._at + 1, level=wiki[0])
             elif self._is_table(self._at):
                 self._emit("table", self._end_while(lambda text: "|" in text))
             elif _ITEM.match(line.text) and not _BREAK.match(line.text):
@@ -107,7 +114,7 @@ class _BlockScanner:
     def _starts_block(self, at: int) -> bool:
         text = self._lines[at].text
         starts = any(pattern.match(text) for pattern in (_FENCE, _HEADING, _ITEM))
-        return starts or self._is_table(at)
+        return starts or wiki_heading(text) is not None or self._is_table(at)
 
     def _is_table(self, at: int) -> bool:
         """A line with a bar above a line of bars and dashes."""
@@ -134,7 +141,11 @@ class _BlockScanner:
         end = self._at + 1
         while end < len(self._lines):
             text = self._lines[end].text
-            if _HEADING.match(text) or (_FENCE.match(text) and not text[0].isspace()):
+            if (
+                _HEADING.match(text)
+                or wiki_heading(text)
+                or (_FENCE.match(text) and not text[0].isspace())
+            ):
                 break
             if not text.strip() and not self._list_goes_on(end + 1):
                 break

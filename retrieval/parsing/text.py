@@ -1,9 +1,10 @@
-"""Plain text: paragraphs between blank lines. Knows no markup."""
+"""Plain text: paragraphs between blank lines, and the headings of a wiki's page."""
 
 from dataclasses import dataclass
 
 from retrieval.parsing.builder import finished
 from retrieval.parsing.normalise import clean_document, decode
+from retrieval.parsing.wiki import wiki_heading
 from retrieval.types import Block, Document
 
 
@@ -35,6 +36,9 @@ def _paragraphs(text: str) -> list[Block]:
     is_open = False
     for line in lines_of(text):
         if not line.text.strip():
+            is_open = False
+        elif wiki := wiki_heading(line.text):
+            blocks.append(Block("heading", line.start, line.end, wiki[0]))
             is_open = False
         elif is_open:
             blocks[-1] = Block("paragraph", blocks[-1].start, line.end)

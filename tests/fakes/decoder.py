@@ -103,6 +103,10 @@ class FakeDecoder:
             self.cancelled += 1
             raise
 
+    async def likelihoods(self, requests: Sequence[DecodeRequest]) -> list[float]:
+        """All alike."""
+        return [-1.0] * len(requests)
+
     async def vote(self, requests: Sequence[DecodeRequest]) -> AsyncIterator[VoteEvent]:
         """What `votes` holds for the first word it shares with a passage's text, else the script;
         later requests first, as answers come in any order."""

@@ -6,11 +6,13 @@ import pytest
 
 from app.db.ranking_record import RankingRecord, write_ranking
 from app.db.stamps import EMBEDDER, EMBEDDER_REFERENCE
+from app.decoder.reranker import DecoderReranker
 from app.ingest import searching
 from app.ingest.searching import load_reranker, previous_embedder, ranking_config
 from retrieval.config import DEFAULT_DENSE_WEIGHT
 from retrieval.errors import EmbedderMissing, RerankerMissing
 from tests.fakes.app import make_settings
+from tests.fakes.decoder import FakeDecoder
 from tests.fakes.ingest_parts import HashEmbedder
 
 pytestmark = pytest.mark.anyio
@@ -28,9 +30,13 @@ def test_settings_and_the_tuned_weight(tmp_path: Path) -> None:
 
 
 async def test_no_reranker_unless_set(tmp_path: Path, kitchen) -> None:
-    assert load_reranker(make_settings(tmp_path), kitchen.store.chunks) is None
+    assert load_reranker(make_settings(tmp_path), kitchen.store.chunks, FakeDecoder()) is None
+    chosen = make_settings(tmp_path, reranker="decoder")
+    assert isinstance(load_reranker(chosen, kitchen.store.chunks, FakeDecoder()), DecoderReranker)
     with pytest.raises(RerankerMissing):
-        load_reranker(make_settings(tmp_path, reranker=tmp_path), kitchen.store.chunks)
+        load_reranker(
+            make_settings(tmp_path, reranker=tmp_path), kitchen.store.chunks, FakeDecoder()
+        )
 
 
 async def test_the_embedder_before(kitchen, monkeypatch: pytest.MonkeyPatch) -> None:

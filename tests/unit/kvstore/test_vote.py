@@ -179,3 +179,29 @@ def test_more_tokens_than_asked_for_are_refused(
     ballot.extend([5])
     with pytest.raises(ValueError, match="do not fit"):
         ballot.extend([5])
+
+
+@torch.inference_mode()
+def plain_likelihood(model: PreTrainedModel, segments: Sequence[Segment]) -> float:
+    """Of the last segment's tokens but the first, from stock transformers alone."""
+    ids, asked = ids_of(segments), segments[-1].token_ids
+    chances = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    first = len(ids) - len(asked) + 1
+    return sum(float(chances[at - 1, ids[at]]) for at in range(first, len(ids))) / (len(asked) - 1)
+
+
+def test_likelihoods_of_questions_equal_plain_runs(
+    engine: ReuseEngine, plain_model: PreTrainedModel, chunks: list[TokenIds]
+) -> None:
+    """Stored and not stored, one question and several: what is reused changes nothing."""
+    store_all(engine, chunks[:3])
+    prompts = [prompt([chunk]) for chunk in chunks]
+    prompts += [prompt(chunks[1:2], question=5), prompt([chunks[0], chunks[3]]), prompt([])]
+    want = [plain_likelihood(plain_model, segments) for segments in prompts]
+    assert engine.likelihoods(prompts) == pytest.approx(want, abs=TOLERANCE)
+    assert PlainEngine(plain_model, "x").likelihoods(prompts) == pytest.approx(want, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_a_question_of_one_token_says_nothing(engine: ReuseEngine) -> None:
+    assert engine.likelihoods([prompt([], question=1)]) == [0.0]
