@@ -7,9 +7,8 @@ the pair behind a chunk is also the pair before the third one after it.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 
@@ -87,16 +86,20 @@ class Precomputer:
         return Precomputed(stored, already, len(missing) - stored, num_tokens, reason)
 
     def _encode(
-        self, chunks: Iterable[Segment], rule: EncodingRule, contexts: "_Contexts"
+        self, chunks: Sequence[Segment], rule: EncodingRule, contexts: "_Contexts"
     ) -> Iterator[tuple[Segment, Rows]]:
-        """Neighbours behind the same contexts share one forward for each of them."""
-        groups = groupby(chunks, lambda chunk: rule.contexts(self._frame, chunk))
-        for befores, group in groups:
-            together = list(group)
-            segments = [chunk.token_ids for chunk in together]
-            tries = [contexts.behind(before, segments) for before in befores]
-            for chunk, *rows in zip(together, *tries, strict=True):
-                yield chunk, combined(rule, rows)
+        """Chunks behind the same context share one forward."""
+        together: dict[Before, list[Segment]] = {}
+        for chunk in chunks:
+            for before in rule.contexts(self._frame, chunk):
+                together.setdefault(before, []).append(chunk)
+        tries: dict[Segment, list[Rows]] = {chunk: [] for chunk in chunks}
+        for before, group in together.items():
+            found = contexts.behind(before, [chunk.token_ids for chunk in group])
+            for chunk, rows in zip(group, found, strict=True):
+                tries[chunk].append(rows)
+        for chunk, of_chunk in tries.items():
+            yield chunk, combined(rule, of_chunk)
 
     def _entry(self, key: EntryKey, chunk: Segment, rows: Rows) -> ChunkKV:
         kept = kept_tokens(rows.keys, self._keep_share)
