@@ -7,7 +7,7 @@ from typing import cast
 
 from app.errors import InvalidValue
 from app.evaluation.bench_model import Bench, open_bench
-from app.evaluation.datasets import Layout, PrimerChoice, load_cases
+from app.evaluation.datasets import Layout, Others, PrimerChoice, load_cases
 from app.evaluation.reuse_quality import ReuseEvaluation, make_arms, summarise
 from app.evaluation.ttft import bench_ttft
 from app.evaluation.ttft import make_arms as make_ttft_arms
@@ -34,6 +34,7 @@ class ReuseRun:
     encodings: tuple[str, ...]
     join: int
     primers: PrimerChoice
+    others: Others
     codecs: tuple[str, ...]
     keep_share: float
     links: Path | None
@@ -54,7 +55,7 @@ def run_reuse(
     for policy in run.policies:
         find_policy(policy)
     encodings = _encodings(run.encodings)
-    layout = Layout(run.passages, run.join, run.primers)
+    layout = Layout(run.passages, run.join, run.primers, run.others)
     cases = load_cases(run.dataset, run.file_format, run.questions, layout=layout, seed=run.seed)
     arms = make_arms(run.policies, run.ratios, encodings)
     rows = []
