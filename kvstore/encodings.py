@@ -94,6 +94,17 @@ def find_encoding(name: str) -> EncodingRule:
     return ENCODINGS[name]
 
 
+def preferred(
+    names: Sequence[Encoding], chunk: Segment, before: Sequence[str]
+) -> tuple[Encoding, ...]:
+    """`names` in the order for a chunk behind the contents `before`: where none of its primers is
+    among them, `neutral` rows drift a third less than `primed` ones, and go first if wanted."""
+    strange = bool(chunk.primers) and not {content_id(ids) for ids in chunk.primers} & set(before)
+    if strange and "neutral" in names and "primed" in names:
+        return tuple(dict.fromkeys(("neutral", *names)))
+    return tuple(names)
+
+
 def combined(rule: EncodingRule, tries: Sequence[Rows]) -> Rows:
     """One entry's rows out of the rows [L, G, n, D] of each context."""
     if rule.combine == "only":
