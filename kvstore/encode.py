@@ -1,6 +1,6 @@
 """Compute the KV of segments exactly under their stated context (DESIGN 4 and 5).
 
-`head`: behind the prefix P. `primed`: behind P and primers, passages that it does not bring along.
+`head`: behind the prefix P. `primed`: behind P and primers, passages it does not bring along.
 Several chunks share one forward behind the same context, block by block (Prepacking).
 """
 

@@ -14,6 +14,7 @@ from kvstore.encode import Rows
 from kvstore.errors import InvalidReuse
 from kvstore.frame import Frame, TokenIds
 from kvstore.keys import content_id
+from kvstore.primers import NUM_NEAR
 from kvstore.types import Encoding, Segment
 
 Before = tuple[TokenIds, ...]  # what stood before a chunk, P first
@@ -51,18 +52,26 @@ def _neutral(frame: Frame, chunk: Segment) -> tuple[Before, ...]:  # noqa: ARG00
     return ((frame.prefix, *frame.primers),)
 
 
-def _primed(frame: Frame, chunk: Segment) -> tuple[Before, ...]:
+def _near(frame: Frame, chunk: Segment) -> Before:
     """Neutral primers fill up what neighbours are missing, farthest from the chunk: one neighbour
     behind a neutral passage drifts a quarter less than one neighbour alone."""
-    missing = max(0, len(frame.primers) - len(chunk.primers))
-    return ((frame.prefix, *frame.primers[:missing], *chunk.primers),)
+    near = chunk.primers[:NUM_NEAR]
+    missing = max(0, len(frame.primers) - len(near))
+    return (frame.prefix, *frame.primers[:missing], *near)
 
 
-def _several(frame: Frame, chunk: Segment) -> tuple[Before, ...]:
-    """Behind its primers in both orders, and behind neutral ones."""
-    (primed,) = _primed(frame, chunk)
-    turned = (primed[0], *reversed(primed[1:]))
-    return tuple(dict.fromkeys((primed, turned, *_neutral(frame, chunk))))
+def _primed(frame: Frame, chunk: Segment) -> tuple[Before, ...]:
+    """Behind its near primers and behind the others, filled up with the near ones in reverse: what
+    one context lacks or has too much of the other makes up for (docs/kv-reuse.md)."""
+    near = _near(frame, chunk)
+    others = (*chunk.primers[NUM_NEAR:], *reversed(near[1:]))
+    return tuple(dict.fromkeys((near, (frame.prefix, *others[: len(near) - 1]))))
+
+
+def _turned(frame: Frame, chunk: Segment) -> tuple[Before, ...]:
+    """The same, and behind its near primers in reverse."""
+    near, *others = _primed(frame, chunk)
+    return tuple(dict.fromkeys((near, *others, (near[0], *reversed(near[1:])))))
 
 
 ENCODINGS: dict[str, EncodingRule] = {
@@ -71,9 +80,9 @@ ENCODINGS: dict[str, EncodingRule] = {
         EncodingRule("alone", _alone),
         EncodingRule("head", _head),
         EncodingRule("neutral", _neutral),
-        EncodingRule("primed", _primed),
-        EncodingRule("mean", _several, "mean"),
-        EncodingRule("medoid", _several, "medoid"),
+        EncodingRule("primed", _primed, "mean"),
+        EncodingRule("mean", _turned, "mean"),
+        EncodingRule("medoid", _turned, "medoid"),
     )
 }
 
@@ -83,6 +92,17 @@ def find_encoding(name: str) -> EncodingRule:
     if name not in ENCODINGS:
         raise InvalidReuse(f"unknown encoding {name!r}; known: {', '.join(ENCODINGS)}")
     return ENCODINGS[name]
+
+
+def preferred(
+    names: Sequence[Encoding], chunk: Segment, before: Sequence[str]
+) -> tuple[Encoding, ...]:
+    """`names` in the order for a chunk behind the contents `before`: where none of its primers is
+    among them, `neutral` rows drift a third less than `primed` ones, and go first if wanted."""
+    strange = bool(chunk.primers) and not {content_id(ids) for ids in chunk.primers} & set(before)
+    if strange and "neutral" in names and "primed" in names:
+        return tuple(dict.fromkeys(("neutral", *names)))
+    return tuple(names)
 
 
 def combined(rule: EncodingRule, tries: Sequence[Rows]) -> Rows:

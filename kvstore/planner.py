@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kvstore import reasons
 from kvstore.config import ReuseConfig
-from kvstore.encodings import find_encoding
+from kvstore.encodings import find_encoding, preferred
 from kvstore.frame import Frame
 from kvstore.keys import content_id
 from kvstore.protocols import Span
@@ -86,8 +86,7 @@ class Planner:
         `encoding` is tried before the configured ones."""
         planned = self._plan_exact(segments, find)
         if exact_only is None:
-            wanted = (encoding, *self._config.encodings) if encoding else self._config.encodings
-            planned = self._plan_chunks(planned, find, tuple(dict.fromkeys(wanted)))
+            planned = self._plan_chunks(planned, find, encoding)
         else:
             # the first chunk may be open because it is not stored, which is the better reason
             planned[2:] = [_computed(s, exact_only) if _is_open(s) else s for s in planned[2:]]
@@ -111,13 +110,17 @@ class Planner:
         return planned
 
     def _plan_chunks(
-        self, planned: list[PlannedSegment], find: Finder, encodings: Sequence[Encoding]
+        self, planned: list[PlannedSegment], find: Finder, asked: Encoding | None
     ) -> list[PlannedSegment]:
         before: list[str] = []
         settled = []
         for place, one in enumerate(planned):
-            told = self._plan_chunk(one, find, encodings, before, place) if _is_open(one) else one
-            settled.append(told)
+            if _is_open(one):
+                names = preferred(self._config.encodings, one.segment, before)
+                names = tuple(dict.fromkeys((asked, *names))) if asked else names
+                settled.append(self._plan_chunk(one, find, names, before, place))
+            else:
+                settled.append(one)
             if one.segment.kind != "link":
                 before.append(content_id(one.segment.token_ids))
         return settled

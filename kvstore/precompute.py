@@ -1,14 +1,14 @@
 """Store the encodings of chunks that prompts will ask for (kvstore.encodings).
 
-`head` and `primed` cost three forwards a chunk where it has two neighbours: the nearer one has to
-be computed behind the farther one, and those rows are needed for this only.
+`head` and `primed` cost four forwards a chunk: behind P, behind the primers on either side, and of
+two primers the nearer one has to be computed behind the farther one. Such rows are not kept, but
+the pair behind a chunk is also the pair before the third one after it.
 """
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 
@@ -24,9 +24,9 @@ from kvstore.types import ChunkKV, EntryKey, Segment
 
 logger = logging.getLogger(__name__)
 
-# Rows of contexts kept in memory during one run: P, neutral primers, and three chunks' neighbours;
-# 12 MB each at 250 tokens of the bundled model.
-NUM_KEPT = 8
+# Rows of contexts kept in memory during one run: P, single neighbours, and pairs of them until the
+# third chunk after; 12 MB each at 250 tokens of the bundled model.
+NUM_KEPT = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +86,20 @@ class Precomputer:
         return Precomputed(stored, already, len(missing) - stored, num_tokens, reason)
 
     def _encode(
-        self, chunks: Iterable[Segment], rule: EncodingRule, contexts: "_Contexts"
+        self, chunks: Sequence[Segment], rule: EncodingRule, contexts: "_Contexts"
     ) -> Iterator[tuple[Segment, Rows]]:
-        """Neighbours behind the same contexts share one forward for each of them."""
-        groups = groupby(chunks, lambda chunk: rule.contexts(self._frame, chunk))
-        for befores, group in groups:
-            together = list(group)
-            segments = [chunk.token_ids for chunk in together]
-            tries = [self._encoder.encode(contexts.rows(b), segments) for b in befores]
-            for chunk, *rows in zip(together, *tries, strict=True):
-                if rule.name == "head":  # the next chunks' neighbour
-                    contexts.remember((*befores[0], chunk.token_ids), rows[0])
-                yield chunk, combined(rule, rows)
+        """Chunks behind the same context share one forward."""
+        together: dict[Before, list[Segment]] = {}
+        for chunk in chunks:
+            for before in rule.contexts(self._frame, chunk):
+                together.setdefault(before, []).append(chunk)
+        tries: dict[Segment, list[Rows]] = {chunk: [] for chunk in chunks}
+        for before, group in together.items():
+            found = contexts.behind(before, [chunk.token_ids for chunk in group])
+            for chunk, rows in zip(group, found, strict=True):
+                tries[chunk].append(rows)
+        for chunk, of_chunk in tries.items():
+            yield chunk, combined(rule, of_chunk)
 
     def _entry(self, key: EntryKey, chunk: Segment, rows: Rows) -> ChunkKV:
         kept = kept_tokens(rows.keys, self._keep_share)
@@ -126,7 +128,21 @@ class _Contexts:
             found.append(self._last_row(segments[:end], found))
         return found
 
-    def remember(self, segments: tuple[TokenIds, ...], rows: Rows) -> None:
+    def behind(self, before: Before, segments: Sequence[TokenIds]) -> list[Rows]:
+        """Rows of each segment right behind `before`, computed together where nothing needed them
+        as a context yet. Behind P they are the next chunks' neighbours."""
+        context = self.rows(before)
+        found = {
+            ids: self._kept[path] for ids in segments if (path := (*before, ids)) in self._kept
+        }
+        missing = [ids for ids in segments if ids not in found]
+        found |= zip(missing, self._encoder.encode(context, missing), strict=True)
+        if len(before) == 1:
+            for ids in segments:
+                self._remember((*before, ids), found[ids])
+        return [found[ids] for ids in segments]
+
+    def _remember(self, segments: tuple[TokenIds, ...], rows: Rows) -> None:
         """Keep the rows of the last of `segments`, for as long as few others were needed."""
         self._kept[segments] = rows
         self._kept.move_to_end(segments)
@@ -137,7 +153,7 @@ class _Contexts:
         rows = self._kept.get(segments)
         if rows is None:
             rows = self._load(segments) or self._compute(segments, before)
-        self.remember(segments, rows)
+        self._remember(segments, rows)
         return rows
 
     def _load(self, segments: tuple[TokenIds, ...]) -> Rows | None:

@@ -16,7 +16,7 @@ from kvstore.purging import set_pinned
 from kvstore.store import KVStore
 from kvstore.types import Encoding, Segment
 
-NAMES = ("head", "primed", *ENCODINGS)  # a chunk without neighbours is primed and neutral at once
+NAMES = ("head", "primed", *ENCODINGS)  # a chunk without neighbours is primed and mean at once
 WORDS = {"mean", "medoid", "behind"}  # between the contexts of a combined entry
 
 

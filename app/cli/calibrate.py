@@ -5,7 +5,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -49,6 +49,7 @@ class Asked:
 def run_calibrate(asked: Asked, *, as_json: bool) -> None:
     """Exit code 1 where the outcome is that chunks may not be reused."""
     settings = load_settings()
+    asked = replace(asked, plan=replace(asked.plan, encodings=settings.kv_encodings))
     console = Console(stderr=True)
     with Status("reading the model", console=console) as status:
 

@@ -20,10 +20,9 @@ from kvstore.keys import ModelIdentity
 from kvstore.policies import find_policy
 from kvstore.proofs import KL_TOLERANCE, Proof, prove
 from kvstore.store_proofs import prove_store
+from kvstore.types import Encoding
 
 LOW_RATIOS, HIGH_RATIOS = (0.05, 0.15), (0.3, 0.5)
-EXACT = Arm("primed", "all", 1.0)
-NONE = Arm("primed", "none", 0.0)
 GATE_QUESTIONS = 20  # of proof P9
 SMALLEST_SPLIT = 8  # below it an interval over questions says nothing
 # How many ratios may be tried on the second half. Each try accepts a model that does not keep to
@@ -36,12 +35,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked for. `questions` are those of each half."""
+    """What is asked for. `questions` are those of each half; `encodings` those that are served, in
+    order of preference, `head` after them."""
 
     target: float
     policies: tuple[str, ...]
     questions: int
     answer_tokens: int
+    encodings: tuple[Encoding, ...] = ("primed",)
 
     def __post_init__(self) -> None:
         if not self.target > 0:
@@ -50,6 +51,12 @@ class Plan:
             raise InvalidValue(f"calibration needs at least {SMALLEST_SPLIT} questions a half")
         for name in self.policies:
             find_policy(name)
+
+    def arm(self, policy: str, ratio: float) -> Arm:
+        return Arm("+".join(self.encodings), policy, ratio)
+
+    def arm_of(self, row: Row) -> Arm:
+        return self.arm(str(row["policy"]), number(row, "ratio"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Calibrator:
         self._bench = bench
         self._identity = identity
         self._plan = plan
-        self._evaluation = ReuseEvaluation(bench, plan.answer_tokens)
+        self._evaluation = ReuseEvaluation(bench, plan.answer_tokens, ("+".join(plan.encodings),))
 
     def run(self, cases: Sequence[QuestionCase], progress: Progress) -> Findings:
         """Raises InvalidValue where there are too few cases; `progress` gets lines to show."""
@@ -87,7 +94,7 @@ class Calibrator:
         confirmed: list[Row] = []
         for candidate in candidates(searched, self._plan.target)[:TRIES]:
             progress(f"confirming {candidate['policy']} at {candidate['ratio']}")
-            confirmed += self._measure(halves[1], [arm_of(candidate)], progress)
+            confirmed += self._measure(halves[1], [self._plan.arm_of(candidate)], progress)
             if keeps(confirmed[-1], self._plan.target):
                 return Findings(
                     tuple(proofs), tuple(searched), tuple(confirmed), chosen=confirmed[-1]
@@ -103,10 +110,11 @@ class Calibrator:
         self, cases: Sequence[QuestionCase], progress: Progress
     ) -> tuple[list[Row], list[Outcome]]:
         """Rows of every arm on the first half, and what recomputing everything gave (P9)."""
-        arms = [EXACT, NONE, *self._arms(LOW_RATIOS)]
+        everything = self._plan.arm("all", 1.0)
+        arms = [everything, self._plan.arm("none", 0.0), *self._arms(LOW_RATIOS)]
         progress("questions of the first half")
         outcomes = self._outcomes(cases, arms, progress)
-        exact = outcomes.pop(EXACT)
+        exact = outcomes.pop(everything)
         rows: list[Row] = [*summarise(outcomes)]
         if not candidates(rows, self._plan.target):
             progress("no policy kept to the target yet: larger ratios")
@@ -114,7 +122,7 @@ class Calibrator:
         return rows, exact
 
     def _arms(self, ratios: Sequence[float]) -> list[Arm]:
-        return [Arm("primed", policy, ratio) for ratio in ratios for policy in self._plan.policies]
+        return [self._plan.arm(policy, ratio) for ratio in ratios for policy in self._plan.policies]
 
     def _measure(
         self, cases: Sequence[QuestionCase], arms: Sequence[Arm], progress: Progress
@@ -164,10 +172,6 @@ def number(row: Row, name: str) -> float:
     return float(str(row[name]))
 
 
-def arm_of(row: Row) -> Arm:
-    return Arm("primed", str(row["policy"]), number(row, "ratio"))
-
-
 def gate_proof(exact: Sequence[Outcome], bench: Bench) -> Proof:
     """P9: on real questions, everything recomputed is the full prefill."""
     worst = max(outcome.kl for outcome in exact[:GATE_QUESTIONS])
@@ -195,7 +199,7 @@ def conclude(
         summary=summary(findings, plan),
         policy=default.policy if row is None else str(row["policy"]),
         ratio=default.ratio if row is None else number(row, "ratio"),
-        encodings=default.encodings,
+        encodings=tuple(dict.fromkeys((*plan.encodings, "head"))),
         target=plan.target,
         evidence=evidence,
     )

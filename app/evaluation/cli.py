@@ -36,6 +36,9 @@ def eval_reuse(
     primers: Annotated[str, typer.Option(help="neighbours, nearest, opening or far")] = (
         "neighbours"
     ),
+    others: Annotated[str, typer.Option(help="Other passages: of the article, or of any")] = (
+        "article"
+    ),
     codecs: Annotated[str, typer.Option(help="Codecs of the store, comma-separated.")] = "raw",
     keep_share: Annotated[float, typer.Option(help="Of a chunk's tokens, by KeyDiff.")] = 1.0,
     links: Annotated[Path | None, typer.Option(help="File of link tokens.")] = None,
@@ -50,6 +53,8 @@ def eval_reuse(
 
     if primers not in {"neighbours", "nearest", "opening", "far"}:
         raise InvalidValue(f"unknown primers {primers!r}; known: neighbours, nearest, opening, far")
+    if others not in {"article", "any"}:
+        raise InvalidValue(f"unknown others {others!r}; known: article, any")
     run = ReuseRun(
         dataset=dataset,
         file_format=file_format,
@@ -60,6 +65,7 @@ def eval_reuse(
         encodings=tuple(encodings.split(",")),
         join=join,
         primers=primers,  # type: ignore[arg-type]  # checked above
+        others=others,  # type: ignore[arg-type]  # checked above
         codecs=tuple(codecs.split(",")),
         keep_share=keep_share,
         links=links,

@@ -13,6 +13,8 @@ from kvstore.primers import primer_places
 # Which chunks of its document a chunk is primed by: the two kvstore.primers chooses, the nearer of
 # them, the document's opening and the one before, or the two farthest from the start.
 PrimerChoice = Literal["neighbours", "nearest", "opening", "far"]
+# Where the other passages of a prompt come from: the question's own article, or any other.
+Others = Literal["article", "any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Layout:
     passages: int
     join: int = 1
     primers: PrimerChoice = "neighbours"
+    others: Others = "article"
 
 
 def load_cases(
@@ -65,7 +68,8 @@ def load_cases(
 
 def _load_squad(path: Path, layout: Layout, order: random.Random) -> list[QuestionCase]:
     """SQuAD 1.1 JSON: the question's passage among others of its article, in random order; joined
-    passages fill up from other articles, as an article has few."""
+    passages fill up from other articles, as an article has few. Others of `any` are of none but
+    other articles."""
     articles = json.loads(path.read_text(encoding="utf-8"))["data"]
     made = [_passages(article, layout) for article in articles]
     cases = []
@@ -87,6 +91,8 @@ def _others(
     near: Sequence[Passage], far: Sequence[Passage], layout: Layout, order: random.Random
 ) -> list[Passage]:
     count = layout.passages - 1
+    if layout.others == "any":
+        return order.sample(far, min(count, len(far)))
     found = order.sample(near, min(count, len(near)))
     if layout.join > 1:
         found += order.sample(far, min(count - len(found), len(far)))

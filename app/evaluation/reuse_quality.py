@@ -7,6 +7,7 @@ greedy answer; F1 compares each arm's own answer with the gold answers. All arms
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 
@@ -17,7 +18,7 @@ from kvstore.config import ReuseConfig
 from kvstore.reuse import Prefilled, ReuseEngine
 from kvstore.types import ChunkKV, Encoding, ReuseOptions, Segment
 
-ENCODINGS: tuple[Encoding, ...] = ("primed", "head")
+ENCODINGS = ("primed", "head")
 # Prompts computed exactly before a question is measured, as the source of its variants: as many as
 # Cache-Craft keeps contexts for a chunk.
 NUM_HISTORY = 3
@@ -27,7 +28,9 @@ F1_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    encoding: Encoding
+    """`encoding`: one, or several in order of preference joined by `+`, as they are served."""
+
+    encoding: str
     policy: str
     ratio: float
 
@@ -51,7 +54,7 @@ class Reference:
 
 
 def make_arms(
-    policies: Sequence[str], ratios: Sequence[float], encodings: Sequence[Encoding] = ENCODINGS
+    policies: Sequence[str], ratios: Sequence[float], encodings: Sequence[str] = ENCODINGS
 ) -> list[Arm]:
     """`none` once per encoding, `all` once (it reads nothing stored), others at every ratio."""
     arms = []
@@ -64,6 +67,10 @@ def make_arms(
     return arms
 
 
+def parts_of(name: str) -> tuple[Encoding, ...]:
+    return cast(tuple[Encoding, ...], tuple(name.split("+")))  # engines check the names
+
+
 class ReuseEvaluation:
     """Every encoding has an engine of its own over one store, so that no arm falls back on
     another's rows."""
@@ -72,14 +79,14 @@ class ReuseEvaluation:
         self,
         bench: Bench,
         answer_tokens: int,
-        encodings: Sequence[Encoding] = ENCODINGS,
+        encodings: Sequence[str] = ENCODINGS,
         keep_share: float = 1.0,
     ) -> None:
         self._bench = bench
         self._answer_tokens = answer_tokens
-        self._engines: dict[Encoding, ReuseEngine] = {
-            encoding: bench.engine(ReuseConfig(encodings=(encoding,), keep_share=keep_share))
-            for encoding in encodings
+        self._engines: dict[str, ReuseEngine] = {
+            name: bench.engine(ReuseConfig(encodings=parts_of(name), keep_share=keep_share))
+            for name in encodings
         }
 
     def run(
@@ -95,7 +102,7 @@ class ReuseEvaluation:
             progress()
         return outcomes
 
-    def engine(self, encoding: Encoding) -> ReuseEngine:
+    def engine(self, encoding: str) -> ReuseEngine:
         return self._engines[encoding]
 
     def prepare(self, case: QuestionCase, seed: int) -> list[Segment]:
@@ -129,7 +136,7 @@ class ReuseEvaluation:
             engine.prepare()
             for _ in engine.precompute(chunks, evict=True):
                 pass
-            if encoding == "variant":
+            if "variant" in parts_of(encoding):
                 self._make_history(engine, segments, chunks, random.Random(seed))
 
     def _make_history(

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from app.errors import InvalidValue
 from app.evaluation.bench_model import Bench, open_bench
-from app.evaluation.datasets import Layout, PrimerChoice, load_cases
+from app.evaluation.datasets import Layout, Others, PrimerChoice, load_cases
 from app.evaluation.reuse_quality import ReuseEvaluation, make_arms, summarise
 from app.evaluation.ttft import bench_ttft
 from app.evaluation.ttft import make_arms as make_ttft_arms
@@ -17,7 +16,7 @@ from kvstore.encodings import ENCODINGS
 from kvstore.entry_file import to_bytes
 from kvstore.links import load_links
 from kvstore.policies import find_policy
-from kvstore.types import ChunkKV, Encoding
+from kvstore.types import ChunkKV
 
 RAM_BYTES = 2**30
 TTFT_CHUNKS, TTFT_CHUNK_TOKENS, TTFT_REQUESTS = (2, 4, 8), 220, 3
@@ -34,6 +33,7 @@ class ReuseRun:
     encodings: tuple[str, ...]
     join: int
     primers: PrimerChoice
+    others: Others
     codecs: tuple[str, ...]
     keep_share: float
     links: Path | None
@@ -53,15 +53,15 @@ def run_reuse(
     """One row an arm. Raises InvalidValue or InvalidReuse for names that do not exist."""
     for policy in run.policies:
         find_policy(policy)
-    encodings = _encodings(run.encodings)
-    layout = Layout(run.passages, run.join, run.primers)
+    _check_encodings(run.encodings)
+    layout = Layout(run.passages, run.join, run.primers, run.others)
     cases = load_cases(run.dataset, run.file_format, run.questions, layout=layout, seed=run.seed)
-    arms = make_arms(run.policies, run.ratios, encodings)
+    arms = make_arms(run.policies, run.ratios, run.encodings)
     rows = []
     for codec in run.codecs:
         with open_bench(settings, dtype=run.dtype, ram_bytes=RAM_BYTES, codec=codec) as opened:
             bench = _with_links(opened, run.links)
-            evaluation = ReuseEvaluation(bench, run.answer_tokens, encodings, run.keep_share)
+            evaluation = ReuseEvaluation(bench, run.answer_tokens, run.encodings, run.keep_share)
             outcomes = evaluation.run(cases, arms, progress)
             sample = evaluation.sample(cases[-1])
         beside = {
@@ -101,9 +101,8 @@ def _with_links(bench: Bench, path: Path | None) -> Bench:
     return replace(bench, links=load_links(path, hidden, bench.runner.vocabulary))
 
 
-def _encodings(names: tuple[str, ...]) -> tuple[Encoding, ...]:
+def _check_encodings(names: tuple[str, ...]) -> None:
     known = (*ENCODINGS, "variant")
-    for name in names:
+    for name in (part for joined in names for part in joined.split("+")):
         if name not in known:
             raise InvalidValue(f"unknown encoding {name!r}; known: {', '.join(known)}")
-    return cast(tuple[Encoding, ...], names)

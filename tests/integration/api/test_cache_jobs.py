@@ -84,7 +84,8 @@ async def test_explain_says_what_an_entry_stood_behind_and_why_one_is_missing(
     head, primed = chunk["entries"]
     assert chunk["missing"] is None
     assert (head["encoding"], head["behind"]) == ("head", ["prefix"])
-    assert (primed["encoding"], primed["behind"]) == ("primed", ["prefix", "primer", "primer"])
+    once = ["behind", "prefix", "primer", "primer"]
+    assert (primed["encoding"], primed["behind"]) == ("primed", ["mean", *once, *once])
     assert (head["tiers"], primed["tiers"]) == (["ram", "disk"], ["disk"])
     assert (head["uses"], primed["uses"], head["pinned"]) == (1, 0, False)
     assert head["num_tokens"] == chunk["num_tokens"]

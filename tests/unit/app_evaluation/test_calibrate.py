@@ -88,6 +88,17 @@ def test_a_model_that_keeps_to_the_target_gets_a_signed_record(tiny: Path) -> No
     assert "signature" not in json.loads(data)
 
 
+def test_the_encodings_that_are_served_are_measured_and_recorded(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARDER_KV_ENCODINGS", "primed,neutral")
+    result = run(tiny, "--json", "--policies", "seam")
+    assert result.exit_code == 0, result.output
+    body = json.loads(result.stdout)
+    assert body["encodings"] == ["primed", "neutral", "head"]
+    assert {row["encoding"] for row in body["evidence"]["searched"]} == {"primed+neutral"}
+
+
 def test_a_target_nobody_keeps_to_is_said_and_kept(tiny: Path) -> None:
     result = run(tiny, "--target", "1e-9", "--policies", "seam")
     assert result.exit_code == 1, result.output

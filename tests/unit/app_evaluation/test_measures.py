@@ -63,8 +63,24 @@ def test_squad_prompts_hold_the_gold_paragraph_among_others(squad: Path) -> None
 def test_a_paragraph_is_primed_by_its_neighbours(squad: Path) -> None:
     for case in load_cases(squad, "squad", 10, layout=Layout(4), seed=1):
         for passage in case.passages:
-            near = {ord(primer.text[0]) - ord(passage.shown.text[0]) for primer in passage.primers}
-            assert near in ({-2, -1}, {1, 2})
+            away = [ord(primer.text[0]) - ord(passage.shown.text[0]) for primer in passage.primers]
+            assert away[:2] in ([-2, -1], [1, 2])
+            assert all(abs(places) <= 4 for places in away[2:])
+            assert len(set(away)) == 4
+
+
+def test_other_passages_of_any_article(tmp_path: Path) -> None:
+    def article(name: str) -> dict[str, object]:
+        answers = [{"text": name, "answer_start": 0}]
+        qas = [{"question": name, "answers": answers}]
+        return {"title": name, "paragraphs": [{"context": f"{name}{n}", "qas": qas} for n in "12"]}
+
+    path = tmp_path / "squad.json"
+    path.write_text(json.dumps({"data": [article(name) for name in "abcd"]}), encoding="utf-8")
+    for case in load_cases(path, "squad", 8, layout=Layout(4, others="any"), seed=1):
+        labels = [passage.shown.label for passage in case.passages]
+        assert labels.count(case.question) == 1
+        assert len(labels) == 4
 
 
 def test_bad_evaluation_sets_are_named(squad: Path, tmp_path: Path) -> None:

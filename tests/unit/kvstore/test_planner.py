@@ -1,13 +1,16 @@
 """Plans as plain data: which reason each segment bears when little or nothing can be reused."""
 
+import pytest
 import torch
 
 from kvstore import reasons
 from kvstore.config import ReuseConfig
+from kvstore.encodings import preferred
 from kvstore.frame import Frame
+from kvstore.keys import content_id
 from kvstore.planner import Planner
 from kvstore.store import MISS, Lookup
-from kvstore.types import ChunkKV, EntryKey, Segment
+from kvstore.types import ChunkKV, Encoding, EntryKey, Segment
 from kvstore.variants import VariantCatalog
 
 PREFIX, FIRST, SECOND = tuple(range(10, 50)), (1, 2, 3), (4, 5, 6)
@@ -48,3 +51,40 @@ def test_damage_alone_leaves_nothing_stored() -> None:
         reasons.CORRUPT,
         reasons.QUESTION,
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "primers", "before", "expected"),
+    [
+        (("primed", "neutral", "head"), (FIRST,), (SECOND,), ("neutral", "primed", "head")),
+        (("primed", "neutral", "head"), (FIRST,), (FIRST,), ("primed", "neutral", "head")),
+        (("primed", "neutral", "head"), (), (SECOND,), ("primed", "neutral", "head")),
+        (("primed", "head"), (FIRST,), (SECOND,), ("primed", "head")),
+        (("neutral", "head"), (FIRST,), (FIRST,), ("neutral", "head")),
+    ],
+)
+def test_among_strangers_neutral_rows_go_first(
+    names: tuple[Encoding, ...],
+    primers: tuple[tuple[int, ...], ...],
+    before: tuple[tuple[int, ...], ...],
+    expected: tuple[Encoding, ...],
+) -> None:
+    """Only where both are kept, and the chunk has neighbours none of which stands before it."""
+    contents = [content_id(PREFIX), *map(content_id, before)]
+    assert preferred(names, Segment("chunk", (9, 9), primers), contents) == expected
+
+
+def test_an_encoding_that_was_asked_for_goes_first_among_strangers_too() -> None:
+    config = ReuseConfig(encodings=("primed", "neutral", "head"), min_reusable_tokens=1)
+    planner = Planner(Frame(PREFIX, ()), config, VariantCatalog())
+    segments = [
+        Segment("prefix", PREFIX),
+        Segment("chunk", FIRST),
+        Segment("chunk", SECOND, ((7, 7),)),
+        Segment("question", (7, 8)),
+    ]
+    told = [
+        planner.plan(segments, lambda *_: FOUND, exact_only=None, encoding=asked).segments[2]
+        for asked in (None, "head")
+    ]
+    assert [segment.encoding for segment in told] == ["neutral", "head"]

@@ -1,5 +1,6 @@
 """Primed rows: behind a chunk's neighbours, exactly, and forgotten with them."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from kvstore.capture import captured_keys
 from kvstore.codecs import find_codec
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskRules, DiskTier
+from kvstore.encode import Encoder, Rows
 from kvstore.encodings import find_encoding
 from kvstore.entry_file import from_bytes, to_bytes
 from kvstore.keys import content_id
@@ -24,6 +26,7 @@ from kvstore.store import KVStore
 from kvstore.types import ChunkKV, Encoding, ReuseOptions, Segment
 from tests.support.tiny_models import FRAME, chunk_segments, draw_ids, ids_of, prompt_of
 
+Own = tuple[tuple[int, ...], ...]
 TEXTS = [draw_ids(9 + n, 40 + n) for n in range(5)]
 
 
@@ -40,10 +43,18 @@ def document(texts: list[tuple[int, ...]]) -> list[Segment]:
 def test_primers_are_neighbours(place_and_count: tuple[int, int]) -> None:
     place, count = place_and_count
     primers = primer_places(place, count)
-    assert len(primers) == min(2, count - 1) or (place, count) == (1, 3)
+    near, others = primers[:2], primers[2:]
+    if (place, count) == (1, 3):
+        assert primers == (0, 2)
+        return
+    assert len(near) == min(2, count - 1)
+    assert len(primers) == min(4, count - 1)
     assert place not in primers
-    assert list(primers) == sorted(set(primers))
-    assert all(0 <= primer < count and abs(primer - place) <= 2 for primer in primers)
+    assert len(set(primers)) == len(primers)
+    assert list(near) == sorted(near)
+    assert list(others) == sorted(others)
+    assert all(0 <= primer < count and abs(primer - place) <= 4 for primer in primers)
+    assert all(abs(primer - place) <= 2 for primer in near)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +65,58 @@ def test_primers_are_neighbours(place_and_count: tuple[int, int]) -> None:
         (((1,), (2,)), (FRAME.prefix, (1,), (2,))),
     ],
 )
-def test_neutral_primers_fill_up(own: tuple, before: tuple) -> None:
+def test_neutral_primers_fill_up(own: Own, before: Own) -> None:
     chunk = Segment("chunk", (5, 6), own)
-    assert find_encoding("primed").contexts(FRAME, chunk) == (before,)
+    first, second = find_encoding("primed").contexts(FRAME, chunk)
+    assert first == before
     assert find_encoding("head").contexts(FRAME, chunk) == ((FRAME.prefix,),)
-    assert find_encoding("primed").key_context(FRAME, chunk) == tuple(map(content_id, before))
+    assert find_encoding("primed").key_context(FRAME, chunk) == (
+        "mean",
+        *("behind", *map(content_id, first)),
+        *("behind", *map(content_id, second)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "second"),
+    [
+        ((), tuple(reversed(FRAME.primers))),
+        (((1,),), ((1,), FRAME.primers[0])),
+        (((1,), (2,)), ((2,), (1,))),
+        (((1,), (2,), (3,)), ((3,), (2,))),
+        (((1,), (2,), (3,), (4,)), ((3,), (4,))),
+    ],
+)
+def test_the_second_context_holds_the_other_primers(own: Own, second: Own) -> None:
+    """Filled up with the near ones in reverse."""
+    chunk = Segment("chunk", (5, 6), own)
+    assert find_encoding("primed").contexts(FRAME, chunk)[1] == (FRAME.prefix, *second)
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_primed_rows_cost_four_forwards_a_chunk(
+    runner: ModelRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind P, behind one neighbour, and behind two on each side; pairs are shared."""
+    texts = [draw_ids(9 + n % 3, 40 + n) for n in range(20)]
+    encoded: list[tuple[int, ...]] = []
+    plain = Encoder.encode
+
+    def counted(
+        self: Encoder, context: Sequence[Rows], segments: Sequence[tuple[int, ...]]
+    ) -> Iterator[Rows]:
+        encoded.extend(segments)
+        return plain(self, context, segments)
+
+    monkeypatch.setattr(Encoder, "encode", counted)
+    store = KVStore(
+        RamTier(10**9), DiskTier(tmp_path, 10**9, MemoryIndex()), "namespace", "identity"
+    )
+    config = ReuseConfig(encodings=("primed",), pack_tokens=24)
+    list(ReuseEngine(runner, store, FRAME, config).precompute(document(texts)))
+    of_chunks = [ids for ids in encoded if ids in set(texts)]
+    # the first two have no neighbours before them and the last two none after: other pairs
+    assert len(of_chunks) <= 4 * len(texts) + 6
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -71,14 +129,21 @@ def test_primed_rows_are_those_of_a_plain_forward(
     encodings: tuple[Encoding, ...] = ("head", "primed")
     for chunk in document(TEXTS[:count]):
         for encoding in encodings:
-            (before,) = find_encoding(encoding).contexts(FRAME, chunk)
+            contexts = find_encoding(encoding).contexts(FRAME, chunk)
             found = engine.store.lookup(
                 chunk.token_ids, find_encoding(encoding).key_context(FRAME, chunk)
             ).entry
             assert found is not None
-            keys, values = plain_rows(runner, [*before, chunk.token_ids])
+            keys, values = mean_rows(runner, [[*before, chunk.token_ids] for before in contexts])
             assert torch.allclose(found.keys, keys, atol=1e-5)
             assert torch.allclose(found.values, values, atol=1e-5)
+
+
+def mean_rows(
+    runner: ModelRunner, prompts: list[list[tuple[int, ...]]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    keys, values = zip(*(plain_rows(runner, prompt) for prompt in prompts), strict=True)
+    return torch.stack(keys).mean(0), torch.stack(values).mean(0)
 
 
 def plain_rows(
@@ -154,9 +219,8 @@ def test_behind_a_lossy_store_rows_are_computed_from_exact_ones(
     list(engine.precompute([chunk]))
     found = store.lookup(chunk.token_ids, find_encoding("primed").key_context(FRAME, chunk)).entry
     assert found is not None
-    keys, values = plain_rows(
-        runner, [*find_encoding("primed").contexts(FRAME, chunk)[0], chunk.token_ids]
-    )
+    contexts = find_encoding("primed").contexts(FRAME, chunk)
+    keys, values = mean_rows(runner, [[*before, chunk.token_ids] for before in contexts])
     exact = ChunkKV(found.key, found.token_ids, keys, values)
     once = from_bytes(to_bytes(exact, find_codec("int8")), found.key)
     assert (found.keys - once.keys).abs().max() < 0.3 * (once.keys - keys).abs().max()
