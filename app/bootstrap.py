@@ -268,9 +268,7 @@ async def open_container(
             reembedder = bootstrap_ingest.build_reembedder(settings, storage, models, search)
             reembedder.start()
             stack.push_async_callback(reembedder.stop)
-        cache = bootstrap_ingest.build_cache(settings, storage, models, search)
-        stack.push_async_callback(cache.jobs.stop)
-        container = _build_container(settings, storage, models, search, remover, cache, tools)
+        container = _build_container(settings, storage, models, search, remover, tools)
         admitter = bootstrap_ingest.build_admitter(settings, storage, models, search)
         if admitter is not None:
             admitter.start()
@@ -342,10 +340,9 @@ def _build_container(
     models: Models,
     search: Search,
     remover: "Remover",
-    cache: "CacheKeeper",
     tools: "SourceTools",
 ) -> Container:
-    from app.bootstrap_ingest import build_ingest, build_lanes
+    from app.bootstrap_ingest import build_cache, build_ingest, build_lanes
     from app.ingest.fetch import Fetcher
     from app.ingest.remove import Deletions
     from app.ingest.worker import JobWorker
@@ -355,7 +352,8 @@ def _build_container(
     fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
     reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
     ingest = build_ingest(settings, storage, models, search)
-    worker = JobWorker(storage.leases, build_lanes(settings, storage, ingest, fetcher, remover))
+    lanes = build_lanes(settings, storage, models, search, ingest, fetcher, remover)
+    worker = JobWorker(storage.leases, lanes)
     return Container(
         settings=settings,
         database=storage.database,
@@ -374,7 +372,7 @@ def _build_container(
         document_versions=storage.document_versions,
         keys=storage.keys,
         fetcher=fetcher,
-        cache=cache,
+        cache=build_cache(settings, storage, models),
         source_tools=tools,
         estimation=make_estimation(storage, tools, reader),
         watch=storage.watch,

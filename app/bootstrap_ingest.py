@@ -6,7 +6,7 @@ Imported when models are: commands that only look at tables start without it.
 from functools import partial
 from typing import TYPE_CHECKING
 
-from app.cache.jobs import LocalJobs
+from app.cache.jobs import CacheHandler
 from app.cache.keeper import CacheKeeper
 from app.db.pgvector import PgVectorIndexes
 from app.errors import InvalidSettings
@@ -82,6 +82,8 @@ def startup_parts(
 def build_lanes(
     settings: Settings,
     storage: "Storage",
+    models: "Models",
+    search: "Search",
     ingest: IngestPipeline,
     fetcher: Fetcher,
     remover: Remover,
@@ -92,6 +94,7 @@ def build_lanes(
         [IngestHandler(ingest, storage.work, storage.documents, config)],
         [FetchHandler(fetcher, ingest, storage.jobs)],
         [remover],
+        [CacheHandler(storage.cache_targets, models.decoder, search.gate)],
     ]
 
 
@@ -116,16 +119,8 @@ def build_ingest(
     return IngestPipeline(parts, IngestConfig(settings.max_document_bytes, stores_kv=stores_kv))
 
 
-def build_cache(
-    settings: Settings, storage: "Storage", models: "Models", search: "Search"
-) -> CacheKeeper:
-    return CacheKeeper(
-        targets=storage.cache_targets,
-        decoder=models.decoder,
-        jobs=LocalJobs(),
-        admission=settings.kv_admission,
-        gate=search.gate,
-    )
+def build_cache(settings: Settings, storage: "Storage", models: "Models") -> CacheKeeper:
+    return CacheKeeper(storage.cache_targets, models.decoder, storage.jobs, settings.kv_admission)
 
 
 def build_admitter(

@@ -27,6 +27,7 @@ LarderError
 ├── DocumentTooLarge         above max_document_bytes (413)
 ├── StorageFull              no room left on the disk (507)
 ├── StorageBusy              another program holds the database (503)
+├── CacheStepFailed          a tier of the KV store could not be read or written (503)
 ├── ServerBusy               too many questions are waiting (503)
 ├── InvalidCalibration       a calibration record that counts as none, and why
 ├── ModelMissing             the decoder or embedder is not where the settings say
@@ -159,6 +160,11 @@ class StorageFull(LarderError):
 
 class StorageBusy(LarderError):
     code = "storage_busy"
+    status = 503
+
+
+class CacheStepFailed(LarderError):
+    code = "cache_step_failed"
     status = 503
 
 

@@ -17,6 +17,7 @@ from kvstore.store import KVStore
 from kvstore.types import Encoding, Segment
 
 NAMES = ("head", "primed", *ENCODINGS)  # a chunk without neighbours is primed and mean at once
+DISK, SHARED = "disk/", "shared/"  # what places of entries begin with; in this order
 WORDS = {"mean", "medoid", "behind"}  # between the contexts of a combined entry
 
 
@@ -115,22 +116,27 @@ class StoreUpkeep:
     def num_to_verify(self) -> int:
         return len(self._disk_digests()) + len(self._shared_names())
 
-    def verify(self, report: Verified) -> Iterator[None]:
+    def verify(self, report: Verified, after: str = "") -> Iterator[str]:
         """Read every entry of disk and shared tier to the end, an entry a step; what is damaged is
-        put aside, what the index did not know is taken in, what is gone is forgotten."""
+        put aside, what the index did not know is taken in, what is gone is forgotten. Gives the
+        place of each; `after` one of them it goes on there."""
         tiers = self._store.tiers
         memory = [tier for tier in (tiers.device, tiers.ram) if tier is not None]
         for digest in self._disk_digests():
+            if (place := f"{DISK}{digest}") <= after:
+                continue
             outcome = self._check_disk(digest)
             if outcome in {"damaged", "gone"}:
                 for tier in memory:
                     tier.remove([digest])
             report.outcomes.setdefault("disk", Counter())[outcome] += 1
-            yield
+            yield place
         for name in self._shared_names():
+            if (place := f"{SHARED}{name}") <= after:
+                continue
             outcome = self._check_shared(name)
             report.outcomes.setdefault(self._shared_tier(), Counter())[outcome] += 1
-            yield
+            yield place
 
     def _check_disk(self, digest: str) -> str:
         try:

@@ -85,17 +85,3 @@ class PinView(View):
     chunks: int
     entries: int
     without: int
-
-
-class CacheJobView(View):
-    id: int
-    kind: str
-    state: str
-    done: int
-    total: int
-    error: str | None
-    result: dict[str, object]
-
-
-class CacheJobList(View):
-    items: list[CacheJobView]

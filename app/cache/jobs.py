@@ -1,116 +1,200 @@
-"""Work that takes longer than a request: started, watched, and ended with the process.
+"""The cache commands that take long, as jobs: bounded steps that go on after a restart.
 
-Kept in memory; `JobBoard` is what a table would have to offer in its place.
+Where one is, is in its row: `result` holds the counts so far, and `after`, the last chunk or entry
+that was dealt with. A process that dies repeats at most the step in hand.
 """
 
 import asyncio
-import itertools
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import cast
 
-from app.errors import JobNotFound, LarderError
+from app.db.cache_targets import CacheTargets
+from app.db.job_rows import JobRow, JobStep
+from app.db.rows import CacheScope, CacheTargetRow, Json, ScopeKind
+from app.decoder.service import DecoderService
+from app.decoder.types import Passage, PurgeReport
+from app.errors import CacheStepFailed
 from kvstore.errors import KVStoreError
+from kvstore.keys import content_id
+from kvstore.upkeep import Evicted, Verified
 
-log = logging.getLogger(__name__)
+PAGE = 200  # chunks of a step that only removes
+WARM_BATCH = 8  # chunks; a few seconds of the decoder, and a delete waits for one
+VERIFY_S = 1.0  # of reading entries a step; listing them first takes some hundredths
 
-NUM_KEPT = 100  # finished jobs that can still be asked for
-
-JobState = Literal["running", "done", "failed", "cancelled"]
-Advance = Callable[[int, int], None]  # (done, total)
-Outcome = Mapping[str, object]
-Work = Callable[[Advance], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    id: int
-    kind: str
-    state: JobState = "running"
-    done: int = 0
-    total: int = 0
-    error: str | None = None
-    result: Outcome = field(default_factory=dict)  # what the work came to, once it is done
+Counts = dict[str, int]
 
 
-class JobBoard(Protocol):
-    def start(self, kind: str, work: Work) -> Job: ...
+class CacheHandler:
+    """Handles jobs of the kind `cache`. Their payload is `verb` and, by verb, a scope or
+    `to_bytes`. `gate` is the pipeline's: no document goes or is taken in half-way."""
 
-    def get(self, job_id: int) -> Job:
-        """Raises JobNotFound."""
-        ...
+    kind = "cache"
 
-    def list(self) -> list[Job]:
-        """Newest first."""
-        ...
+    def __init__(self, targets: CacheTargets, decoder: DecoderService, gate: asyncio.Lock) -> None:
+        self._targets = targets
+        self._decoder = decoder
+        self._gate = gate
+        self._steps: Mapping[str, Callable[[JobRow], Awaitable[JobStep]]] = {
+            "warm": self._warm,
+            "evict": self._evict,
+            "shrink": self._shrink,
+            "verify": self._verify,
+            "purge": self._purge,
+        }
 
-    def cancel(self, job_id: int) -> Job:
-        """What was done stays done. Raises JobNotFound."""
-        ...
-
-    async def stop(self) -> None:
-        """At the end of the process."""
-        ...
-
-
-class LocalJobs:
-    """Tasks of this process; one at a time, in the order they were started."""
-
-    def __init__(self) -> None:
-        self._ids = itertools.count(1)
-        self._jobs: dict[int, Job] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._turn = asyncio.Lock()
-
-    def start(self, kind: str, work: Work) -> Job:
-        job = Job(next(self._ids), kind)
-        self._jobs[job.id] = job
-        for old in list(self._jobs)[:-NUM_KEPT]:
-            if old not in self._tasks:
-                del self._jobs[old]
-        task = asyncio.create_task(self._run(job.id, work), name=f"{kind} job {job.id}")
-        self._tasks[job.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
-        return job
-
-    def get(self, job_id: int) -> Job:
-        if job_id not in self._jobs:
-            raise JobNotFound(f"there is no job {job_id}")
-        return self._jobs[job_id]
-
-    def list(self) -> list[Job]:
-        return sorted(self._jobs.values(), key=lambda job: -job.id)
-
-    def cancel(self, job_id: int) -> Job:
-        job = self.get(job_id)
-        if job_id in self._tasks:
-            self._tasks[job_id].cancel()
-            self._change(job_id, state="cancelled")
-        return self.get(job.id)
-
-    async def stop(self) -> None:
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _run(self, job_id: int, work: Work) -> None:
-        def advance(done: int, total: int) -> None:
-            self._change(job_id, done=done, total=total)
-
+    async def step(self, job: JobRow) -> JobStep:
+        """Raises CacheStepFailed where a tier cannot be read or written."""
         try:
-            async with self._turn:
-                result = await work(advance)
-            self._change(job_id, state="done", result=result)
-        except asyncio.CancelledError:
-            self._change(job_id, state="cancelled")
-            raise
-        except (LarderError, KVStoreError) as error:
-            self._change(job_id, state="failed", error=str(error))
-        except Exception:
-            log.exception("job %d failed", job_id)
-            self._change(job_id, state="failed", error="something broke; the log has details")
+            return await self._steps[str(job.payload["verb"])](job)
+        except KVStoreError as error:
+            raise CacheStepFailed(str(error)) from error
 
-    def _change(self, job_id: int, **values: object) -> None:
-        self._jobs[job_id] = replace(self._jobs[job_id], **values)  # type: ignore[arg-type]
+    async def give_up(self, job: JobRow, reason: str) -> bool:  # noqa: ARG002
+        """What was done stays done; the rest is nothing to go on with."""
+        return False
+
+    async def _warm(self, job: JobRow) -> JobStep:
+        """Compute what is missing of some chunks."""
+        so_far = _counts(job, "stored", "already", "tokens")
+        reason = None
+        async with self._gate:
+            rows = await self._page(job, WARM_BATCH)
+            if rows:
+                passages = [Passage(row.chunk_id, row.token_ids, row.primers) for row in rows]
+                report = await self._decoder.precompute(passages)
+                if not report.left:
+                    await self._targets.mark([row.chunk_id for row in rows], is_cached=True)
+                so_far["stored"] += report.stored
+                so_far["already"] += report.already
+                so_far["tokens"] += report.num_tokens
+                reason = report.reason
+        if rows and reason is None:
+            return _went_on(job, so_far, rows)
+        left = max(0, job.total - so_far["stored"] - so_far["already"]) if reason else 0
+        done = None if reason else job.total
+        return JobStep(is_done=True, result=so_far | {"left": left, "reason": reason}, done=done)
+
+    async def _evict(self, job: JobRow) -> JobStep:
+        """Drop what is not pinned of some chunks from disk and memory."""
+        so_far = _counts(job, "entries", "bytes", "kept_pinned")
+        async with self._gate:
+            rows = await self._page(job, PAGE)
+            if not rows:
+                return JobStep(is_done=True, result=so_far, done=job.total)
+            gone = await asyncio.to_thread(self._decoder.upkeep.evict, contents_of(rows))
+            await self._targets.mark([row.chunk_id for row in rows], is_cached=False)
+        return _went_on(job, _added(so_far, _evicted(gone)), rows)
+
+    async def _shrink(self, job: JobRow) -> JobStep:
+        """Drop the least valuable entries until the disk tier holds no more than `to_bytes`."""
+        target = job.payload["to_bytes"]
+        assert isinstance(target, int)
+        gone = await asyncio.to_thread(self._decoder.upkeep.shrink, target)
+        return JobStep(is_done=True, result=_evicted(gone), total=1, done=1)
+
+    async def _verify(self, job: JobRow) -> JobStep:
+        """Read entries for a second; put aside what is damaged."""
+        upkeep, so_far = self._decoder.upkeep, dict(job.result or {})
+        report = Verified(_outcomes(so_far))
+
+        def read_some() -> tuple[int, list[str]]:
+            ends, names = time.monotonic() + VERIFY_S, []
+            for name in upkeep.verify(report, after=str(so_far.get("after", ""))):
+                names.append(name)
+                if time.monotonic() >= ends:
+                    break
+            return job.total or upkeep.num_to_verify(), names
+
+        total, names = await asyncio.to_thread(read_some)
+        tiers = {name: dict(found) for name, found in report.outcomes.items()}
+        if not names:
+            return JobStep(is_done=True, result={"tiers": tiers}, total=job.done, done=job.done)
+        done = job.done + len(names)
+        result = {"tiers": tiers, "after": names[-1]}
+        return JobStep(stage="verify", result=result, total=max(done, total), done=done)
+
+    async def _purge(self, job: JobRow) -> JobStep:
+        """Forget some chunks in every tier, pinned or not; a whole tenant's entries at once."""
+        is_tenant = _scope(job).kind == "tenant"
+        so_far = _purged(job.result or {}, PurgeReport(0, 0))
+        async with self._gate:
+            if is_tenant and job.result is None:
+                so_far = _purged(so_far, await self._decoder.purge_tenant())
+            rows = await self._page(job, PAGE)
+            if rows and not is_tenant:
+                report = await self._decoder.purge([row.token_ids for row in rows])
+                so_far = _purged(so_far, report)
+            await self._targets.mark([row.chunk_id for row in rows], is_cached=False)
+        if rows:
+            return _went_on(job, so_far, rows)
+        return JobStep(is_done=True, result=so_far, done=job.total)
+
+    async def _page(self, job: JobRow, size: int) -> list[CacheTargetRow]:
+        after = (job.result or {}).get("after", 0)
+        assert isinstance(after, int)
+        return await self._targets.page(_scope(job), after, size)
+
+
+def payload_of(verb: str, scope: CacheScope) -> Json:
+    return {"verb": verb, "scope": scope.kind, "id": scope.id}
+
+
+def contents_of(rows: Sequence[CacheTargetRow]) -> list[str]:
+    return [content_id(row.token_ids) for row in rows]
+
+
+def _scope(job: JobRow) -> CacheScope:
+    kind = cast(ScopeKind, job.payload["scope"])  # as `payload_of` wrote it
+    return CacheScope(kind, _number(job.payload, "id"))
+
+
+def _went_on(job: JobRow, result: Json, rows: Sequence[CacheTargetRow]) -> JobStep:
+    done, after = job.done + len(rows), rows[-1].chunk_id
+    return JobStep(
+        stage=str(job.payload["verb"]),
+        result={**result, "after": after},
+        total=max(job.total, done),
+        done=done,
+    )
+
+
+def _number(found: Json, name: str) -> int:
+    value = found.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _counts(job: JobRow, *names: str) -> Counts:
+    return {name: _number(job.result or {}, name) for name in names}
+
+
+def _added(counts: Counts, more: Counts) -> Counts:
+    return {name: count + more[name] for name, count in counts.items()}
+
+
+def _evicted(gone: Evicted) -> Counts:
+    return {"entries": gone.entries, "bytes": gone.num_bytes, "kept_pinned": gone.kept_pinned}
+
+
+def _outcomes(result: Json) -> dict[str, Counter[str]]:
+    tiers = result.get("tiers")
+    return {n: Counter(counts) for n, counts in tiers.items()} if isinstance(tiers, dict) else {}
+
+
+def _purged(so_far: Json, report: PurgeReport) -> Json:
+    """Sums over steps; an entry behind chunks of two steps counts where it went."""
+    listed = so_far.get("tiers")
+    tiers = {tier["tier"]: tier for tier in listed} if isinstance(listed, list) else {}
+    for now in map(asdict, report.tiers):
+        before = tiers.get(now["tier"], {})
+        sums = {name: _number(before, name) + now[name] for name in ("entries", "num_bytes")}
+        tiers[now["tier"]] = now | sums | {"failed": now["failed"] or before.get("failed")}
+    return {
+        "entries": _number(so_far, "entries") + report.entries,
+        "bytes": _number(so_far, "bytes") + report.bytes,
+        "complete": bool(so_far.get("complete", True)) and report.complete,
+        "tiers": list(tiers.values()),
+    }

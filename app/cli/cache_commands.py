@@ -15,6 +15,7 @@ from app.settings import load_settings
 
 POLL_SECONDS = 0.2
 PAGE_LEN = 100
+OPEN = {"queued", "running"}
 BAD = {"damaged", "unreadable"}  # what makes `verify` exit with 1
 
 
@@ -136,9 +137,9 @@ async def _run(verb: str, body: JsonObject) -> dict[str, object]:
         try:
             job = await _watch(client, verb, job)
         except asyncio.CancelledError:
-            await asyncio.shield(client.delete(f"/api/v1/cache/jobs/{job['id']}"))
+            await asyncio.shield(client.post(f"/api/v1/jobs/{job['id']}/cancel", {}))
             raise
-    if job["state"] != "done":
+    if job["state"] != "succeeded":
         raise JobFailed(str(job["error"] or f"the job was {job['state']}"))
     return _mapping(job["result"])
 
@@ -147,9 +148,9 @@ async def _watch(client: Client, verb: str, job: JsonObject) -> JsonObject:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err()) as bar:
         task = bar.add_task(verb, total=None)
-        while job["state"] == "running":
+        while job["state"] in OPEN:
             await asyncio.sleep(POLL_SECONDS)
-            job = await client.get(f"/api/v1/cache/jobs/{job['id']}")
+            job = await client.get(f"/api/v1/jobs/{job['id']}")
             bar.update(task, completed=_number(job["done"]), total=_number(job["total"]))
     return job
 

@@ -12,6 +12,7 @@ SourceState = Literal["active", "quarantined"]
 
 # A run's JSON parts are stored as they are given and given back as they were.
 Json = Mapping[str, object]
+ScopeKind = Literal["chunk", "document", "collection", "source", "tenant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class UncachedRow:
 class CacheScope:
     """What a cache command is about; `tenant` is everything."""
 
-    kind: Literal["chunk", "document", "collection", "source", "tenant"]
+    kind: ScopeKind
     id: int = 0
 
 

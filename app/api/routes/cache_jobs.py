@@ -1,10 +1,8 @@
 """Looking after stored KV: list, explain, pin; and as jobs warm, evict, verify, purge."""
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from app.api.cache_schemas import (
-    CacheJobList,
-    CacheJobView,
     ChunkCachePage,
     ChunkCacheView,
     DocumentCacheList,
@@ -14,8 +12,9 @@ from app.api.cache_schemas import (
     ScopeBody,
 )
 from app.api.deps import ContainerDep
+from app.api.job_schemas import JobView
 from app.bootstrap import Container
-from app.cache.jobs import Job
+from app.db.job_rows import JobRow
 from app.db.rows import CacheScope
 from app.errors import InvalidValue
 
@@ -72,40 +71,34 @@ async def unpin(body: ScopeBody, container: ContainerDep) -> PinView:
 
 
 @router.post("/warm", status_code=202)
-async def warm(body: ScopeBody, container: ContainerDep) -> CacheJobView:
-    return _view(container.cache.warm(await _scope(container, body)))
+async def warm(body: ScopeBody, container: ContainerDep, response: Response) -> JobView:
+    job = await container.cache.start("warm", await _scope(container, body))
+    return _accepted(job, container, response)
 
 
 @router.post("/evict", status_code=202)
-async def evict(body: EvictBody, container: ContainerDep) -> CacheJobView:
+async def evict(body: EvictBody, container: ContainerDep, response: Response) -> JobView:
     if body.to_bytes is not None:
-        return _view(container.cache.shrink(body.to_bytes))
-    return _view(container.cache.evict(await _scope(container, body.scope)))
+        return _accepted(await container.cache.shrink(body.to_bytes), container, response)
+    job = await container.cache.start("evict", await _scope(container, body.scope))
+    return _accepted(job, container, response)
 
 
 @router.post("/verify", status_code=202)
-async def verify(container: ContainerDep) -> CacheJobView:
-    return _view(container.cache.verify())
+async def verify(container: ContainerDep, response: Response) -> JobView:
+    return _accepted(await container.cache.verify(), container, response)
 
 
 @router.post("/purge", status_code=202)
-async def purge(body: ScopeBody, container: ContainerDep) -> CacheJobView:
-    return _view(container.cache.purge(await _scope(container, body)))
+async def purge(body: ScopeBody, container: ContainerDep, response: Response) -> JobView:
+    job = await container.cache.start("purge", await _scope(container, body))
+    return _accepted(job, container, response)
 
 
-@router.get("/jobs")
-async def list_jobs(container: ContainerDep) -> CacheJobList:
-    return CacheJobList(items=[_view(job) for job in container.cache.jobs.list()])
-
-
-@router.get("/jobs/{job_id}")
-async def get_job(job_id: int, container: ContainerDep) -> CacheJobView:
-    return _view(container.cache.jobs.get(job_id))
-
-
-@router.delete("/jobs/{job_id}")
-async def cancel_job(job_id: int, container: ContainerDep) -> CacheJobView:
-    return _view(container.cache.jobs.cancel(job_id))
+def _accepted(job: JobRow, container: Container, response: Response) -> JobView:
+    container.worker.submit()
+    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+    return JobView.model_validate(job)
 
 
 async def _scope(container: Container, body: ScopeBody | None) -> CacheScope:
@@ -119,7 +112,3 @@ async def _scope(container: Container, body: ScopeBody | None) -> CacheScope:
     if body.collection is not None:
         return CacheScope("collection", (await container.collections.find(body.collection)).id)
     return CacheScope("source", (await container.sources.find(str(body.source))).id)
-
-
-def _view(job: Job) -> CacheJobView:
-    return CacheJobView.model_validate(job)

@@ -48,9 +48,11 @@ async def finished(client: httpx2.AsyncClient, verb: str, body: object = None) -
     reply = await client.post(f"/api/v1/cache/{verb}", json=body)
     assert reply.status_code == 202, reply.text
     job = reply.json()
-    while job["state"] == "running":
+    assert reply.headers["Location"] == f"/api/v1/jobs/{job['id']}"
+    while job["state"] in {"queued", "running"}:
         await asyncio.sleep(0.01)
-        job = (await client.get(f"/api/v1/cache/jobs/{job['id']}")).json()
+        job = (await client.get(reply.headers["Location"])).json()
+    assert (job["kind"], job["state"]) == ("cache", "succeeded"), job
     assert job["done"] == job["total"]
     return dict(job)
 
@@ -210,20 +212,40 @@ async def test_verify_finds_damage_strangers_and_losses(
     assert len(index.rows()) == len(files) - 2 == decoder.disk.stats().entries
 
 
-async def test_jobs_can_be_listed_and_cancelled(
+async def test_jobs_can_be_listed_followed_and_cancelled(
     client: httpx2.AsyncClient, town: int, container: Container
 ) -> None:
-    async with container.cache.gate:  # nothing is warmed meanwhile
-        job = (await client.post("/api/v1/cache/warm", json={"tenant": "default"})).json()
-        await asyncio.sleep(0.05)
-        reply = await client.delete(f"/api/v1/cache/jobs/{job['id']}")
-        assert reply.json()["state"] == "cancelled"
-    jobs = (await client.get("/api/v1/cache/jobs")).json()["items"]
-    assert [(item["id"], item["kind"], item["state"]) for item in jobs] == [
-        (job["id"], "cache.warm", "cancelled")
-    ]
-    reply = await client.get("/api/v1/cache/jobs/99")
-    assert (reply.status_code, reply.json()["code"]) == (404, "job_not_found")
+    async with container.ingest._parts.gate:  # nothing is warmed meanwhile
+        job = (await client.post("/api/v1/cache/warm", json={"collection": "town"})).json()
+        while job["state"] == "queued":
+            await asyncio.sleep(0.01)
+            job = (await client.get(f"/api/v1/jobs/{job['id']}")).json()
+        reply = await client.post(f"/api/v1/jobs/{job['id']}/cancel")
+        assert reply.json()["is_cancelling"] is True
+    async with client.stream("GET", f"/api/v1/jobs/{job['id']}/events") as events:
+        text = (await events.aread()).decode()
+    assert "event: job.completed" in text
+    assert '"state":"cancelled"' in text
+    listed = (await client.get("/api/v1/jobs", params={"collection_id": town})).json()["items"]
+    found = {item["id"]: item for item in listed}
+    assert found[job["id"]]["kind"] == "cache"
+    assert found[job["id"]]["state"] == "cancelled"
+    reply = await client.get("/api/v1/cache/jobs")
+    assert reply.status_code == 404
+    reply = await client.post(f"/api/v1/jobs/{job['id']}/retry")
+    await container.worker.wait_idle()
+    again = (await client.get(f"/api/v1/jobs/{job['id']}")).json()
+    assert (again["state"], again["result"]["left"]) == ("succeeded", 0)
+
+
+async def test_verify_goes_on_entry_by_entry(
+    client: httpx2.AsyncClient, town: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that has time for one entry only: each is read once, none is left out."""
+    monkeypatch.setattr("app.cache.jobs.VERIFY_S", 0.0)
+    num = len(list((settings.data_dir / "kv").glob("*/*.safetensors")))
+    job = await finished(client, "verify")
+    assert job["result"] == {"tiers": {"disk": {"ok": num}, "fake": {"ok": num}}}
 
 
 @pytest.mark.parametrize(
