@@ -90,7 +90,9 @@ class Settings(BaseSettings):
     kv_keep_share: float = Field(1.0, gt=0, le=1, description="a number above 0, at most 1")
     kv_variants: int = Field(0, ge=0, le=16, description="a number from 0 to 16")
     link_tokens: Folder | None = Field(None, description="a file of link tokens")
-    kv_eviction: Literal["gdsf", "lru"] = Field("gdsf", description="gdsf or lru")
+    kv_eviction: Literal["gdsf", "lru", "cache_craft", "cache_craft_gdsf"] = Field(
+        "gdsf", description="gdsf, lru, cache_craft or cache_craft_gdsf"
+    )
     kv_tenant_bytes: Size = Field(0, description='a size such as "2GB", 0 for no limit of its own')
     kv_device_bytes: Size = Field(2 * 2**30, description='a size such as "2GiB"')
     kv_admission: Literal["ingest", "second_use", "never"] = Field(

@@ -117,6 +117,12 @@ class DiskTier:
                 now = self._touched[digest] = self._tick()
                 self._ledger.used(digest, now)
 
+    def credit(self, digest: str, overhead: float) -> None:
+        """What a use that `used` has counted was worth, once its fix overhead is known."""
+        with self._lock:
+            if digest in self._ledger.held:
+                self._ledger.credit(digest, overhead)
+
     def is_pinned(self, digest: str) -> bool:
         with self._lock:
             held = self._ledger.held.get(digest)

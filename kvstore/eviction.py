@@ -9,6 +9,13 @@ from typing import Protocol
 
 from kvstore.errors import InvalidReuse
 
+LEAST_OVERHEAD = 0.05  # one exact use counts as twenty that have to be computed
+
+
+def worth_of(overhead: float) -> float:
+    """What a use counts whose entry had to be computed anew to this share (0 to 1)."""
+    return 1 / max(overhead, LEAST_OVERHEAD)
+
 
 @dataclass(slots=True)
 class Held:
@@ -22,9 +29,7 @@ class Held:
     uses: int = 0
     rank: float = 0.0
     namespace: str = ""  # whose it is
-    score: float = (
-        0.0  # uses, each divided by the share that had to be recomputed (its fix overhead)
-    )
+    score: float = 0.0  # sum of `worth_of` over its uses; 1 for one whose overhead is unknown
 
 
 class Eviction(Protocol):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from kvstore.eviction import Eviction, Held
+from kvstore.eviction import Eviction, Held, worth_of
 
 
 class Ledger:
@@ -47,6 +47,12 @@ class Ledger:
         held.uses += 1
         held.score += 1.0
         held.last_used_at = now
+        held.rank = self._rule.rank(held)
+
+    def credit(self, digest: str, overhead: float) -> None:
+        """The fix overhead of the use that was just counted is known."""
+        held = self.held[digest]
+        held.score += worth_of(overhead) - 1.0
         held.rank = self._rule.rank(held)
 
     def went(self, digest: str) -> None:

@@ -29,7 +29,8 @@ class PlannedSegment:
     entry: ChunkKV | None = None
     tier: str | None = None
     encoding: Encoding | None = None
-    overhead: float = 1.0  # how much of a reused chunk wants recomputing (kvstore.impact)
+    # Share of a reused chunk that wants recomputing (kvstore.impact): 0 where exact, 1 if unknown.
+    overhead: float = 1.0
     saved_seconds: float = 0.0  # what loading it saved against computing it, where measured
 
     @property
@@ -190,6 +191,7 @@ def _settle(
         entry=found.entry,
         tier=found.tier,
         encoding=encoding,
+        overhead=0.0 if action == "exact" else 1.0,
         saved_seconds=found.saved_seconds,
     )
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kvstore.eviction import Eviction, Held
-
-LEAST_OVERHEAD = 0.05  # one exact use counts as twenty that have to be computed
+from kvstore.eviction import Eviction, Held, worth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def replay(trace: Iterable[Use], rule: Eviction, budget_bytes: int) -> ReplayFig
             hit_tokens += use.num_tokens
             saved += use.seconds * (1 - use.overhead)
             found.uses += 1
-            found.score += 1 / max(use.overhead, LEAST_OVERHEAD)
+            found.score += worth_of(use.overhead)
             found.last_used_at = now
             found.rank = rule.rank(found)
             continue

@@ -80,6 +80,9 @@ class ReuseEngine:
         watch = Stopwatch()
         with watch.step("lookup"):
             plan = self.plan(segments, options)
+            for planned in plan.segments:
+                if planned.entry is not None:
+                    self.store.credit(planned.entry.key, planned.overhead)
         result = self._prefiller.run(plan, policy, ratio, capacity=capacity, watch=watch, seed=seed)
         report = PrefillReport(
             mode=options.mode,

@@ -116,6 +116,10 @@ class KVStore:
                 logger.debug("kept on disk only: %s", error)
                 self._count("not_shared")
 
+    def credit(self, key: EntryKey, overhead: float) -> None:
+        """A hit is reused with this share of it computed anew: eviction may go by that."""
+        self._disk.credit(key.digest, overhead)
+
     def pin(self, key: EntryKey, pinned: bool) -> None:
         set_pinned(self.tiers, [key.digest], pinned)
 

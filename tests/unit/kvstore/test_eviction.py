@@ -108,6 +108,20 @@ def test_the_disk_tier_follows_its_rule(tmp_path: Path, rule: str, kept: list[bo
     assert held_by(tier, entries) == kept
 
 
+@pytest.mark.parametrize("rule", ["cache_craft", "cache_craft_gdsf"])
+def test_a_use_that_needed_little_repair_counts_for_more(tmp_path: Path, rule: str) -> None:
+    """Two uses of the first, nearly all of which was computed anew, against one that was exact."""
+    entries = [make_entry(seed) for seed in range(3)]
+    tier = DiskTier(tmp_path, 9_000 * 2, MemoryIndex(), DiskRules(eviction=rule))
+    for entry, overheads in zip(entries, [(0.9, 0.9), (0.0,)], strict=False):
+        tier.put(entry)
+        for overhead in overheads:
+            tier.get(entry.key)
+            tier.credit(entry.key.digest, overhead)
+    tier.put(entries[2])
+    assert held_by(tier, entries) == [False, True, True]
+
+
 def test_uses_survive_a_restart(tmp_path: Path) -> None:
     index, rules = MemoryIndex(), DiskRules(eviction="gdsf")
     entries = [make_entry(seed) for seed in range(4)]

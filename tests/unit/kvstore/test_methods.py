@@ -27,9 +27,14 @@ families = pytest.mark.parametrize("family", ["llama", "gemma3"], indirect=True)
 
 
 def open_engine(
-    runner: ModelRunner, folder: Path, config: ReuseConfig, codec: str = "raw"
+    runner: ModelRunner,
+    folder: Path,
+    config: ReuseConfig,
+    codec: str = "raw",
+    eviction: str = "lru",
 ) -> ReuseEngine:
-    disk = DiskTier(folder, 10**9, MemoryIndex(), DiskRules(codec=find_codec(codec)))
+    rules = DiskRules(codec=find_codec(codec), eviction=eviction)
+    disk = DiskTier(folder, 10**9, MemoryIndex(), rules)
     engine = ReuseEngine(
         runner, KVStore(RamTier(10**8), disk, "namespace", "identity"), FRAME, config
     )
@@ -136,6 +141,24 @@ def test_of_several_variants_the_one_that_owes_least_is_taken_and_few_are_kept(
     engine.capture(prompt_of([c, b, d]))  # a fourth: the one least used goes
     assert engine.store.stats().tiers[1].entries == before + 1  # b's first variant is new
     assert engine.plan(prompt_of([b, a, d]), ReuseOptions()).segments[3].overhead == 0
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_the_fix_overhead_of_a_variant_counts_for_its_eviction(
+    runner: ModelRunner, tmp_path: Path, chunks: list[tuple[int, ...]]
+) -> None:
+    config = ReuseConfig(encodings=("variant",), min_reusable_tokens=1)
+    engine = open_engine(runner, tmp_path, config, eviction="cache_craft")
+    a, b, c, d = chunks
+    engine.capture(prompt_of([b, a, c]))
+    ledger = engine.store.tiers.disk._ledger
+    segments = prompt_of([b, d, c])
+    prefill(engine, segments, ReuseOptions(policy="none", ratio=0.0))
+    (score,) = [held.score for held in ledger.held.values() if held.score > 1]
+    planned = engine.plan(segments, ReuseOptions()).segments[3]
+    assert planned.reason == reasons.REUSED_VARIANT
+    assert 0 < planned.overhead < 1
+    assert score == pytest.approx(1 / planned.overhead)
 
 
 @families
