@@ -12,6 +12,7 @@ from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.encodings import ENCODINGS, find_encoding
 from kvstore.errors import InvalidReuse
+from kvstore.eviction import Held, worth_of
 from kvstore.keydiff import SINKS, kept_tokens, unlikeness
 from kvstore.links import LinkTokens, load_links, save_links
 from kvstore.memory_index import MemoryIndex
@@ -149,16 +150,24 @@ def test_the_fix_overhead_of_a_variant_counts_for_its_eviction(
 ) -> None:
     config = ReuseConfig(encodings=("variant",), min_reusable_tokens=1)
     engine = open_engine(runner, tmp_path, config, eviction="cache_craft")
-    a, b, c, d = chunks
-    engine.capture(prompt_of([b, a, c]))
-    ledger = engine.store.tiers.disk._ledger
-    segments = prompt_of([b, d, c])
-    prefill(engine, segments, ReuseOptions(policy="none", ratio=0.0))
-    (score,) = [held.score for held in ledger.held.values() if held.score > 1]
-    planned = engine.plan(segments, ReuseOptions()).segments[3]
+    first, second, third, _ = chunks
+    engine.capture(prompt_of([first, second, third]))
+    before = {digest: held.score for digest, held in held_by(engine).items()}
+    prompt = prompt_of([first, second, third])
+    prefill(engine, prompt, ReuseOptions(policy="none", ratio=0.0))  # nothing wants mending
+    other = prompt_of([second, third])
+    prefill(engine, other, ReuseOptions(policy="none", ratio=0.0))
+    planned = engine.plan(other, ReuseOptions()).segments[2]
     assert planned.reason == reasons.REUSED_VARIANT
-    assert 0 < planned.overhead < 1
-    assert score == pytest.approx(1 / planned.overhead)
+    assert planned.entry is not None
+    gained = held_by(engine)[planned.entry.key.digest].score - before[planned.entry.key.digest]
+    looked_up = 1.0  # by the plan just made, whose overhead was not told
+    assert gained == pytest.approx(worth_of(0.0) + worth_of(planned.overhead) + looked_up)
+    assert planned.overhead > 0.1
+
+
+def held_by(engine: ReuseEngine) -> dict[str, Held]:
+    return engine.store.tiers.disk._ledger.held
 
 
 @families
