@@ -8,6 +8,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from kvstore.column_bias import ColumnBias
 from kvstore.families import KVLayout
+from kvstore.spare_buffers import SpareBuffers
 
 
 class BufferLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
@@ -55,15 +56,22 @@ class ScatterLayer(BufferLayer):
 class ScatterCache(Cache):  # type: ignore[misc]
     """KV of one request: keys and values [L, 1, G, capacity, D] (keys rotated).
 
-    `rows`: where the next forward's rows go; `length`: how many rows attention sees.
+    `rows`: where the next forward's rows go; `length`: how many rows attention sees. Its buffers
+    come from `spare` and go back there with `release`.
     """
 
     def __init__(
-        self, layout: KVLayout, capacity: int, dtype: torch.dtype, device: torch.device
+        self,
+        layout: KVLayout,
+        capacity: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        spare: SpareBuffers,
     ) -> None:
         shape = (layout.num_layers, 1, layout.num_kv_heads, capacity, layout.head_dim)
-        self.key_buffer = torch.empty(shape, dtype=dtype, device=device)
-        self.value_buffer = torch.empty(shape, dtype=dtype, device=device)
+        self._spare = spare
+        self._whole = spare.take(shape, dtype, device)
+        self.key_buffer, self.value_buffer = (b[:, :, :, :capacity] for b in self._whole)
         self.rows = torch.empty(0, dtype=torch.int64, device=device)
         self.length = 0
         self.bias: ColumnBias | None = None  # of the prompt in here
@@ -84,6 +92,14 @@ class ScatterCache(Cache):  # type: ignore[misc]
         if length > self.capacity or (rows.numel() and int(rows.max()) >= length):
             raise ValueError(f"rows up to {length} do not fit a cache of {self.capacity}")
         self.rows, self.length = rows, length
+
+    def release(self) -> None:
+        """Its rows are not needed any more; the next request writes over them. A forward through
+        this cache fails from now on."""
+        if self.layers:
+            self.layers.clear()
+            self.key_buffer = self.value_buffer = self.key_buffer[:0]
+            self._spare.give_back(self._whole)
 
     def hide(self, rows: torch.Tensor) -> None:
         """No row sees these until they are computed; they must hold finite numbers."""

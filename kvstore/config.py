@@ -35,6 +35,9 @@ class ReuseConfig:
     variants: int = 0  # contexts kept a chunk, from prompts computed in full (kvstore.variants)
     floor_tokens: int = 2  # every reused chunk gets at least this many recomputed, if any are
     min_reusable_tokens: int = 64  # below it a partial forward saves less than it costs
+    # Entries that are looked up at once: what one core checks (two thirds of a load from disk) or
+    # waits for is hidden behind the others. `larder bench assemble` shows both.
+    loaders: int = 4
     pack_tokens: int = 512  # in one forward; more speeds nothing up, and questions wait for it
 
     def __post_init__(self) -> None:

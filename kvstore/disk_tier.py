@@ -71,21 +71,23 @@ class DiskTier:
         self._fit()
 
     def get(self, key: EntryKey) -> ChunkKV | None:
-        with self._lock:
-            if key.digest not in self._ledger.held:
-                return None
-            try:
-                entry = from_bytes(self._folder.read(key.digest), key)
-            except FileNotFoundError:
+        if not self.contains(key):
+            return None
+        try:  # without the lock: several are read and checked at once
+            entry = from_bytes(self._folder.read(key.digest), key)
+        except FileNotFoundError:
+            with self._lock:
                 self._forget([key.digest])
-                return None
-            except OSError as error:
-                raise TierUnavailable(f"cannot read {key.digest[:12]}: {error}") from error
-            except CorruptEntry:
-                self._put_aside(key.digest)
-                raise
-            self.used(key.digest)
-            return entry
+            return None
+        except OSError as error:
+            raise TierUnavailable(f"cannot read {key.digest[:12]}: {error}") from error
+        except CorruptEntry:
+            with self._lock:
+                if key.digest in self._ledger.held:  # else somebody was quicker
+                    self._put_aside(key.digest)
+            raise
+        self.used(key.digest)
+        return entry
 
     def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
         key = entry.key

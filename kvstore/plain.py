@@ -52,7 +52,7 @@ class PlainEngine:
             tokens=tokens,
             timings_ms={"prefill": (time.perf_counter() - started) * 1000},
         )
-        return Prefilled(logits, report, lambda ids: self._extend(ids, run), run.drop)
+        return Prefilled(logits, report, lambda ids: self._extend(ids, run), run.drop, lambda: None)
 
     def vote(
         self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int

@@ -4,6 +4,7 @@ A plan is plain data: it can be printed, counted and tested without a model (fla
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -68,12 +69,13 @@ class Finder(Protocol):
 
 
 class Planner:
-    """Looks segments up in order. `find` is KVStore.lookup."""
+    """Looks segments up, some at once. `find` is KVStore.lookup."""
 
     def __init__(self, frame: Frame, config: ReuseConfig, variants: VariantCatalog) -> None:
         self._frame = frame
         self._config = config
         self._variants = variants
+        self._loaders = ThreadPoolExecutor(config.loaders, "kv-load")  # ends with the planner
 
     def plan(
         self,
@@ -113,17 +115,24 @@ class Planner:
     def _plan_chunks(
         self, planned: list[PlannedSegment], find: Finder, asked: Encoding | None
     ) -> list[PlannedSegment]:
-        before: list[str] = []
-        settled = []
-        for place, one in enumerate(planned):
-            if _is_open(one):
-                names = preferred(self._config.encodings, one.segment, before)
-                names = tuple(dict.fromkeys((asked, *names))) if asked else names
-                settled.append(self._plan_chunk(one, find, names, before, place))
-            else:
-                settled.append(one)
-            if one.segment.kind != "link":
-                before.append(content_id(one.segment.token_ids))
+        before: list[list[str]] = [[]]
+        for one in planned:
+            is_text = one.segment.kind != "link"
+            before.append(before[-1] + [content_id(one.segment.token_ids)] * is_text)
+
+        def settle(place: int) -> PlannedSegment:
+            one = planned[place]
+            names = preferred(self._config.encodings, one.segment, before[place])
+            names = tuple(dict.fromkeys((asked, *names))) if asked else names
+            return self._plan_chunk(one, find, names, before[place], place)
+
+        settled = list(planned)
+        places = [place for place, one in enumerate(planned) if _is_open(one)]
+        # a catalogue of variants is for one thread
+        is_alone = "variant" in (asked, *self._config.encodings) or self._config.loaders == 1
+        run = map if is_alone else self._loaders.map
+        for place, one in zip(places, run(settle, places), strict=True):
+            settled[place] = one
         return settled
 
     def _plan_chunk(

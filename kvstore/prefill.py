@@ -129,11 +129,12 @@ class Prefiller:
         return policy.select(SelectionRequest(spans, budget, self._floor, seed), probes)
 
     def _fill_gaps(self, plan: PrefillPlan, ids: torch.Tensor, cache: ScatterCache) -> None:
-        """Compute passages that were not stored first, so that a probe reads no empty rows."""
+        """Compute passages that were not stored first, so that a probe reads no empty rows. What
+        stands behind the last of them is empty still, and not looked at."""
         gaps = [span for span in plan.computed_spans if span.end < plan.num_tokens]
         if gaps:
             rows = torch.cat([torch.arange(g.start, g.end) for g in gaps])
-            self._runner.forward_rows(ids, rows.to(ids.device), cache)
+            self._runner.forward_rows(ids[: gaps[-1].end], rows.to(ids.device), cache)
 
 
 def recompute_budget(spans: tuple[Span, ...], ratio: float) -> int:

@@ -35,6 +35,7 @@ class Prefilled:
     report: PrefillReport
     extend: Callable[[Sequence[int]], torch.Tensor]  # append tokens; logits [n, V] of their rows
     drop: Callable[[int], None]  # forget that many of the last rows
+    release: Callable[[], None]  # nothing is appended any more: the next prompt may have the room
 
 
 class ReuseEngine:
@@ -95,7 +96,7 @@ class ReuseEngine:
         )
         extend = partial(self.runner.append, cache=result.cache)
         drop = partial(self.runner.drop, cache=result.cache)
-        return Prefilled(result.logits, report, extend, drop)
+        return Prefilled(result.logits, report, extend, drop, result.cache.release)
 
     def vote(
         self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int

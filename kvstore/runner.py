@@ -12,6 +12,7 @@ from kvstore.attention import TILE, AttentionObserver, Places, tile_ends_of
 from kvstore.branch_cache import BranchCache, Writes, branch_mask
 from kvstore.cache import ScatterCache, causal_mask
 from kvstore.families import layout_of
+from kvstore.spare_buffers import SpareBuffers
 
 
 class ModelRunner:
@@ -24,6 +25,7 @@ class ModelRunner:
         self.device: torch.device = model.device
         self._has_windows = getattr(model.config, "sliding_window", None) is not None
         self._embed = model.get_input_embeddings()
+        self._spare = SpareBuffers()
         self.links: torch.Tensor | None = None  # [k, hidden]: ids from the vocabulary's end on
 
     @property
@@ -32,7 +34,7 @@ class ModelRunner:
         return int(self._embed.weight.shape[0])
 
     def new_cache(self, capacity: int) -> ScatterCache:
-        return ScatterCache(self.layout, capacity, self.dtype, self.device)
+        return ScatterCache(self.layout, capacity, self.dtype, self.device, self._spare)
 
     def new_branch_cache(self, num_branches: int, capacity: int) -> BranchCache:
         return BranchCache(self.layout, num_branches, capacity, self.dtype, self.device)

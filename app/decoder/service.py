@@ -355,6 +355,7 @@ class DecoderService:
             self._loaded.end_ids,
             cancelled.is_set,
         )
+        prefilled.release()
         if isinstance(self._engine, ReuseEngine):
             self._engine.repair(segments, prefilled.report)
             self._tell_missed(request, prefilled.report)

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from kvstore.types import ReuseOptions, Segment
 QUESTION = "What does the second passage say about the first, and where do the two disagree?"
 PLENTY = 10**11
 PATIENT = SharedLimits(limit_s=60.0)
+DEFAULT_CONFIG = ReuseConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,15 @@ class AssembleRequest:
     shared: tuple[str, ...] = ()  # addresses of shared tiers
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds to find and load, the same in one thread, and to rotate and copy."""
+
+    find_ms: float
+    place_ms: float
+    one_by_one_ms: float = 0.0
+
+
 def bench_assemble(
     bench: Bench, request: AssembleRequest, progress: Callable[[], None]
 ) -> list[dict[str, object]]:
@@ -50,14 +60,16 @@ def bench_assemble(
     prompt = _prompt(bench, request)
     num_tokens = sum(len(segment.token_ids) for segment in prompt)
     ids = torch.tensor([t for segment in prompt for t in segment.token_ids])
-    times: dict[str, list[tuple[float, float]]] = {}
+    times: dict[str, list[Times]] = {}
     full: list[float] = []
     with _engines(bench, request) as engines:
         _warm(list(engines.values()), prompt)
         for _ in range(request.repeats):
             full.append(_full_ms(bench, ids))
             for name, engine in engines.items():
-                times.setdefault(name, []).append(_assemble_ms(bench, engine, prompt, name))
+                alone = _assemble(bench, _one_by_one(bench, engine), prompt, name)
+                taken = _assemble(bench, engine, prompt, name)
+                times.setdefault(name, []).append(replace(taken, one_by_one_ms=alone.find_ms))
             progress()
     full_ms = statistics.median(full)
     return [_row(name, request, bench, taken, full_ms, num_tokens) for name, taken in times.items()]
@@ -67,18 +79,20 @@ def _row(
     name: str,
     request: AssembleRequest,
     bench: Bench,
-    taken: Sequence[tuple[float, float]],
+    taken: Sequence[Times],
     full_ms: float,
     num_tokens: int,
 ) -> dict[str, object]:
-    assemble_ms = statistics.median(find + place for find, place in taken)
+    assemble_ms = statistics.median(one.find_ms + one.place_ms for one in taken)
     return {
         "tier": name,
         "codec": request.codec,
         "dtype": str(bench.runner.dtype).removeprefix("torch."),
         "prompt_tokens": num_tokens,
-        "find_and_load_ms": statistics.median(find for find, _ in taken),
-        "rotate_and_copy_ms": statistics.median(place for _, place in taken),
+        "one_by_one_ms": statistics.median(one.one_by_one_ms for one in taken),
+        "find_and_load_ms": statistics.median(one.find_ms for one in taken),
+        "hidden_ms": statistics.median(one.one_by_one_ms - one.find_ms for one in taken),
+        "rotate_and_copy_ms": statistics.median(one.place_ms for one in taken),
         "assemble_ms": assemble_ms,
         "full_prefill_ms": full_ms,
         "share": assemble_ms / full_ms,
@@ -109,10 +123,15 @@ def _engines(bench: Bench, request: AssembleRequest) -> Iterator[dict[str, Reuse
                 store.close()
 
 
-def _engine(bench: Bench, store: KVStore) -> ReuseEngine:
-    engine = ReuseEngine(bench.runner, store, bench.template.frame, ReuseConfig())
+def _engine(bench: Bench, store: KVStore, config: ReuseConfig = DEFAULT_CONFIG) -> ReuseEngine:
+    engine = ReuseEngine(bench.runner, store, bench.template.frame, config)
     engine.refusal = None
     return engine
+
+
+def _one_by_one(bench: Bench, engine: ReuseEngine) -> ReuseEngine:
+    """The same store, looked up in one thread."""
+    return _engine(bench, engine.store, replace(engine.config, loaders=1))
 
 
 def _warm(engines: Sequence[ReuseEngine], prompt: Sequence[Segment]) -> None:
@@ -130,10 +149,8 @@ def _warm(engines: Sequence[ReuseEngine], prompt: Sequence[Segment]) -> None:
         engine.plan(prompt, ReuseOptions())
 
 
-def _assemble_ms(
-    bench: Bench, engine: ReuseEngine, prompt: Sequence[Segment], name: str
-) -> tuple[float, float]:
-    """(milliseconds to find and load, milliseconds to rotate and copy)."""
+def _assemble(bench: Bench, engine: ReuseEngine, prompt: Sequence[Segment], name: str) -> Times:
+    """As a server does, which gives a prompt the buffers of the one before."""
     tiers = engine.store.tiers
     if tiers.shared is not None:  # a hit left copies on disk
         tiers.disk.remove([entry.digest for entry in tiers.disk.entries()])
@@ -143,17 +160,20 @@ def _assemble_ms(
     cache = bench.runner.new_cache(plan.num_tokens + 64)
     Prefiller(bench.runner, 0).assemble(plan, cache)
     done = time.perf_counter()
+    cache.release()
     served = {segment.tier for segment in plan.segments if segment.segment.kind == "chunk"}
     if served != {name}:
         raise RuntimeError(f"expected every chunk from {name}, got {served}")
-    return (found - started) * 1000, (done - found) * 1000
+    return Times((found - started) * 1000, (done - found) * 1000)
 
 
 def _full_ms(bench: Bench, ids: torch.Tensor) -> float:
     cache = bench.runner.new_cache(len(ids) + 64)
     started = time.perf_counter()
     bench.runner.forward_all(ids.to(bench.runner.device), cache)
-    return (time.perf_counter() - started) * 1000
+    taken_ms = (time.perf_counter() - started) * 1000
+    cache.release()
+    return taken_ms
 
 
 def _prompt(bench: Bench, request: AssembleRequest) -> list[Segment]:

@@ -30,6 +30,7 @@ from kvstore.errors import InvalidReuse, UnsupportedModel
 from kvstore.families import KVLayout, check_supported
 from kvstore.plain import PlainEngine
 from kvstore.runner import ModelRunner
+from kvstore.spare_buffers import SpareBuffers
 from kvstore.types import ReuseOptions
 from tests.support.tiny_models import SHAPE, draw_ids, ids_of, prompt_of
 
@@ -55,7 +56,7 @@ def test_packs_keep_order_and_limit() -> None:
 
 
 def test_rows_that_do_not_fit_are_refused() -> None:
-    cache = ScatterCache(KVLayout(1, 1, 4), 8, torch.float32, torch.device("cpu"))
+    cache = ScatterCache(KVLayout(1, 1, 4), 8, torch.float32, torch.device("cpu"), SpareBuffers())
     with pytest.raises(ValueError, match="do not fit"):
         cache.expect(torch.tensor([8]), 9)
     with pytest.raises(ValueError, match="do not fit"):

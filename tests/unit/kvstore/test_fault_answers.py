@@ -16,6 +16,7 @@ import kvstore.disk_tier
 from kvstore import reasons
 from kvstore.config import ReuseConfig
 from kvstore.disk_tier import DiskTier
+from kvstore.keys import content_id
 from kvstore.memory_index import MemoryIndex
 from kvstore.ram_tier import RamTier
 from kvstore.reuse import ReuseEngine
@@ -123,6 +124,29 @@ def test_damaged_files(open_engine: Open, damage: str) -> None:
     assert report.tokens.fresh == report.tokens.prompt
     assert reasons.CORRUPT in {segment.reason for segment in report.segments}
     assert served.engine.repair(PROMPT, report) >= 1
+    check_answers(served)
+
+
+@pytest.mark.parametrize("place", range(1, len(CHUNKS)))
+def test_one_damaged_file_among_those_that_are_read_at_once(open_engine: Open, place: int) -> None:
+    """Its chunk is computed, the others are reused; nothing of it is in the answer."""
+    served = open_engine()
+    chunk = SEGMENTS[place]
+    rows = served.engine.store.tiers.disk.entries()
+    digests = {row.digest for row in rows if row.content == content_id(chunk.token_ids)}
+    for path in entry_files(served):
+        if path.stem in digests:
+            data = bytearray(path.read_bytes())
+            data[-5] ^= 0x10
+            path.write_bytes(data)
+    logits, report = answer(served, AUTO)
+    reused = [s.action for s in report.segments[2:-1]]
+    assert reused.count("reused") == len(CHUNKS) - 2
+    assert report.segments[place + 1].reason == reasons.CORRUPT
+    served.engine.store.purge([chunk.token_ids])
+    without, again = answer(served, AUTO)
+    assert again.segments[place + 1].reason == reasons.NOT_STORED
+    assert torch.equal(logits, without)
     check_answers(served)
 
 

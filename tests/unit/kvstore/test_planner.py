@@ -1,5 +1,8 @@
 """Plans as plain data: which reason each segment bears when little or nothing can be reused."""
 
+import threading
+from collections.abc import Sequence
+
 import pytest
 import torch
 
@@ -15,7 +18,8 @@ from kvstore.variants import VariantCatalog
 
 PREFIX, FIRST, SECOND = tuple(range(10, 50)), (1, 2, 3), (4, 5, 6)
 EMPTY = torch.empty(0)
-FOUND = Lookup(ChunkKV(EntryKey("n", "i", "c", "x", "d", ""), PREFIX, EMPTY, EMPTY), "ram")
+FOUND_KEY = EntryKey("n", "i", "c", "x", "d", "")
+FOUND = Lookup(ChunkKV(FOUND_KEY, PREFIX, EMPTY, EMPTY), "ram")
 DAMAGED = Lookup(None, corrupt=True)
 
 
@@ -41,6 +45,30 @@ def test_too_little_to_reuse_does_not_hide_what_was_damaged() -> None:
         reasons.NOT_STORED,
         reasons.QUESTION,
     ]
+
+
+def test_entries_are_looked_up_at_once_and_keep_their_places() -> None:
+    """Each of two look-ups waits for the other, so one after the other would time out."""
+    chunks = [tuple(range(100 * n, 100 * n + 5)) for n in range(1, 7)]
+    together = threading.Barrier(2, timeout=10)
+    names: set[str] = set()
+
+    def find(ids: tuple[int, ...], _: Sequence[str]) -> Lookup:
+        if ids in chunks[1:]:
+            together.wait()
+            names.add(threading.current_thread().name)
+            return Lookup(ChunkKV(FOUND_KEY, ids, EMPTY, EMPTY), f"tier {ids[0]}")
+        return FOUND if ids == PREFIX else MISS
+
+    planner = Planner(Frame(PREFIX, ()), ReuseConfig(encodings=("primed",)), VariantCatalog())
+    segments = [Segment("prefix", PREFIX), *(Segment("chunk", ids) for ids in chunks)]
+    segments += [Segment("question", (7, 8))]
+    # five chunks and pairs only: the last one's partner
+    partner = threading.Thread(target=together.wait, daemon=True)
+    partner.start()
+    plan = planner.plan(segments, find, exact_only=None)
+    assert [one.tier for one in plan.segments[2:-1]] == [f"tier {ids[0]}" for ids in chunks[1:]]
+    assert threading.current_thread().name not in names
 
 
 def test_damage_alone_leaves_nothing_stored() -> None:
