@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 640, 400
-LEFT, RIGHT, TOP, BOTTOM = 70, 190, 44, 54
+WIDTH, HEIGHT = 680, 400
+LEFT, RIGHT, TOP, BOTTOM = 70, 220, 44, 54
 INK, FAINT = "#1f2933", "#d5dae0"
 # Okabe and Ito: told apart with any colour vision.
 COLOURS = (
@@ -20,6 +20,8 @@ COLOURS = (
     "#8a6d00",
     "#7b3294",
 )
+
+MANY = 300  # a span above which a log axis shows powers of ten only
 
 Point = tuple[float, float]
 
@@ -57,9 +59,12 @@ class _Scale:
     def __init__(self, values: Sequence[float], is_log: bool, first: float, last: float) -> None:
         self.is_log = is_log
         self.first, self.last = first, last
-        shown = [math.log10(v) for v in values if v > 0] if is_log else [*values, 0.0]
-        self.low = math.floor(min(shown)) if is_log else min(shown)
-        self.high = math.ceil(max(shown) + 1e-9) if is_log else _round_up(max(shown))
+        if is_log:
+            self._steps = _log_steps([v for v in values if v > 0])
+            self.low, self.high = math.log10(self._steps[0]), math.log10(self._steps[-1])
+        else:
+            shown = [*values, 0.0]
+            self.low, self.high = min(shown), _round_up(max(shown))
 
     def place(self, value: float) -> float:
         shown = math.log10(max(value, 10.0**self.low)) if self.is_log else value
@@ -67,8 +72,23 @@ class _Scale:
 
     def ticks(self) -> list[float]:
         if self.is_log:
-            return [10.0**power for power in range(int(self.low), int(self.high) + 1)]
+            return self._steps
         return [self.low + (self.high - self.low) * part / 4 for part in range(5)]
+
+
+def _log_steps(values: Sequence[float]) -> list[float]:
+    """Powers of ten around `values`; one, two and five of each where they span little."""
+    low, high = min(values), max(values)
+    leads = (1, 2, 5) if high / low < MANY else (1,)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high) + 1e-9)
+    steps = [lead * 10.0**power for power in range(first, last + 1) for lead in leads]
+    start = max(n for n, step in enumerate(steps) if step <= low * (1 + 1e-9))
+    end = min(n for n, step in enumerate(steps) if step > high)
+    return steps[start : end + 1]
+
+
+def _label(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _round_up(value: float) -> float:
@@ -94,11 +114,11 @@ def _ticks(across: _Scale, up: _Scale) -> list[str]:
     for value in up.ticks():
         y = up.place(value)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" stroke="{FAINT}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{value:.3g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{_label(value)}</text>')
     for value in across.ticks():
         x = across.place(value)
         parts.append(
-            f'<text x="{x}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{value:.3g}</text>'
+            f'<text x="{x}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{_label(value)}</text>'
         )
     return parts
 

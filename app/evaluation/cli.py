@@ -40,7 +40,9 @@ def eval_reuse(
         "article"
     ),
     codecs: Annotated[str, typer.Option(help="Codecs of the store, comma-separated.")] = "raw",
-    keep_share: Annotated[float, typer.Option(help="Of a chunk's tokens, by KeyDiff.")] = 1.0,
+    keep_share: Annotated[
+        str, typer.Option(help="Of a chunk's tokens, by KeyDiff, comma-separated.")
+    ] = "1",
     links: Annotated[Path | None, typer.Option(help="File of link tokens.")] = None,
     answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 48,
     dtype: str = "float32",
@@ -67,14 +69,14 @@ def eval_reuse(
         primers=primers,  # type: ignore[arg-type]  # checked above
         others=others,  # type: ignore[arg-type]  # checked above
         codecs=tuple(codecs.split(",")),
-        keep_share=keep_share,
+        keep_shares=tuple(numbers(keep_share)),
         links=links,
         answer_tokens=answer_tokens,
         dtype=dtype,
         seed=seed,
     )
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("questions", total=questions * len(run.codecs))
+        task = bar.add_task("questions", total=questions * len(run.stores))
         rows = run_reuse(run, load_settings(), lambda: bar.advance(task))
     if report is not None:
         from app.evaluation.reuse_report import write_report

@@ -10,6 +10,7 @@ from app.evaluation.report import Row, machine
 
 COLUMNS = (
     "codec",
+    "keep_share",
     "encoding",
     "policy",
     "ratio",
@@ -22,6 +23,7 @@ COLUMNS = (
     "bytes_per_token",
     "n",
 )
+Store = tuple[str, float]  # codec, share of the tokens kept
 NO_DRIFT = 1e-5  # what a KL of zero is drawn as: arms that recompute everything
 
 
@@ -46,8 +48,9 @@ def write_report(
     }
     if times:
         texts["ttft.svg"] = _first_token(times)
-    if len({row["codec"] for row in rows}) > 1:
+    if len(_stores(rows)) > 1:
         texts["bytes.svg"] = _bytes(rows)
+        texts["reuse.md"] += _store_table(rows)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
@@ -74,9 +77,9 @@ def _cell(value: object) -> str:
 
 
 def _drift(rows: Sequence[Row]) -> str:
-    """Each encoding and policy of the first codec is a line that begins at nothing recomputed."""
-    codec = rows[0]["codec"]
-    shown = [row for row in rows if row["codec"] == codec and row["policy"] != "all"]
+    """Each encoding and policy of the first store is a line that begins at nothing recomputed."""
+    first = _store_of(rows[0])
+    shown = [row for row in rows if _store_of(row) == first and row["policy"] != "all"]
     none = {row["encoding"]: _point(row) for row in shown if row["policy"] == "none"}
     lines: dict[str, list[Point]] = defaultdict(list)
     mended = {row["encoding"] for row in shown if row["policy"] != "none"}
@@ -113,12 +116,60 @@ def _first_token(times: Sequence[Row]) -> str:
     )
 
 
-def _bytes(rows: Sequence[Row]) -> str:
-    lines: dict[str, list[Point]] = defaultdict(list)
+def _store_of(row: Row) -> Store:
+    return str(row["codec"]), _number(row, "keep_share")
+
+
+def _stores(rows: Sequence[Row]) -> dict[Store, dict[str, Row]]:
+    """By codec and share kept, in order: the rows of the first encoding, by policy and ratio."""
+    found: dict[Store, dict[str, Row]] = {}
     for row in rows:
-        if row["policy"] == "none" and row["encoding"] == rows[0]["encoding"]:
-            point = (_number(row, "bytes_per_token"), max(_number(row, "kl_mean"), NO_DRIFT))
-            lines[str(row["codec"])].append(point)
+        if row["encoding"] == rows[0]["encoding"]:
+            arm = "none" if row["policy"] == "none" else f"{row['policy']} at {row['ratio']}"
+            found.setdefault(_store_of(row), {})[arm] = row
+    return found
+
+
+def _store_table(rows: Sequence[Row]) -> str:
+    """What a byte buys. What a codec or KeyDiff adds is the difference to the first store over the
+    same questions."""
+    stores = _stores(rows)
+    first = next(iter(stores.values()))
+    arms = [arm for arm in first if not arm.startswith("all")]
+    names = ["codec", "kept", "bytes a token", "encode MB/s", "decode MB/s"]
+    names += [f"{what}, {arm}" for arm in arms for what in ("KL", "added")]
+    lines = ["", "| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for (codec, kept), found in stores.items():
+        size = next(iter(found.values()))
+        sizes = ("bytes_per_token", "encode_mb_s", "decode_mb_s")
+        cells = [codec, f"{kept:g}", *(_whole(size.get(name)) for name in sizes)]
+        for arm in arms:
+            kl = _number(found[arm], "kl_mean")
+            cells += [f"{kl:.4f}", f"{kl - _number(first[arm], 'kl_mean'):+.4f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _whole(value: object) -> str:
+    return f"{value:,.0f}" if isinstance(value, float) else ""
+
+
+def _bytes(rows: Sequence[Row]) -> str:
+    """A dot for each codec, and a line through the shares that KeyDiff keeps."""
+    stores = _stores(rows)
+    first, full = next(iter(stores))
+    dots: dict[str, list[Point]] = {}
+    shares: list[Point] = []
+    for (codec, kept), found in stores.items():
+        row = found.get("none")
+        if row is None or row["bytes_per_token"] is None:
+            continue
+        point = (_number(row, "bytes_per_token"), max(_number(row, "kl_mean"), NO_DRIFT))
+        if kept == full:
+            dots[codec] = [point]
+        if codec == first:
+            shares.append(point)
+    lines = {f"{first}, KeyDiff": shares} | dots if len(shares) > 1 else dots
     return line_chart(
         "Drift against bytes, nothing recomputed",
         Axis("bytes a token of the chunk's entry", is_log=True),

@@ -12,6 +12,7 @@ from app.evaluation.ttft import bench_ttft
 from app.evaluation.ttft import make_arms as make_ttft_arms
 from app.settings import Settings
 from kvstore.codecs import find_codec
+from kvstore.codecs.measure import measure_codec
 from kvstore.encodings import ENCODINGS
 from kvstore.entry_file import to_bytes
 from kvstore.links import load_links
@@ -35,11 +36,19 @@ class ReuseRun:
     primers: PrimerChoice
     others: Others
     codecs: tuple[str, ...]
-    keep_share: float
+    keep_shares: tuple[float, ...]
     links: Path | None
     answer_tokens: int
     dtype: str
     seed: int
+
+    @property
+    def stores(self) -> list[tuple[str, float]]:
+        """(codec, share of the tokens kept): every codec at the first share, then the first codec
+        at the others."""
+        codec, share = self.codecs[0], self.keep_shares[0]
+        others = [(codec, other) for other in self.keep_shares[1:]]
+        return [*((one, share) for one in self.codecs), *others]
 
     def as_settings(self) -> dict[str, object]:
         """For the printed figures: file names without their folders."""
@@ -58,23 +67,27 @@ def run_reuse(
     cases = load_cases(run.dataset, run.file_format, run.questions, layout=layout, seed=run.seed)
     arms = make_arms(run.policies, run.ratios, run.encodings)
     rows = []
-    for codec in run.codecs:
+    for codec, keep_share in run.stores:
         with open_bench(settings, dtype=run.dtype, ram_bytes=RAM_BYTES, codec=codec) as opened:
             bench = _with_links(opened, run.links)
-            evaluation = ReuseEvaluation(bench, run.answer_tokens, run.encodings, run.keep_share)
+            evaluation = ReuseEvaluation(bench, run.answer_tokens, run.encodings, keep_share)
             outcomes = evaluation.run(cases, arms, progress)
             sample = evaluation.sample(cases[-1])
-        beside = {
-            "codec": codec,
-            "keep_share": run.keep_share,
-            "bytes_per_token": _bytes_per_token(sample, codec) if sample is not None else None,
-        }
+        beside = {"codec": codec, "keep_share": keep_share, **_size_of(sample, codec)}
         rows += [row | beside for row in summarise(outcomes)]
     return rows
 
 
-def _bytes_per_token(entry: ChunkKV, codec: str) -> float:
-    return len(to_bytes(entry, find_codec(codec))) / len(entry.token_ids)
+def _size_of(sample: ChunkKV | None, codec: str) -> dict[str, float | None]:
+    """Of a real entry: bytes by token of the chunk, and what coding it takes."""
+    if sample is None:
+        return dict.fromkeys(("bytes_per_token", "encode_mb_s", "decode_mb_s"))
+    figures = measure_codec(find_codec(codec), sample.keys, sample.values)
+    return {
+        "bytes_per_token": len(to_bytes(sample, find_codec(codec))) / len(sample.token_ids),
+        "encode_mb_s": figures.encode_mb_s,
+        "decode_mb_s": figures.decode_mb_s,
+    }
 
 
 def run_times(run: ReuseRun, settings: Settings) -> list[dict[str, object]]:
