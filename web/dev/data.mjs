@@ -148,3 +148,12 @@ export function verdictFor(trust = "weighted") {
   const { kind, probability, is_calibrated, calibration, answers, others, sources } = explanationFor([]);
   return { kind, probability, is_calibrated, calibration, trust, answers, others, sources };
 }
+
+export function reuseFor(empty, drifted) {
+  if (empty) return { allowed: false, reason: "model_not_proven" };
+  if (!drifted) return { allowed: true, reason: "calibrated: measured on 24 questions" };
+  const sentence =
+    "Answers drifted more than 0.04 nats a token from a full prefill, so the collection “millbrook” gets exact reuse only. " +
+    "Run `larder calibrate`, or lift it with POST /api/v1/cache/watch/reset.";
+  return { allowed: false, reason: `drift_over_limit: ${sentence}` };
+}

@@ -1,5 +1,5 @@
 // For work on the pages without a server: answers the routes of docs/api.md with example data and
-// serves the built pages. `node dev/server.mjs [port] [--empty]`; never part of an installation.
+// serves the built pages. `node dev/server.mjs [port] [--empty] [--drifted]`; never part of an installation.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname } from "node:path";
@@ -9,6 +9,7 @@ import * as data from "./data.mjs";
 
 const port = Number(process.argv[2] ?? 8000);
 const empty = process.argv.includes("--empty");
+const drifted = process.argv.includes("--drifted");
 const STATIC = fileURLToPath(new URL("../../app/static", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
@@ -93,7 +94,7 @@ const ROUTES = [
   ["GET", /^\/runs\?/, (m, q, reply) => json(reply, { items: empty ? [] : ["auto", "auto", "off", "exact"].map(runOf) })],
   ["GET", /^\/runs\/r1$/, (m, q, reply) => json(reply, runOf("auto"))],
   ["GET", /^\/runs\/r1\/explanation/, (m, q, reply) => json(reply, data.explanationFor(new URL(q.url, "http://x").searchParams.getAll("without")))],
-  ["GET", /^\/cache$/, (m, q, reply) => json(reply, { model: "SmolLM2-135M-Instruct", dtype: "float32", chunk_reuse: { allowed: !empty, reason: empty ? "model_not_proven" : "proven" }, tiers: data.tiers, counters: { hits_ram: 412, hits_disk: 63, misses: 71, corrupt: 0, evicted: 12 } })],
+  ["GET", /^\/cache$/, (m, q, reply) => json(reply, { model: "SmolLM2-135M-Instruct", dtype: "float32", chunk_reuse: data.reuseFor(empty, drifted), tiers: data.tiers, counters: { hits_ram: 412, hits_disk: 63, misses: 71, corrupt: 0, evicted: 12 } })],
   ["GET", /^\/admin\/overview\?hours=(\d+)$/, (m, q, reply) => json(reply, data.overviewFor(Number(m[1]), empty))],
 ];
 

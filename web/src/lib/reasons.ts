@@ -21,6 +21,7 @@ const REASONS: Record<string, string> = {
   too_short: "Too few tokens for reuse to pay.",
   model_not_proven: "The exactness checks have not passed on this model, so only exact reuse is served.",
   model_unsupported: "This model's attention cannot take moved passages, so only exact reuse is served.",
+  link: "Link tokens join the passages, so they are always computed.",
   question: "A question is new, so it is always computed.",
   reuse: "Stored passages were reused.",
   nothing_stored: "No passage of this prompt was in the store.",
@@ -37,7 +38,19 @@ export function explain(code: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-export const TIER_NAMES: Record<string, string> = { ram: "Memory", disk: "Disk", device: "GPU" };
+/** Of "code: sentence"; a bare code has no sentence. */
+export function parseReason(reason: string): { code: string; sentence: string } {
+  const at = reason.indexOf(": ");
+  return at < 0 ? { code: reason, sentence: "" } : { code: reason.slice(0, at), sentence: reason.slice(at + 2) };
+}
+
+export const TIER_NAMES: Record<string, string> = {
+  ram: "Memory",
+  disk: "Disk",
+  device: "GPU",
+  valkey: "Valkey, shared",
+  s3: "S3, shared",
+};
 
 export const ENCODING_NAMES: Record<string, string> = {
   alone: "by itself",

@@ -3,6 +3,7 @@ import { useCallback, useState } from "react";
 import { getCache, getOverview, listRuns } from "../api/client";
 import { Figures } from "../components/admin/Figures";
 import { OriginChart } from "../components/admin/OriginChart";
+import { ReuseNotice } from "../components/admin/ReuseNotice";
 import { RunDialog } from "../components/admin/RunDialog";
 import { RunsCard } from "../components/admin/RunsCard";
 import { StoreCard } from "../components/admin/StoreCard";
@@ -57,6 +58,7 @@ export default function AdminPage({ runId }: { runId: string | null }) {
         {!value && !error && <p className="text-muted">Loading…</p>}
         {value && (
           <>
+            <ReuseNotice reuse={value.cache.chunk_reuse} />
             <Figures overview={value.overview} />
             <OriginChart series={value.overview.series} hours={value.overview.window_hours} />
             <div className="grid items-start gap-4 lg:grid-cols-2">

@@ -1,14 +1,18 @@
 /** What the store holds against its budgets, and what became of the look-ups. */
 import type { Cache, Tier } from "../../api/types";
 import { formatBytes, formatCount, formatPercent, plural } from "../../lib/format";
-import { explain, nameOf, TIER_NAMES } from "../../lib/reasons";
-import { Notice } from "../ui/Notice";
+import { nameOf, TIER_NAMES } from "../../lib/reasons";
 import { ChartCard } from "./ChartCard";
 
+const ALWAYS_SHOWN = ["hits_ram", "hits_disk", "misses", "corrupt", "evicted"];
 const COUNTERS: Record<string, string> = {
+  hits_device: "Found on the GPU",
   hits_ram: "Found in memory",
   hits_disk: "Found on disk",
+  hits_valkey: "Found on Valkey",
+  hits_s3: "Found on S3",
   misses: "Not found",
+  slower_than_compute: "Too slow to fetch",
   corrupt: "Damaged",
   evicted: "Evicted",
 };
@@ -53,21 +57,20 @@ export function StoreCard({ cache }: { cache: Cache }) {
   return (
     <ChartCard title="Store" note={`${cache.model}, ${cache.dtype}`} table={table}>
       <div className="space-y-5">
-        {!cache.chunk_reuse.allowed && (
-          <Notice kind="warning">{explain(cache.chunk_reuse.reason)}</Notice>
-        )}
         <ul className="space-y-4">
           {cache.tiers.map((tier) => (
             <TierBar key={tier.name} tier={tier} />
           ))}
         </ul>
         <dl className="grid grid-cols-2 gap-x-6 gap-y-2 border-t border-line pt-4 text-sm sm:grid-cols-3">
-          {Object.entries(COUNTERS).map(([key, name]) => (
-            <div key={key}>
-              <dt className="text-xs text-muted">{name}</dt>
-              <dd className="tabular-nums">{formatCount(cache.counters[key] ?? 0)}</dd>
-            </div>
-          ))}
+          {Object.entries(COUNTERS)
+            .filter(([key]) => ALWAYS_SHOWN.includes(key) || key in cache.counters)
+            .map(([key, name]) => (
+              <div key={key}>
+                <dt className="text-xs text-muted">{name}</dt>
+                <dd className="tabular-nums">{formatCount(cache.counters[key] ?? 0)}</dd>
+              </div>
+            ))}
         </dl>
       </div>
     </ChartCard>
