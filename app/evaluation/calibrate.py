@@ -91,15 +91,36 @@ class Calibrator:
         proofs.append(gate_proof(exact, self._bench))
         if not proofs[-1].passed:
             return Findings(tuple(proofs), tuple(searched))
+        confirmed = self._confirm(halves, searched, progress)
+        is_kept = bool(confirmed) and keeps(confirmed[-1], self._plan.target)
+        chosen = confirmed[-1] if is_kept else None
+        return Findings(tuple(proofs), tuple(searched), tuple(confirmed), chosen)
+
+    def _confirm(
+        self, halves: Sequence[Sequence[QuestionCase]], searched: list[Row], progress: Progress
+    ) -> list[Row]:
+        """Rows on the second half, the last one kept to the target or none did. Larger ratios are
+        searched, and put to `searched`, once no small one is left to try."""
         confirmed: list[Row] = []
-        for candidate in candidates(searched, self._plan.target)[:TRIES]:
-            progress(f"confirming {candidate['policy']} at {candidate['ratio']}")
-            confirmed += self._measure(halves[1], [self._plan.arm_of(candidate)], progress)
-            if keeps(confirmed[-1], self._plan.target):
-                return Findings(
-                    tuple(proofs), tuple(searched), tuple(confirmed), chosen=confirmed[-1]
-                )
-        return Findings(tuple(proofs), tuple(searched), tuple(confirmed))
+        tried = -1.0
+        has_searched_all = False
+        while len(confirmed) < TRIES:
+            left = [
+                c for c in candidates(searched, self._plan.target) if number(c, "ratio") > tried
+            ]
+            if left:
+                tried = number(left[0], "ratio")
+                progress(f"confirming {left[0]['policy']} at {tried:g}")
+                confirmed += self._measure(halves[1], [self._plan.arm_of(left[0])], progress)
+                if keeps(confirmed[-1], self._plan.target):
+                    break
+            elif has_searched_all:
+                break
+            else:
+                progress("no smaller ratio keeps to the target: larger ones")
+                searched += self._measure(halves[0], self._arms(HIGH_RATIOS), progress)
+                has_searched_all = True
+        return confirmed
 
     def _prove(self) -> list[Proof]:
         proofs = prove(self._bench.runner)
@@ -109,17 +130,13 @@ class Calibrator:
     def _search(
         self, cases: Sequence[QuestionCase], progress: Progress
     ) -> tuple[list[Row], list[Outcome]]:
-        """Rows of every arm on the first half, and what recomputing everything gave (P9)."""
+        """Rows of small ratios on the first half, and what recomputing everything gave (P9)."""
         everything = self._plan.arm("all", 1.0)
         arms = [everything, self._plan.arm("none", 0.0), *self._arms(LOW_RATIOS)]
         progress("questions of the first half")
         outcomes = self._outcomes(cases, arms, progress)
         exact = outcomes.pop(everything)
-        rows: list[Row] = [*summarise(outcomes)]
-        if not candidates(rows, self._plan.target):
-            progress("no policy kept to the target yet: larger ratios")
-            rows += self._measure(cases, self._arms(HIGH_RATIOS), progress)
-        return rows, exact
+        return [*summarise(outcomes)], exact
 
     def _arms(self, ratios: Sequence[float]) -> list[Arm]:
         return [self._plan.arm(policy, ratio) for ratio in ratios for policy in self._plan.policies]

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,18 @@ from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.errors import InvalidValue
 from app.evaluation import calibrate as calibrate_module
-from app.evaluation.calibrate import Findings, Plan, candidates, split, summary
+from app.evaluation.calibrate import (
+    HIGH_RATIOS,
+    Calibrator,
+    Findings,
+    Plan,
+    candidates,
+    keeps,
+    split,
+    summary,
+)
 from app.evaluation.calibration_set import DEMO, QUESTIONS, built_in_cases
+from app.evaluation.reuse_quality import Arm
 from app.settings import load_settings
 from kvstore.proofs import Proof
 from tests.support.model_folder import save_tiny_model
@@ -146,6 +156,36 @@ def test_what_did_not_hold_on_the_other_half_is_said() -> None:
     confirmed = (row("seam", 0.05, 0.06, 0.08),)
     text = summary(Findings(passed, (row("seam", 0.05, 0.02, 0.03),), confirmed), PLAN)
     assert "on one half of the questions did not on the other" in text
+
+
+@pytest.mark.parametrize(
+    ("second_half", "tried", "is_kept"),
+    [
+        ({0.15: 0.02}, [0.15], True),
+        ({0.15: 0.06, 0.3: 0.02}, [0.15, 0.3], True),  # larger ratios are searched only now
+        ({0.15: 0.06, 0.3: 0.06, 0.5: 0.01}, [0.15, 0.3], False),  # two tries, no more
+    ],
+)
+def test_what_is_not_confirmed_is_tried_once_more_at_a_larger_ratio(
+    monkeypatch: pytest.MonkeyPatch,
+    second_half: dict[float, float],
+    tried: list[float],
+    is_kept: bool,
+) -> None:
+    calibrator = Calibrator.__new__(Calibrator)
+    calibrator._plan = PLAN
+    searched: list = [row("question", 0.05, 0.06, 0.07), row("question", 0.15, 0.02, 0.03)]
+    halves: list = [["first"], ["second"]]
+
+    def measure(cases: object, arms: Sequence[Arm], progress: object) -> list[dict[str, object]]:
+        high = second_half if cases == ["second"] else dict.fromkeys(HIGH_RATIOS, 0.01)
+        return [row(arm.policy, arm.ratio, high[arm.ratio], high[arm.ratio]) for arm in arms]
+
+    monkeypatch.setattr(calibrator, "_measure", measure)
+    confirmed = calibrator._confirm(halves, searched, lambda line: None)
+    assert [r["ratio"] for r in confirmed] == tried
+    assert keeps(confirmed[-1], PLAN.target) == is_kept
+    assert len(searched) == (2 if tried == [0.15] else 4)
 
 
 def test_too_few_questions_are_refused() -> None:
