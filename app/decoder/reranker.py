@@ -1,7 +1,7 @@
 """The resident decoder takes a second look at the first passages: how likely is the question behind
 each, alone after the prefix? Stored KV is reused exactly, so a passage costs the question's tokens.
 
-Not that it pays with a small model: see docs/log.md.
+Whether that pays depends on the model; docs/log.md has figures for the bundled one.
 """
 
 import math

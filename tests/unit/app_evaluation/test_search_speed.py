@@ -24,6 +24,7 @@ async def test_rows(text: str | None) -> None:
     assert [row["search"] for row in rows] == [
         "embedding",
         "words",
+        "words, from the database",
         "vectors",
         "hybrid",
         "hybrid, a tenth",
@@ -36,7 +37,7 @@ def test_indexes_alone() -> None:
     rows = bench_index(["flat", "sq8"], vectors=3000, dimension=32, questions=5)
     assert [row["index"] for row in rows] == ["flat", "sq8"]
     assert rows[0]["recall_at_10"] == 1
-    assert float(str(rows[1]["recall_at_10"])) > 0.9
+    assert rows[1]["recall_at_10"] == 1
 
 
 def test_words_of_a_text_are_its_own() -> None:
