@@ -104,14 +104,14 @@ class Beliefs:
             return await self.catch_up()
         rows = await self._observations.active(as_of=latest.last_observation_id)
         digest = fold(rows, from_settings(latest.settings)).version()
-        now = to_settings(await self._circumstances())
+        now = to_settings(await self.circumstances())
         if digest != latest.digest or now != latest.settings:
             return await self.refit("what it rested on had changed")
         return await self.catch_up()
 
     async def reset(self) -> None:
         """Where nothing was observed, every source stands where it starts."""
-        circumstances = await self._circumstances()
+        circumstances = await self.circumstances()
         beliefs = beliefs_of(None, circumstances, list(circumstances.priors))
         await self._versions.believe(beliefs)
 
@@ -138,8 +138,13 @@ class Beliefs:
         at = latest, news[-1].id if news else last_id
         if self._log is None or self._log[0] != at:
             rows = await self._observations.active()
-            self._log = at, fold(rows, await self._circumstances())
+            self._log = at, fold(rows, await self.circumstances())
         return self._log[1]
+
+    async def estimator(self) -> str:
+        """Name of the rule that beliefs are learned with."""
+        latest = await self._versions.latest()
+        return DEFAULT_ESTIMATOR if latest is None else latest.estimator
 
     async def pending(self) -> int:
         """Observations since the last version."""
@@ -187,7 +192,7 @@ class Beliefs:
         name = estimator or (latest.estimator if latest else DEFAULT_ESTIMATOR)
         last_id = await self._observations.last_id()
         rows = await self._observations.active(as_of=last_id)
-        circumstances = await self._circumstances()
+        circumstances = await self.circumstances()
         log, estimate = await asyncio.to_thread(_fold_and_fit, name, rows, circumstances)
         judged = await self._runs.judged(*judged_by(rows))
         calibration = await asyncio.to_thread(learn, rows, log, estimate, judged, circumstances)
@@ -205,7 +210,8 @@ class Beliefs:
         beliefs = beliefs_of(estimate, circumstances, list(circumstances.priors))
         return await self._versions.write(version, to_rows(estimate), beliefs, calibration)
 
-    async def _circumstances(self) -> Circumstances:
+    async def circumstances(self) -> Circumstances:
+        """What beside the observations goes into beliefs now."""
         sources = await self._sources.list()
         return Circumstances(
             {row.id: row.owner for row in sources if row.merged_into is not None},
