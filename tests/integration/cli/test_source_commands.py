@@ -54,6 +54,8 @@ def test_a_curators_day(larder: Larder, council: str, capsys: Captured) -> None:
     text = capsys.readouterr().out
     for part in ("Town council (id 1), active", "1 checked by people", "hours", "released", "7:00"):
         assert part in text
+    assert larder("sources", "review") == 0
+    assert "question to label" in capsys.readouterr().out
     assert larder("sources", "undo", "--author", "ole") == 0
     assert "1 observations; now version 5" in capsys.readouterr().err
     explained = shown(larder, capsys, "Town council")
