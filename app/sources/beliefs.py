@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from app.db.observations import Observations
-from app.db.reliability_rows import NewVersion, ObservationRow, PosteriorRow, VersionRow
+from app.db.observations import MOST_NEWS, Observations
+from app.db.reliability_rows import News, NewVersion, ObservationRow, PosteriorRow, VersionRow
 from app.db.reliability_versions import ReliabilityVersions
 from app.db.runs import Runs
 from app.db.sources import Sources
@@ -24,7 +24,7 @@ from app.sources.estimate import (
     to_rows,
     to_settings,
 )
-from app.sources.fold import DAY_S, Circumstances, cap_feedback, fold, within_day_cap
+from app.sources.fold import Circumstances, cap_feedback, fold, within_day_cap
 from app.sources.judging import default_calibration, judged_by, learn, learned_calibration
 from app.sources.types import Rebuilt
 from reliability.calibration import Calibration
@@ -33,7 +33,7 @@ from reliability.incremental import absorb
 from reliability.observations import ObservationLog
 
 # After so many observations an update costs about what an estimate does, and errs more.
-REFIT_AFTER = 200
+REFIT_AFTER = MOST_NEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ class Beliefs:
         Beliefs after an update are a fold, too: that version and the rows since, in order.
         """
         async with self._lock:
-            known, rows = await self._news()
+            known, news = await self._news()
+            rows = news.rows
             if not rows:
                 return known.version
             if known.version is None:
@@ -90,7 +91,7 @@ class Beliefs:
             count = known.taken_in + len(rows)
             if estimate is None or _needs_refit(rows, count, estimate, circumstances):
                 return await self._refit("new observations", None)
-            fresh = await self._within_caps(rows, circumstances)
+            fresh = _within_caps(news, circumstances)
             moved = _absorb(known.estimator, estimate, fresh, circumstances)
             moving = _with_merged(_speakers(rows, circumstances), circumstances)
             await self._versions.believe(beliefs_of(moved, circumstances, sorted(moving)))
@@ -134,8 +135,8 @@ class Beliefs:
         """All that counts now, as estimators read it; folded once until something was observed or
         a version written (a deleted document's rows leave with one)."""
         last_id = self._log[0][1] if self._log else 0
-        latest, news = await self._observations.news(last_id)
-        at = latest, news[-1].id if news else last_id
+        news = await self._observations.news(last_id, {})
+        at = news.version, news.rows[-1].id if news.rows else last_id
         if self._log is None or self._log[0] != at:
             rows = await self._observations.active()
             self._log = at, fold(rows, await self.circumstances())
@@ -163,15 +164,18 @@ class Beliefs:
         stored = await self._versions.posteriors(version_id)
         return Rebuilt(version, log.version(), tuple(found), _difference(stored, found))
 
-    async def _news(self) -> tuple[_Known, list[ObservationRow]]:
-        """What is believed, and the rows that are not in it yet. Versions never change, so each is
-        read once; another process may have written a newer one."""
+    async def _news(self) -> tuple[_Known, News]:
+        """What is believed, and what is not in it yet. Versions never change, so each is read
+        once; another process may have written a newer one."""
         known = self._read
-        latest, rows = await self._observations.news(known.last_id if known else 0)
-        if known is None or known.id != latest:
-            known = self._read = await self._known(latest)
-            rows = await self._observations.after(known.last_id)
-        return known, rows
+        if known is None:
+            known = await self._known(await self._versions.latest_id())
+        news = await self._observations.news(known.last_id, known.circumstances.owners)
+        if known.id != news.version:
+            known = await self._known(news.version)
+            news = await self._observations.news(known.last_id, known.circumstances.owners)
+        self._read = known
+        return known, news
 
     async def _known(self, version_id: int) -> _Known:
         if not version_id:
@@ -219,16 +223,12 @@ class Beliefs:
             {row.id: (row.prior_alpha, row.prior_beta) for row in sources},
         )
 
-    async def _within_caps(
-        self, rows: Sequence[ObservationRow], circumstances: Circumstances
-    ) -> list[ObservationRow]:
-        """Of `rows`, what the caps of their days leave; earlier rows of those days count too."""
-        first = min(row.observed_at for row in rows)
-        spoke = _with_merged(_speakers(rows, circumstances), circumstances)
-        of_these_days = await self._observations.of_days(first - first % DAY_S, spoke)
-        kept = within_day_cap(cap_feedback(of_these_days, circumstances), circumstances)
-        fresh = {row.id for row in rows}
-        return [row for row in kept if row.id in fresh]
+
+def _within_caps(news: News, circumstances: Circumstances) -> list[ObservationRow]:
+    """Of new rows, what the caps of their days leave; earlier rows of those days count too."""
+    kept = within_day_cap(cap_feedback(news.same_days, circumstances), circumstances)
+    fresh = {row.id for row in news.rows}
+    return [row for row in kept if row.id in fresh]
 
 
 def _fold_and_fit(

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.db.observations import DAY_S
 from app.sources.beliefs import Beliefs
 from app.sources.estimate import build_estimator
-from app.sources.fold import DAY_S, Circumstances
+from app.sources.fold import Circumstances
 from reliability.estimators.protocol import Estimate
 from reliability.exploration import OpenQuestion, questions_to_label
 from reliability.families.copying import CopySuspicion, suspect_copies
