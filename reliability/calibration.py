@@ -65,6 +65,7 @@ class Calibration:
     answers: int
     thumbs: int = 0
     version: int = 0
+    accept: float | None = None  # chance from which on answers are given; None: too few to tell
 
 
 def fit_calibrator(

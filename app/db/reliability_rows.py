@@ -123,6 +123,7 @@ class NewCalibration:
     knots: tuple[tuple[float, float], ...]
     answers: int  # that people labelled
     thumbs: int  # answers that users liked or did not
+    accept: float | None = None  # chance from which on answers are given; None: too few to tell
 
 
 @dataclass(frozen=True, slots=True)

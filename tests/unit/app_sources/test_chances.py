@@ -81,6 +81,10 @@ async def test_labels_teach_a_map_that_is_kept_with_its_version(desk: Desk) -> N
     kept = await desk.store.versions.calibration(version)
     assert kept is not None
     assert kept.answers == 40
+    assert kept.accept == found.accept
+    basis = judge_passages([], Basis("who?", "vote", version, found)).calibration
+    assert basis is not None
+    assert basis.accept == pytest.approx(found.accept or 0.7, abs=1e-3)
 
 
 async def test_taking_the_labels_back_takes_the_map_back(desk: Desk) -> None:
