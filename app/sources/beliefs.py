@@ -1,6 +1,7 @@
 """Beliefs about sources, kept in step with the observations: estimated, updated, rebuilt.
 
-Holds no state but what it read of a version: another process on the same database is no trouble.
+Keeps in hand what it read of a version and took in since; that is computed again wherever another
+process on the same database has written.
 """
 
 import asyncio
