@@ -2,7 +2,7 @@
 
 import re
 
-from reliability.matching import normal_answer, plain_words
+from reliability.matching import normal_answer
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:'’-][^\W_]+)*[%]?")
 # Words that carry no answer at its edges: "It was in Rome" answers "Rome".
@@ -37,11 +37,12 @@ def without_lead(said: str, question: str) -> str:
 
 
 def _is_asked(text: str, asked: frozenset[str]) -> bool:
-    word = normal_answer(text)
-    if word in asked or word in _EDGE:
+    if normal_answer(text) in _EDGE:
         return True
-    parts = plain_words(text)
-    return len(parts) == 1 and any(_same_stem(word, other) for other in asked)
+    parts = normal_answer(text).split()  # "V-Strom" is two words
+    return bool(parts) and all(
+        part in asked or any(_same_stem(part, other) for other in asked) for part in parts
+    )
 
 
 def _same_stem(one: str, other: str) -> bool:
