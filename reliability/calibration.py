@@ -12,8 +12,8 @@ from reliability.special import beta_quantile
 
 FEWEST_LABELS = 20
 ISOTONIC_FROM = 1000  # at 240 labels Platt had the lower Brier in four of four worlds
-# A vote says no more than that, however many nats it sums to: people, who err twice in a hundred, do
-# not teach what happens once in a thousand. On worlds 1e-4 to 1e-3 give the same ECE and Brier.
+# A vote says no more than that, however many nats it sums to: people, who err twice in a hundred,
+# do not teach what happens once in a thousand. On worlds 1e-4 to 1e-3 give the same ECE and Brier.
 CLIP = 1e-3
 # Pull towards the starting line in labels. Towards the identity little: it only keeps labels that
 # all agree from saying "never". Towards a line that was learned from other questions 4: of 0.1, 1,
