@@ -2,7 +2,7 @@
 
 import re
 
-from reliability.matching import normal_answer, plain_words
+from reliability.matching import normal_answer
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:'’-][^\W_]+)*[%]?")
 # Words that carry no answer at its edges: "It was in Rome" answers "Rome".
@@ -19,21 +19,30 @@ MOST_ENDING = 3
 
 def core_of(said: str, question: str) -> str:
     """`said` without the words at its edges that the question has too, or that carry nothing."""
+    said = without_lead(said, question)
     asked = frozenset(normal_answer(question).split())
     words = list(_WORD.finditer(said))
-    while words and _is_asked(words[0].group(), asked):
-        words.pop(0)
     while words and _is_asked(words[-1].group(), asked):
         words.pop()
     return said[words[0].start() : words[-1].end()] if words else said.strip(" .")
 
 
+def without_lead(said: str, question: str) -> str:
+    """`said` from its first word on that the question has not; all of it where there is none."""
+    asked = frozenset(normal_answer(question).split())
+    for word in _WORD.finditer(said):
+        if not _is_asked(word.group(), asked):
+            return said[word.start() :]
+    return said
+
+
 def _is_asked(text: str, asked: frozenset[str]) -> bool:
-    word = normal_answer(text)
-    if word in asked or word in _EDGE:
+    if normal_answer(text) in _EDGE:
         return True
-    parts = plain_words(text)
-    return len(parts) == 1 and any(_same_stem(word, other) for other in asked)
+    parts = normal_answer(text).split()  # "V-Strom" is two words
+    return bool(parts) and all(
+        part in asked or any(_same_stem(part, other) for other in asked) for part in parts
+    )
 
 
 def _same_stem(one: str, other: str) -> bool:

@@ -16,7 +16,7 @@ from reliability.special import digamma
 from reliability.types import BetaPosterior
 from reliability.voting import COPY_SHARE, MIN_WRONG_ANSWERS
 
-ACCEPT = 0.7  # tau, until it is set on labelled questions
+ACCEPT = 0.7  # tau, until labelled questions say better (judged.learn_threshold)
 CLOSE = 0.2  # the two best are nearer than this: sources disagree
 WELL_KNOWN = 0.8  # one family suffices where its source's 10 % quantile lies above
 LEAST_WEIGHT, MOST_WEIGHT = -1.0, 4.0

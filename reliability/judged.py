@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reliability.arrays import FloatArray, IntArray, group_sum
-from reliability.calibration import Calibrator, Line, fit_calibrator
+from reliability.calibration import Calibrator, Line, answer_threshold, fit_calibrator
 from reliability.decision import Vote, decide
 from reliability.estimators.protocol import Estimate
 from reliability.observations import Observation
@@ -18,6 +18,7 @@ from reliability.table import ClaimTable, build_table
 from reliability.types import BetaPosterior
 
 PRIOR_STRENGTH = 3.0  # of the belief about a source before anything was observed
+LEAST_ACCEPTED = 0.5
 MOST = 2000  # newest judged answers; more would tell nothing new
 
 
@@ -39,6 +40,16 @@ def learn_calibrator(judged: Sequence[Judged], start: Line) -> Calibrator:
     figures = [(item.score, item.right, item.weight) for item in judged[-MOST:]]
     score, right, weight = np.array(figures, dtype=np.float64).reshape(-1, 3).T
     return fit_calibrator(score, right, weight, start)
+
+
+def learn_threshold(judged: Sequence[Judged], calibrator: Calibrator) -> float | None:
+    """The least chance from which on fewer than a tenth of the answers are wrong, surely; None
+    where too few were labelled to say. No answer that is more likely wrong than right is given."""
+    labelled = [item for item in judged[-MOST:] if item.weight >= 1]
+    stated = calibrator(np.array([item.score for item in labelled], dtype=np.float64))
+    right = np.array([item.right for item in labelled], dtype=np.float64)
+    found = answer_threshold(stated, right) if labelled else None
+    return None if found is None else max(LEAST_ACCEPTED, found)
 
 
 def judged_questions(rows: Iterable[Observation], estimate: Estimate) -> list[Judged]:

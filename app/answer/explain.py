@@ -19,7 +19,7 @@ from app.answer.verdict import (
 from app.answer.wire import JsonObject, rounded
 from app.db.rows import RunRow
 from app.errors import SourceNotFound, VerdictNotFound
-from reliability.decision import Decision
+from reliability.decision import ACCEPT, Decision
 from reliability.explanation import FamilyReason, WhatIf, explain
 from reliability.families.types import Families, Join
 from reliability.observations import ObservationLog
@@ -96,7 +96,9 @@ def _source(name_or_id: str, sources: Sequence[BelievedSource]) -> int:
 
 def _basis(stored: object) -> ChanceBasis | None:
     """None for a run from before chances were calibrated."""
-    return ChanceBasis(**stored) if isinstance(stored, dict) else None
+    if not isinstance(stored, dict):
+        return None
+    return ChanceBasis(**(stored | {"accept": stored.get("accept", ACCEPT)}))
 
 
 def _decision(

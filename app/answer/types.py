@@ -199,6 +199,7 @@ class ChanceBasis:
     answers: int
     thumbs: int
     version: int
+    accept: float  # from this chance on an answer is given
     method: Method
     score_odds: tuple[float, ...]
     chance_odds: tuple[float, ...]

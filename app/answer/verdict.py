@@ -22,7 +22,7 @@ from app.answer.wire import DIGITS
 from app.db.rows import PassageRow
 from reliability.alignment import align
 from reliability.calibration import Calibration, Calibrator
-from reliability.decision import AnswerBelief, Decision, DecisionConfig, Vote, decide
+from reliability.decision import ACCEPT, AnswerBelief, Decision, DecisionConfig, Vote, decide
 from reliability.families.find import FamilyConfig, find_families
 from reliability.families.types import Families, Passage
 from reliability.matching import cluster_answers
@@ -141,6 +141,7 @@ def to_chance_basis(calibration: Calibration) -> ChanceBasis:
         answers=calibration.answers,
         thumbs=calibration.thumbs,
         version=calibration.version,
+        accept=round(calibration.accept or ACCEPT, DIGITS),
         method=calibrator.method,
         score_odds=tuple(round(odds, DIGITS) for odds in calibrator.score_odds),
         chance_odds=tuple(round(odds, DIGITS) for odds in calibrator.chance_odds),
@@ -152,7 +153,7 @@ def decision_config(basis: ChanceBasis | None, *, takes_several: bool) -> Decisi
         return DecisionConfig(takes_several=takes_several)
     knots = tuple(basis.score_odds), tuple(basis.chance_odds)
     calibrator = Calibrator(basis.method, *knots, labels=basis.answers + basis.thumbs)
-    return DecisionConfig(takes_several=takes_several, calibrator=calibrator)
+    return DecisionConfig(basis.accept, takes_several=takes_several, calibrator=calibrator)
 
 
 def is_learned_here(basis: ChanceBasis | None) -> bool:

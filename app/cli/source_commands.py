@@ -133,6 +133,17 @@ def sources_undo(
     undo_observations(observation or [], author, source, version, by, note, as_json=as_json)
 
 
+@sources_app.command("review")
+def sources_review(
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Lines of each kind.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """What to look at next: open questions, sources that turned, sources that err alike."""
+    from app.cli.sources import review_sources
+
+    review_sources(limit, as_json=as_json)
+
+
 @sources_app.command("estimate")
 def sources_estimate(
     collection: Annotated[str, typer.Option("--collection", "-c", help="Name or id.")],

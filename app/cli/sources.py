@@ -4,9 +4,10 @@ Several processes may read it, and write in turn, so these need neither server n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.bootstrap import Storage, build_source_tools, open_storage
 from app.cli.output import print_json, print_note, print_table
@@ -20,6 +21,7 @@ from app.sources.wire import (
     change_data,
     explanation_data,
     observation_data,
+    review_data,
     source_data,
 )
 
@@ -48,6 +50,45 @@ def list_sources(*, as_json: bool) -> None:
         print_json({"items": rows})
     else:
         print_table(FIELDS, [tuple(row[name] for name in FIELDS) for row in rows])
+
+
+def review_sources(limit: int, *, as_json: bool) -> None:
+    async def read() -> JsonObject:
+        async with open_desk() as desk:
+            names = {row.id: row.name for row in await desk.storage.sources.list()}
+            return review_data(await desk.tools.reviewer.review(limit), names)
+
+    found = asyncio.run(read())
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("question to label", "answers (sources)", "worth"),
+        [
+            (item["question"], _answers(item["answers"]), item["worth"])
+            for item in _of(found, "questions")
+        ],
+    )
+    print_table(
+        ("turned", "since"), [(item["source"], item["since"]) for item in _of(found, "turned")]
+    )
+    print_table(
+        ("err alike", "probability", "shared errors"),
+        [
+            (" and ".join(item["sources"]), item["probability"], item["shared_wrong"])
+            for item in _of(found, "suspected_copies")
+        ],
+    )
+
+
+def _of(found: JsonObject, name: str) -> list[dict[str, Any]]:
+    value = found[name]
+    assert isinstance(value, list)
+    return value
+
+
+def _answers(said: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(f"{item['answer']} ({item['sources']})" for item in said)
 
 
 def show_source(name: str, observations: int, *, as_json: bool) -> None:

@@ -4,19 +4,21 @@ Only the removal of a document takes rows away for good (app/db/removal.py).
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.reliability_models import Observation, ReliabilityVersion
-from app.db.reliability_rows import NewObservation, ObservationRow, UndoneRow
+from app.db.reliability_rows import NewObservation, News, ObservationRow, UndoneRow
 from app.db.session import Database, retried
 from app.errors import InvalidValue
 
 MAX_UNDONE_IDS = 1000  # named one by one; an author or a source takes back any number
 BATCH = 500  # rows an insert
+DAY_S = 86400.0
+MOST_NEWS = 200  # beyond these an estimate is due, which reads everything
 
 COLUMNS = tuple(Observation.__table__.columns)
 
@@ -44,24 +46,27 @@ class Observations:
         """Every row that came later, undoing ones included."""
         return await self._rows(Observation.id > last_id)
 
-    async def news(self, last_id: int) -> tuple[int, list[ObservationRow]]:
-        """The latest version's id (0 before the first) and the rows after `last_id`, of one view:
-        two sessions would cost an update a tenth of its time."""
+    async def news(self, last_id: int, owners: Mapping[int, int]) -> News:
+        """What came after `last_id`, in one view: each session would cost an update a tenth.
+
+        `owners` has what each merged source was merged into.
+        """
         latest = select(func.max(ReliabilityVersion.id))
-        later = select(*COLUMNS).where(Observation.id > last_id).order_by(Observation.id)
         async with self._database.session() as session:
             version = await session.scalar(latest) or 0
-            found = (await session.execute(later)).mappings()
-            return version, [ObservationRow(**row) for row in found]
+            rows = await _read(session, Observation.id > last_id)
+            if not 0 < len(rows) <= MOST_NEWS:
+                return News(version, tuple(rows), ())
+            first = min(row.observed_at for row in rows)
+            mine = or_(
+                Observation.source_id.in_(_alike(rows, owners)), Observation.kind == "feedback"
+            )
+            same_days = and_(_counted(None), Observation.observed_at >= first - first % DAY_S, mine)
+            return News(version, tuple(rows), tuple(await _read(session, same_days)))
 
     async def since(self, observed_at: float) -> list[ObservationRow]:
         """What counts and was observed at that time or later."""
         return await self._rows(and_(_counted(None), Observation.observed_at >= observed_at))
-
-    async def of_days(self, since: float, source_ids: Collection[int]) -> list[ObservationRow]:
-        """What counts of these sources from that time on, and every thumb: what caps look at."""
-        mine = or_(Observation.source_id.in_(source_ids), Observation.kind == "feedback")
-        return await self._rows(and_(_counted(None), Observation.observed_at >= since, mine))
 
     async def of_source(
         self, source_ids: Sequence[int], limit: int, before_id: int | None = None
@@ -132,10 +137,20 @@ class Observations:
             return await _undo(session, and_(_counted(None), condition), author, note)
 
     async def _rows(self, condition: ColumnElement[bool]) -> list[ObservationRow]:
-        statement = select(*COLUMNS).where(condition).order_by(Observation.id)
         async with self._database.session() as session:
-            found = (await session.execute(statement)).mappings()
-            return [ObservationRow(**row) for row in found]
+            return await _read(session, condition)
+
+
+async def _read(session: AsyncSession, condition: ColumnElement[bool]) -> list[ObservationRow]:
+    """Oldest first."""
+    statement = select(*COLUMNS).where(condition).order_by(Observation.id)
+    return [ObservationRow(**row) for row in (await session.execute(statement)).mappings()]
+
+
+def _alike(rows: Sequence[ObservationRow], owners: Mapping[int, int]) -> set[int]:
+    """The sources of these rows, and what is merged with them."""
+    spoke = {owners.get(row.source_id, row.source_id) for row in rows if row.source_id is not None}
+    return spoke | {merged for merged, owner in owners.items() if owner in spoke}
 
 
 async def append_rows(

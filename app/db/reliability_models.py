@@ -106,6 +106,7 @@ class Calibration(Base):
     knots_json: Mapped[str] = mapped_column(CleanText)  # [score, chance] in log odds
     answers: Mapped[int]
     thumbs: Mapped[int]
+    accept: Mapped[float | None]  # the chance from which on answers are given; NULL: as set
 
 
 class EstimateJob(Base):

@@ -50,6 +50,19 @@ class ObservationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """Rows that came later, and the latest version's id (0 before the first).
+
+    `same_days`: what counts of their sources, and of all users, since the day of the first of them,
+    at which daily caps look; empty where there are too many rows for an update.
+    """
+
+    version: int
+    rows: tuple[ObservationRow, ...]
+    same_days: tuple[ObservationRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UndoneRow:
     """An undoing observation, and how many it took back."""
 
@@ -110,6 +123,7 @@ class NewCalibration:
     knots: tuple[tuple[float, float], ...]
     answers: int  # that people labelled
     thumbs: int  # answers that users liked or did not
+    accept: float | None = None  # chance from which on answers are given; None: too few to tell
 
 
 @dataclass(frozen=True, slots=True)

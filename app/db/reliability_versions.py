@@ -102,7 +102,7 @@ class ReliabilityVersions:
             return None
         knots = tuple((score, chance) for score, chance in json.loads(row.knots_json))
         method: CalibrationMethod = "isotonic" if row.method == "isotonic" else "platt"
-        return NewCalibration(method, knots, row.answers, row.thumbs)
+        return NewCalibration(method, knots, row.answers, row.thumbs, row.accept)
 
 
 def _calibration(version_id: int, new: NewCalibration) -> Calibration:
@@ -112,6 +112,7 @@ def _calibration(version_id: int, new: NewCalibration) -> Calibration:
         knots_json=json.dumps(new.knots),
         answers=new.answers,
         thumbs=new.thumbs,
+        accept=new.accept,
     )
 
 

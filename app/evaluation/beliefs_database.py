@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.db.observations import Observations, append_rows
+from app.db.observations import DAY_S, Observations, append_rows
 from app.db.reliability_rows import NewObservation
 from app.db.reliability_versions import ReliabilityVersions
 from app.db.runs import Runs
 from app.db.session import Database
 from app.db.sources import Sources
 from app.sources.beliefs import Beliefs
-from app.sources.fold import DAY_S
 from reliability.observations import Observation
 
 

@@ -1,6 +1,8 @@
 """Tables of claims and truths as worlds, of single values or of lists."""
 
 import csv
+import html
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,10 +68,18 @@ def _about_people(claims: Sequence[Claim], *, has_lists: bool) -> bool:
 
 def _read(path: Path, *, with_source: bool) -> list[Claim]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(_claims(csv.DictReader(file), path, with_source=with_source))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(_decoded(path.read_bytes()), newline="")
+        return list(_claims(csv.DictReader(text), path, with_source=with_source))
+    except (OSError, csv.Error) as error:
         raise InvalidValue(f"{path} cannot be read as CSV: {error}") from error
+
+
+def _decoded(data: bytes) -> str:
+    """Old catalogues are no UTF-8; in Latin-1 every byte is some letter."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
 
 
 def _claims(rows: "csv.DictReader[str]", path: Path, *, with_source: bool) -> Iterator[Claim]:
@@ -84,7 +94,8 @@ def _claims(rows: "csv.DictReader[str]", path: Path, *, with_source: bool) -> It
         raise InvalidValue(f"{path} lacks a column for {', '.join(missing)}")
     for row in rows:
         cells = {
-            noun: (row.get(name) or "").strip() if name else "" for noun, name in found.items()
+            noun: html.unescape(row.get(name) or "").strip() if name else ""
+            for noun, name in found.items()
         }
         if cells["value"]:
             yield Claim(

@@ -1,6 +1,7 @@
 """Beliefs about sources, kept in step with the observations: estimated, updated, rebuilt.
 
-Holds no state but what it read of a version: another process on the same database is no trouble.
+Keeps in hand what it read of a version and took in since; that is computed again wherever another
+process on the same database has written.
 """
 
 import asyncio
@@ -9,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from app.db.observations import Observations
-from app.db.reliability_rows import NewVersion, ObservationRow, PosteriorRow, VersionRow
+from app.db.observations import MOST_NEWS, Observations
+from app.db.reliability_rows import News, NewVersion, ObservationRow, PosteriorRow, VersionRow
 from app.db.reliability_versions import ReliabilityVersions
 from app.db.runs import Runs
 from app.db.sources import Sources
@@ -24,7 +25,7 @@ from app.sources.estimate import (
     to_rows,
     to_settings,
 )
-from app.sources.fold import DAY_S, Circumstances, cap_feedback, fold, within_day_cap
+from app.sources.fold import Circumstances, cap_feedback, fold, within_day_cap
 from app.sources.judging import default_calibration, judged_by, learn, learned_calibration
 from app.sources.types import Rebuilt
 from reliability.calibration import Calibration
@@ -33,7 +34,7 @@ from reliability.incremental import absorb
 from reliability.observations import ObservationLog
 
 # After so many observations an update costs about what an estimate does, and errs more.
-REFIT_AFTER = 200
+REFIT_AFTER = MOST_NEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Beliefs:
         Beliefs after an update are a fold, too: that version and the rows since, in order.
         """
         async with self._lock:
-            known, rows = await self._news()
+            known, news = await self._news()
+            rows = news.rows
             if not rows:
                 return known.version
             if known.version is None:
@@ -90,7 +92,7 @@ class Beliefs:
             count = known.taken_in + len(rows)
             if estimate is None or _needs_refit(rows, count, estimate, circumstances):
                 return await self._refit("new observations", None)
-            fresh = await self._within_caps(rows, circumstances)
+            fresh = _within_caps(news, circumstances)
             moved = _absorb(known.estimator, estimate, fresh, circumstances)
             moving = _with_merged(_speakers(rows, circumstances), circumstances)
             await self._versions.believe(beliefs_of(moved, circumstances, sorted(moving)))
@@ -104,14 +106,14 @@ class Beliefs:
             return await self.catch_up()
         rows = await self._observations.active(as_of=latest.last_observation_id)
         digest = fold(rows, from_settings(latest.settings)).version()
-        now = to_settings(await self._circumstances())
+        now = to_settings(await self.circumstances())
         if digest != latest.digest or now != latest.settings:
             return await self.refit("what it rested on had changed")
         return await self.catch_up()
 
     async def reset(self) -> None:
         """Where nothing was observed, every source stands where it starts."""
-        circumstances = await self._circumstances()
+        circumstances = await self.circumstances()
         beliefs = beliefs_of(None, circumstances, list(circumstances.priors))
         await self._versions.believe(beliefs)
 
@@ -134,12 +136,17 @@ class Beliefs:
         """All that counts now, as estimators read it; folded once until something was observed or
         a version written (a deleted document's rows leave with one)."""
         last_id = self._log[0][1] if self._log else 0
-        latest, news = await self._observations.news(last_id)
-        at = latest, news[-1].id if news else last_id
+        news = await self._observations.news(last_id, {})
+        at = news.version, news.rows[-1].id if news.rows else last_id
         if self._log is None or self._log[0] != at:
             rows = await self._observations.active()
-            self._log = at, fold(rows, await self._circumstances())
+            self._log = at, fold(rows, await self.circumstances())
         return self._log[1]
+
+    async def estimator(self) -> str:
+        """Name of the rule that beliefs are learned with."""
+        latest = await self._versions.latest()
+        return DEFAULT_ESTIMATOR if latest is None else latest.estimator
 
     async def pending(self) -> int:
         """Observations since the last version."""
@@ -158,15 +165,18 @@ class Beliefs:
         stored = await self._versions.posteriors(version_id)
         return Rebuilt(version, log.version(), tuple(found), _difference(stored, found))
 
-    async def _news(self) -> tuple[_Known, list[ObservationRow]]:
-        """What is believed, and the rows that are not in it yet. Versions never change, so each is
-        read once; another process may have written a newer one."""
+    async def _news(self) -> tuple[_Known, News]:
+        """What is believed, and what is not in it yet. Versions never change, so each is read
+        once; another process may have written a newer one."""
         known = self._read
-        latest, rows = await self._observations.news(known.last_id if known else 0)
-        if known is None or known.id != latest:
-            known = self._read = await self._known(latest)
-            rows = await self._observations.after(known.last_id)
-        return known, rows
+        if known is None:
+            known = await self._known(await self._versions.latest_id())
+        news = await self._observations.news(known.last_id, known.circumstances.owners)
+        if known.id != news.version:
+            known = await self._known(news.version)
+            news = await self._observations.news(known.last_id, known.circumstances.owners)
+        self._read = known
+        return known, news
 
     async def _known(self, version_id: int) -> _Known:
         if not version_id:
@@ -187,7 +197,7 @@ class Beliefs:
         name = estimator or (latest.estimator if latest else DEFAULT_ESTIMATOR)
         last_id = await self._observations.last_id()
         rows = await self._observations.active(as_of=last_id)
-        circumstances = await self._circumstances()
+        circumstances = await self.circumstances()
         log, estimate = await asyncio.to_thread(_fold_and_fit, name, rows, circumstances)
         judged = await self._runs.judged(*judged_by(rows))
         calibration = await asyncio.to_thread(learn, rows, log, estimate, judged, circumstances)
@@ -205,7 +215,8 @@ class Beliefs:
         beliefs = beliefs_of(estimate, circumstances, list(circumstances.priors))
         return await self._versions.write(version, to_rows(estimate), beliefs, calibration)
 
-    async def _circumstances(self) -> Circumstances:
+    async def circumstances(self) -> Circumstances:
+        """What beside the observations goes into beliefs now."""
         sources = await self._sources.list()
         return Circumstances(
             {row.id: row.owner for row in sources if row.merged_into is not None},
@@ -213,16 +224,12 @@ class Beliefs:
             {row.id: (row.prior_alpha, row.prior_beta) for row in sources},
         )
 
-    async def _within_caps(
-        self, rows: Sequence[ObservationRow], circumstances: Circumstances
-    ) -> list[ObservationRow]:
-        """Of `rows`, what the caps of their days leave; earlier rows of those days count too."""
-        first = min(row.observed_at for row in rows)
-        spoke = _with_merged(_speakers(rows, circumstances), circumstances)
-        of_these_days = await self._observations.of_days(first - first % DAY_S, spoke)
-        kept = within_day_cap(cap_feedback(of_these_days, circumstances), circumstances)
-        fresh = {row.id for row in rows}
-        return [row for row in kept if row.id in fresh]
+
+def _within_caps(news: News, circumstances: Circumstances) -> list[ObservationRow]:
+    """Of new rows, what the caps of their days leave; earlier rows of those days count too."""
+    kept = within_day_cap(cap_feedback(news.same_days, circumstances), circumstances)
+    fresh = {row.id for row in news.rows}
+    return [row for row in kept if row.id in fresh]
 
 
 def _fold_and_fit(

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from app.db.chunks import Chunks
 from app.db.collections import check_name
-from app.db.observations import Observations
+from app.db.observations import DAY_S, Observations
 from app.db.reliability_rows import NewObservation
 from app.db.rows import PassageRow, RunRow
 from app.db.runs import Runs
 from app.errors import InvalidValue, ServerBusy
 from app.sources.beliefs import Beliefs
 from app.sources.checks import check_answer, check_question
-from app.sources.fold import DAY_S, Circumstances, cap_feedback
+from app.sources.fold import Circumstances, cap_feedback
 from app.sources.types import Change
 from reliability.observations import FEEDBACK_WEIGHT
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.db.observations import DAY_S
 from app.db.reliability_rows import ObservationRow
 from reliability.matching import cluster_answers, normal_answer
 from reliability.observations import (
@@ -17,7 +18,6 @@ from reliability.observations import (
     ObservationLog,
 )
 
-DAY_S = 86400.0
 # All users together: a storm of new names moves a source by ten half claims a day at most.
 FEEDBACK_PER_SOURCE_AND_DAY = 10
 # Pairs are compared letter by letter: beyond these, only equal words make answers the same.

@@ -13,7 +13,7 @@ from reliability.calibration import Calibration, Calibrator, Line, calibrator_of
 from reliability.decision import AnswerBelief, Vote, decide
 from reliability.errors import NotCalibrated
 from reliability.estimators.protocol import Estimate
-from reliability.judged import MOST, Judged, judged_questions, learn_calibrator
+from reliability.judged import MOST, Judged, judged_questions, learn_calibrator, learn_threshold
 from reliability.matching import cluster_answers
 from reliability.observations import (
     FEEDBACK_LIMIT,
@@ -44,7 +44,7 @@ def learned_calibration(version: int, stored: NewCalibration) -> Calibration:
     score_odds, chance_odds = zip(*stored.knots, strict=True)
     labels = stored.answers + stored.thumbs
     calibrator = Calibrator(stored.method, score_odds, chance_odds, labels)
-    return Calibration(calibrator, "labels", stored.answers, stored.thumbs, version)
+    return Calibration(calibrator, "labels", stored.answers, stored.thumbs, version, stored.accept)
 
 
 def learn(
@@ -72,7 +72,8 @@ def learn(
     pairs = zip(found.score_odds, found.chance_odds, strict=True)
     knots = tuple((round(score, DIGITS), round(chance, DIGITS)) for score, chance in pairs)
     thumbs = sum(item.weight < 1 for item in judged)
-    return NewCalibration(found.method, knots, len(judged) - thumbs, thumbs)
+    accept = learn_threshold(judged, found)
+    return NewCalibration(found.method, knots, len(judged) - thumbs, thumbs, accept)
 
 
 def judged_by(rows: Sequence[ObservationRow]) -> tuple[list[str], list[str]]:

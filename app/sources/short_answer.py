@@ -6,7 +6,7 @@ Small models copy a sentence whatever they are asked for. Knows no model.
 import re
 
 from app.sources.questions import BLANK
-from reliability.cores import core_of
+from reliability.cores import core_of, without_lead
 from reliability.matching import NUMBER_WORDS, is_no_answer, normal_answer
 from reliability.numbers import MONTHS
 from retrieval.words import content_words
@@ -53,9 +53,9 @@ def short_answer(question: str, text: str) -> str | None:
         return _filled(question, first)
     if ASKS_NAME.search(question) and not _says_more(question, first):
         return None
-    core = CLAUSE.split(core_of(first, question))[0].strip(" ,")
     if len(first.split()) <= FEW_WORDS:
-        return core or first
+        return without_lead(first, question)
+    core = CLAUSE.split(core_of(first, question))[0].strip(" ,")
     if not _content(question) & _content(first):
         return None
     if not (ASKS_FIGURE.search(question) or ASKS_NAME.search(question)):

@@ -17,6 +17,7 @@ from app.sources.estimation import Estimation
 from app.sources.explain import Explainer
 from app.sources.feedback import Feedback
 from app.sources.protocols import SourceReader
+from app.sources.review import Reviewer
 from app.sources.worker import EstimationWorker
 
 
@@ -46,6 +47,7 @@ class SourceTools:
     beliefs: Beliefs
     curator: Curator
     explainer: Explainer
+    reviewer: Reviewer
     feedback: Feedback
     observations: Observations
     versions: ReliabilityVersions
@@ -67,6 +69,7 @@ def make_tools(rows: SourceRepositories) -> SourceTools:
         beliefs=beliefs,
         curator=Curator(*shared),
         explainer=Explainer(*shared),
+        reviewer=Reviewer(beliefs),
         feedback=Feedback(rows.runs, rows.chunks, rows.observations, beliefs),
         observations=rows.observations,
         versions=rows.versions,

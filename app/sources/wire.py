@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from app.db.reliability_rows import EstimateRow, ObservationRow, PosteriorRow, VersionRow
 from app.db.rows import SourceRow
+from app.sources.review import Review
 from app.sources.types import Change, Rebuilt, SourceExplanation
 
 JsonObject = dict[str, object]
@@ -87,6 +88,37 @@ def rebuilt_data(found: Rebuilt) -> JsonObject:
             {"source_id": row.source_id} | _topic(row)
             for row in found.posteriors
             if row.topic is None
+        ],
+    }
+
+
+def review_data(found: Review, names: Mapping[int, str]) -> JsonObject:
+    return {
+        "questions": [
+            {
+                "question": item.question,
+                "worth": round(item.worth, DIGITS),
+                "answers": [{"answer": text, "sources": count} for text, count in item.answers],
+            }
+            for item in found.questions
+        ],
+        "turned": [
+            {
+                "source_id": item.source_id,
+                "source": names[item.source_id],
+                "since": _time(item.since),
+            }
+            for item in found.turned
+        ],
+        "suspected_copies": [
+            {
+                "sources": [names[item.one], names[item.other]],
+                "probability": round(item.chance, DIGITS),
+                "shared_wrong": round(item.shared_wrong, 1),
+                "shared_right": round(item.shared_right, 1),
+                "different": item.different,
+            }
+            for item in found.suspected
         ],
     }
 

@@ -11,6 +11,7 @@ from app.sources.wire import (
     explanation_data,
     observation_data,
     rebuilt_data,
+    review_data,
     source_data,
     version_data,
 )
@@ -42,6 +43,14 @@ async def rebuild_version(version: int, container: ContainerDep) -> JsonObject:
 async def undo(body: NewUndo, container: ContainerDep) -> JsonObject:
     what = Undo(tuple(body.observations), body.author, body.source_id, body.version)
     return change_data(await container.source_tools.curator.undo(what, body.by, body.note))
+
+
+@router.get("/review")
+async def review_sources(
+    container: ContainerDep, limit: int = Query(20, ge=1, le=200)
+) -> JsonObject:
+    names = {row.id: row.name for row in await container.sources.list()}
+    return review_data(await container.source_tools.reviewer.review(limit), names)
 
 
 @router.get("/{source_id}")

@@ -31,7 +31,7 @@ async def test_each_source_is_read_alone(
     path = f"/api/v1/sources/{sources['council']['id']}"
     (listed,) = (await client.get(f"{path}/observations")).json()["items"]
     assert (listed["answer"], listed["topic"]) == ("7:00 on weekdays", "hours")
-    assert listed["note"] == "At 7:00 on weekdays"
+    assert listed["note"] == "7:00 on weekdays"
     assert listed["weight"] >= 0.5
     assert sources["council"]["reliability"] > 0.5
     assert sources["gazette"]["reliability"] == pytest.approx(0.5)

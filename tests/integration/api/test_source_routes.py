@@ -69,6 +69,21 @@ async def test_a_quarantined_source_is_in_no_answer(client: httpx2.AsyncClient, 
     assert [event["action"] for event in events] == ["released", "quarantined"]
 
 
+async def test_a_question_that_sources_answer_differently_is_worth_a_label(
+    client: httpx2.AsyncClient, town: int
+) -> None:
+    known = await ids(client)
+    for name, answer in (("council", "7:00"), ("gazette", "8:00")):
+        label = {"question": "When?", "answer": answer, "verdict": 0.5, "by": "mara"}
+        path = f"{SOURCES}/{known[name]}/labels"
+        assert (await client.post(path, json=label)).status_code == 201
+    found = (await client.get(f"{SOURCES}/review?limit=5")).json()
+    assert set(found) == {"questions", "turned", "suspected_copies"}
+    (asked,) = found["questions"]
+    assert asked["question"] == "When?"
+    assert {item["answer"] for item in asked["answers"]} == {"7:00", "8:00"}
+
+
 async def test_names_classes_and_merges(client: httpx2.AsyncClient, town: int) -> None:
     known = await ids(client)
     path = f"{SOURCES}/{known['council']}"

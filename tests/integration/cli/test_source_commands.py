@@ -54,6 +54,8 @@ def test_a_curators_day(larder: Larder, council: str, capsys: Captured) -> None:
     text = capsys.readouterr().out
     for part in ("Town council (id 1), active", "1 checked by people", "hours", "released", "7:00"):
         assert part in text
+    assert larder("sources", "review") == 0
+    assert "question to label" in capsys.readouterr().out
     assert larder("sources", "undo", "--author", "ole") == 0
     assert "1 observations; now version 5" in capsys.readouterr().err
     explained = shown(larder, capsys, "Town council")
@@ -148,7 +150,7 @@ def test_estimate_asks_and_shows_what_it_changed(
     assert (report["state"], report["done"], report["answers"]) == ("done", 1, 1)
     assert report["sources"][0]["before"] == 0.5 < report["sources"][0]["after"]
     assert larder("sources", "estimate", "-c", "town", "--limit", "1") == 0
-    assert re.search(r"council\s+0\.\d\d\s+0\.\d\d", capsys.readouterr().out)
+    assert re.search(r"council\s+1\s+0\.\d\d\s+0\.\d\d", capsys.readouterr().out)
 
 
 def test_an_estimate_that_was_cut_off_is_gone_on_with(

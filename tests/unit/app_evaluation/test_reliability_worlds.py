@@ -138,6 +138,17 @@ def test_a_table_of_authors_is_read_whatever_the_style(tmp_path: Path) -> None:
     assert evaluate(world, "larder").right.mean() == 1.0
 
 
+def test_an_old_catalogue_in_latin_1_with_entities(tmp_path: Path) -> None:
+    names = ("Müller, Jürgen; Doe, Jane", "J&uuml;rgen M&#252;ller &amp; Jane Doe", "Müller/Doe")
+    lines = [",".join(CLAIMS)]
+    lines += [f'b{n},author,"{names[s % 3]}",s{s}' for n in range(12) for s in range(6)]
+    claims = tmp_path / "claims.csv"
+    claims.write_bytes("\n".join(lines).encode("cp1252"))
+    truths = [[f"b{book}", "author", "Jane Doe; Jürgen Müller"] for book in range(12)]
+    world = load_claims(claims, write(tmp_path / "truth.csv", [CLAIMS[:3], *truths]))
+    assert evaluate(world, "larder").right.mean() == 1.0
+
+
 def test_places_with_commas_are_no_lists(tmp_path: Path) -> None:
     rows = [[f"o{n}", "capital", "New York City, United States", f"s{n % 3}"] for n in range(9)]
     claims = write(tmp_path / "claims.csv", [CLAIMS, *rows])

@@ -152,3 +152,23 @@ async def test_the_log_is_folded_once_until_something_changes(desk) -> None:
     await beliefs.refit("again")
     await desk.curator.set_state(b, "quarantined", "mara")
     assert (await beliefs.observations()).rows == ()
+
+
+async def test_updates_one_by_one_are_the_fold_of_all_of_them(desk) -> None:
+    """What one process keeps in hand is what another one computes from the rows."""
+    names = [await desk.source(name) for name in "abcd"]
+    await desk.ask_many(dict.fromkeys(names, 0.8), 30)
+    await desk.beliefs.refit("first")
+    kept = desk.beliefs
+    for n in range(30):  # more than the cap of a day
+        said = {
+            names[n % 4]: "Anna Berg",
+            names[(n + 1) % 4]: "Otto Kurz" if n % 3 else "Anna Berg",
+        }
+        await desk.ask(f"news {n}?", said, day=4)
+        await kept.catch_up()
+    one_by_one = await desk.figures()
+    await desk.store.versions.believe(dict.fromkeys(names, (1.0, 1.0)))
+    await desk.beliefs.catch_up()
+    for name, figures in (await desk.figures()).items():
+        assert figures == pytest.approx(one_by_one[name])

@@ -5,6 +5,7 @@ import pytest
 from app.answer.verdict import Basis, judge_passages
 from app.db.reliability_rows import NewObservation
 from app.db.rows import NewRun, RunResult, RunTokens
+from app.errors import InvalidValue
 from app.evaluation.chances import chance_rows
 from app.evaluation.reliability_run import check_names
 from app.sources.judging import default_calibration, default_line
@@ -80,6 +81,10 @@ async def test_labels_teach_a_map_that_is_kept_with_its_version(desk: Desk) -> N
     kept = await desk.store.versions.calibration(version)
     assert kept is not None
     assert kept.answers == 40
+    assert kept.accept == found.accept
+    basis = judge_passages([], Basis("who?", "vote", version, found)).calibration
+    assert basis is not None
+    assert basis.accept == pytest.approx(found.accept or 0.7, abs=1e-3)
 
 
 async def test_taking_the_labels_back_takes_the_map_back(desk: Desk) -> None:
@@ -156,3 +161,37 @@ async def test_stated_chances_come_true_end_to_end(labels: int) -> None:
     for row in rows:
         assert row["calibration"] == "none" or float(str(row["ece"])) < 0.05, row
     assert {row["calibration"] for row in rows} == {"none", "default", "labels"}
+
+
+async def test_odd_observations_teach_nothing_and_break_nothing(desk: Desk) -> None:
+    """Silent sources, one source only, contradictory labels, labels on what nobody said."""
+    a, b = await desk.source("a"), await desk.source("b")
+    for n in range(30):
+        await desk.ask(f"silent {n}?", {a: None, b: None}, day=n)
+        await desk.ask(f"alone {n}?", {a: "Anna Berg"}, day=n)
+        rows = [
+            NewObservation("label", None, question, answer, verdict=verdict, author=author)
+            for question, answer, verdict, author in (
+                (f"silent {n}?", "Anna Berg", 1.0, "mara"),
+                (f"alone {n}?", "Anna Berg", 1.0, "mara"),
+                (f"alone {n}?", "Anna Berg", 0.0, "ole"),
+                (f"nobody asked {n}?", "Otto Kurz", 1.0, "mara"),
+            )
+        ]
+        await desk.store.observations.append(rows, observed_at=n * DAY)
+    await desk.beliefs.refit("odd")
+    assert (await desk.beliefs.calibration()).origin == "worlds"
+    for verdict in (float("nan"), float("inf"), -0.1, 1.1):
+        with pytest.raises(InvalidValue):
+            await desk.curator.label(Label("alone 1?", "Anna Berg", verdict, "curator", a))
+
+
+async def test_labels_survive_a_merge_and_a_new_name(desk: Desk) -> None:
+    await probed(desk)
+    await answered(desk, 30)
+    a, b = await desk.source("A"), await desk.source("B")
+    await desk.curator.rename(a, "A new", "mara")
+    await desk.curator.merge(b, a, "mara")
+    assert (await desk.beliefs.calibration()).answers == 30
+    await desk.curator.set_state(a, "quarantined", "mara")
+    assert (await desk.beliefs.calibration()).origin in ("labels", "worlds")

@@ -44,6 +44,11 @@ CLOZE = f"{ASKED}The pool in Kiln Lane opens at ____ on weekdays."
             "The University of Ash lies next to the mill in the town of Lower Green.",
             "Lower Green",
         ),
+        (
+            "What is the size of the V-Strom?",
+            "The size of the V-Strom is 996 cc or so.",
+            "996 cc or so",
+        ),
         ("How many mills are there?", 'The answer is "2"', "2"),
         ("How many mills are there?", "There are two mills in Ash, all of them old.", "two"),
         ("Who was the first miller?", "The first miller.", None),

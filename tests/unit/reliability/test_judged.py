@@ -7,7 +7,7 @@ from reliability.calibration import Line
 from reliability.decision import Vote, decide
 from reliability.errors import NotCalibrated
 from reliability.estimators.larder import LarderEstimator
-from reliability.judged import Judged, judged_questions, learn_calibrator
+from reliability.judged import Judged, judged_questions, learn_calibrator, learn_threshold
 from reliability.observations import Observation
 from reliability.table import build_table
 
@@ -96,3 +96,15 @@ def test_few_labels_stay_near_what_was_learned_elsewhere() -> None:
     here = float(learn_calibrator(judged, start)(np.array([0.9]))[0])
     there = 1 / (1 + np.exp(-(0.5 * np.log(9) - 1.0)))
     assert there < here < 0.9
+
+
+def test_the_threshold_waits_for_enough_labels_and_never_falls_below_a_half() -> None:
+    sure = [Judged("q", 0.95, 1.0)] * 60
+    doubtful = [Judged("q", 0.6, float(n % 2)) for n in range(60)]
+    calibrator = learn_calibrator([*sure, *doubtful], Line())
+    found = learn_threshold([*sure, *doubtful], calibrator)
+    assert found == pytest.approx(float(calibrator(np.array([0.95]))[0]))
+    assert learn_threshold(sure[:20], calibrator) is None
+    assert learn_threshold([], calibrator) is None
+    assert learn_threshold([Judged("q", 0.1, 1.0)] * 60, calibrator) == 0.5
+    assert learn_threshold([Judged("q", 0.9, 1.0, 0.1)] * 60, calibrator) is None
