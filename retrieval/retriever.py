@@ -63,7 +63,8 @@ class Retriever:
         self._reranker = reranker
         self._selection = selection
         # One thread for model and vectors: each new thread that computes brings a team of OpenMP
-        # threads of its own, and on two cores these spin in each other's way (16 ms, not 11).
+        # threads of its own, and on two cores these spin in each other's way (28 ms, not 22, when
+        # measured beside other work).
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     async def search(self, query: Query) -> list[ScoredChunk]:
