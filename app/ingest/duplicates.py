@@ -50,17 +50,16 @@ async def link_duplicates(store: DuplicateStore, document_id: int) -> int:
     """
     chunks = await store.texts(document_id)
     banded = await asyncio.to_thread(_bands, [chunk.text for chunk in chunks])
+    # All of them first: one commit a document, and its chunks find each other.
+    await store.save({chunk.id: bands for chunk, bands in zip(chunks, banded, strict=True)}, [])
     pairs: dict[tuple[int, int], DuplicatePair] = {}
     for chunk, bands in zip(chunks, banded, strict=True):
-        if not bands:
-            continue
-        found = await store.sharing(document_id, bands, MAX_CANDIDATES)
+        found = await store.sharing(document_id, bands, MAX_CANDIDATES) if bands else []
         others = [other for other in found if other.id != chunk.id]
-        for pair in await asyncio.to_thread(compare, chunk, others):
+        for pair in await asyncio.to_thread(compare, chunk, others) if others else []:
             pairs[pair.chunk_id, pair.other_id] = pair
-        # At once, so that the next chunk of the same document finds this one.
-        await store.save({chunk.id: bands}, [])
-    await store.save({}, list(pairs.values()))
+    if pairs:
+        await store.save({}, list(pairs.values()))
     return len(pairs)
 
 
