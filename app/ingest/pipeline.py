@@ -126,7 +126,8 @@ class IngestPipeline:
             )
 
     async def embed(self, document_ids: Sequence[int]) -> None:
-        """One batch over several chunked documents; those it is through with can be found then.
+        """One batch over several chunked documents; those it is through with can be found then,
+        or, where it is a full one, beside the next batch: the model has the cores meanwhile.
 
         Raises what the embedder raises: the caller cannot know whose fault it is, and goes on with
         one document at a time (`advance`).
@@ -134,22 +135,32 @@ class IngestPipeline:
         parts = self._parts
         embedder = parts.embedder.identity
         batch = await parts.work.unembedded(document_ids, self._config.embed_batch)
-        chunk_ids, texts = [chunk.chunk_id for chunk in batch], [chunk.text for chunk in batch]
-        if batch:
-            vectors = await asyncio.to_thread(parts.embedder.encode, texts)
-        # A full batch may end within a document, which is then not complete.
+        # A full batch may end within a document; those behind that one were not looked at.
         is_full = len(batch) == self._config.embed_batch
         last = batch[-1].document_id if is_full else max(document_ids) + 1
+        missing = {chunk.document_id for chunk in batch}
+        complete = [one for one in document_ids if one < last and one not in missing]
+        if not batch:
+            return await self._make_findable(complete)
+        chunk_ids, texts = [chunk.chunk_id for chunk in batch], [chunk.text for chunk in batch]
+        encoding = asyncio.create_task(asyncio.to_thread(parts.embedder.encode, texts))
+        try:
+            await self._make_findable(complete)
+        finally:
+            vectors = await encoding
         async with parts.gate:
             if parts.embedder.identity != embedder:
-                return  # another one took over meanwhile and embedded these chunks itself
-            if batch:
-                kept = await parts.chunks.save_embeddings(chunk_ids, vectors)
-                await self._index(kept, chunk_ids, vectors)
-            for document_id in document_ids:
-                if document_id < last:
-                    await self._link_duplicates(document_id)
-                    await self._mark_indexed(document_id)
+                return None  # another one took over meanwhile and embedded these chunks itself
+            kept = await parts.chunks.save_embeddings(chunk_ids, vectors)
+            await self._index(kept, chunk_ids, vectors)
+        return None if is_full else await self._make_findable(sorted(missing))
+
+    async def _make_findable(self, document_ids: Sequence[int]) -> None:
+        """The last steps of documents all of whose chunks have vectors."""
+        for document_id in document_ids:
+            async with self._parts.gate:
+                await self._link_duplicates(document_id)
+                await self._mark_indexed(document_id)
 
     async def process(self, document_id: int) -> DocumentRow | None:
         """Go on from the recorded state to `ready` or `failed`; None where it was deleted."""
