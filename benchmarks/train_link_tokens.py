@@ -91,7 +91,7 @@ class Trainer:
         woven = LinkTokens(self.links, runner.vocabulary).weave(segments)
         answer = reference.answer[:-1]
         ids = [t for s in woven for t in s.token_ids] + list(answer)
-        cache = ScatterCache(runner.layout, len(ids), runner.dtype, runner.device)
+        cache = runner.new_cache(len(ids))
         cache.key_buffer.zero_()
         cache.value_buffer.zero_()
         fresh: list[int] = []

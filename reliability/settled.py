@@ -43,16 +43,26 @@ def _leads(
     posteriors: Mapping[int, BetaPosterior],
     config: DecisionConfig,
 ) -> bool:
-    """Whether the leading answer at its weakest beats every other at its strongest."""
+    """Whether the leading answer at its weakest beats every other at its strongest. A source that
+    is believed less than chance speaks against what it says."""
     scores = answer_scores(votes, posteriors, config)
     leader = max(scores, key=scores.__getitem__)
-    divided = Counter(left)
-    weakest = answer_scores(
-        [replace(vote, alignment=vote.alignment / (1 + divided[vote.source])) for vote in votes],
+    divided, options = Counter(left), config.wrong_options
+
+    def weight(source: int) -> float:
+        return vote_weight(posteriors.get(source, UNKNOWN), options)
+
+    # Dividing its word costs the leader a vote for it, and another answer a vote against it.
+    worst = answer_scores(
+        [
+            replace(vote, alignment=vote.alignment / (1 + divided[vote.source]))
+            if (weight(vote.source) > 0) == (vote.answer == leader)
+            else vote
+            for vote in votes
+        ],
         posteriors,
         config,
     )
-    options = config.wrong_options
-    gain = sum(max(0.0, vote_weight(posteriors.get(s, UNKNOWN), options)) for s in left)
-    others = [max(scores[answer], weakest[answer]) for answer in scores if answer != leader]
-    return min(scores[leader], weakest[leader]) > max([0.0, *others]) + gain
+    swing = sum(abs(weight(source)) for source in left)  # for another, or against the leader
+    others = [worst[answer] for answer in scores if answer != leader]
+    return worst[leader] > max([0.0, *others]) + swing

@@ -17,8 +17,9 @@ from app.errors import DatabaseUnreachable, InvalidSettings, StorageFull
 MIGRATION_LOCK = 0x4C415244_0001
 SERVER_LOCK = 0x4C415244_0002
 
-# serialization_failure and deadlock_detected: nothing was written, the same again may succeed.
-_CONFLICTS = frozenset({"40001", "40P01"})
+# serialization_failure, deadlock_detected, and unique_violation, which two transactions that both
+# looked first may get as well: nothing was written, the same again may succeed.
+_CONFLICTS = frozenset({"40001", "40P01", "23505"})
 _DISK_FULL = "53100"
 
 _SSL_MODES = ("disable", "require", "verify-full")
