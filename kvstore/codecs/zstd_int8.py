@@ -34,7 +34,7 @@ class ZstdInt8Codec:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         packed = tensors["packed"].numpy().tobytes()
         inner = safetensors.torch.load(_zstandard().ZstdDecompressor().decompress(packed))
-        inner["keys"] = inner["keys"].transpose(2, 3)
+        inner["keys"] = inner["keys"].transpose(2, 3).contiguous()  # what places rows asks for it
         return self.inner.decode(inner, dtype)
 
 

@@ -75,6 +75,7 @@ def test_shape_dtype_and_ids_are_kept(
         assert got.shape == given_rows.shape
         assert got.dtype == dtype
         assert got.isfinite().all()
+        assert got.is_contiguous()  # rotate_gather takes nothing else
 
 
 @few
