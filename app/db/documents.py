@@ -148,14 +148,22 @@ class Documents:
             )
 
     @retried
-    async def mark_indexed(self, document_id: int) -> Swap | None:
-        """It can be found from here on. A new version takes the place of the older one in the same
-        transaction; what the vector indexes have to follow is returned."""
+    async def mark_indexed(
+        self, document_ids: Sequence[int], *, is_ready: bool = False
+    ) -> list[Swap]:
+        """They can be found from here on, and are `ready` where nothing is left to do. New versions
+        take the place of older ones in the same transaction; what the vector indexes have to
+        follow is returned, in order."""
         document = models.Document
-        statement = update(document).where(document.id == document_id, document.state == "chunked")
+        statement = update(document).where(
+            document.id.in_(document_ids), document.state == "chunked"
+        )
         async with self._database.transaction() as session:
-            await session.execute(statement.values(state="indexed"))
-            return await go_live(session, document_id)
+            await session.execute(statement.values(state="ready" if is_ready else "indexed"))
+            if is_ready:
+                await job_items.settle_documents(session, document_ids, "done")
+            swaps = [await go_live(session, document_id) for document_id in document_ids]
+        return [swap for swap in swaps if swap is not None]
 
     @retried
     async def mark_ready(self, document_id: int) -> None:
@@ -164,7 +172,7 @@ class Documents:
         statement = update(document).where(document.id == document_id, document.state == "indexed")
         async with self._database.transaction() as session:
             await session.execute(statement.values(state="ready"))
-            await job_items.settle_document(session, document_id, "done")
+            await job_items.settle_documents(session, [document_id], "done")
 
     @retried
     async def mark_failed(self, document_id: int, error: str) -> None:
@@ -172,7 +180,7 @@ class Documents:
         statement = update(models.Document).where(models.Document.id == document_id)
         async with self._database.transaction() as session:
             await session.execute(statement.values(state="failed", error=error))
-            await job_items.settle_document(session, document_id, "failed", error)
+            await job_items.settle_documents(session, [document_id], "failed", error)
 
     async def list(
         self, collection_id: int, limit: int, after_id: int | None = None

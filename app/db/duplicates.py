@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite takes the same
+from sqlalchemy.orm import aliased
 
 from app.db import models
 from app.db.rows import ChunkText, DuplicatePair, DuplicateRow
@@ -15,33 +16,28 @@ class Duplicates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def texts(self, document_id: int) -> list[ChunkText]:
+    async def texts(self, document_ids: Sequence[int]) -> list[ChunkText]:
         chunk = models.Chunk
-        statement = select(chunk.id, chunk.text).where(chunk.document_id == document_id)
+        statement = select(chunk.id, chunk.text).where(chunk.document_id.in_(document_ids))
         async with self._database.session() as session:
-            rows = await session.execute(statement.order_by(chunk.ordinal))
+            rows = await session.execute(statement.order_by(chunk.id))
             return [ChunkText(row.id, row.text) for row in rows]
 
-    async def sharing(
-        self, document_id: int, bands: Sequence[bytes], limit: int
-    ) -> list[ChunkText]:
-        """Chunks with any of these bands, those with the most of them first: the document's own,
-        and those of its collection that can be found."""
-        chunk, document, band = models.Chunk, models.Document, models.ShingleBand
-        collection = select(document.collection_id).where(document.id == document_id)
-        is_seen = (document.id == document_id) | (document.visibility == "live")
+    async def sharing(self, document_ids: Sequence[int], limit: int) -> dict[int, list[ChunkText]]:
+        """For each chunk of these documents, others that share bands with it, those with the most
+        first: of these documents, and of what can be found in the same collection."""
+        ranked = _ranked(document_ids).subquery()
         statement = (
-            select(chunk.id, chunk.text)
-            .join(band, band.chunk_id == chunk.id)
-            .join(document, document.id == chunk.document_id)
-            .where(band.band.in_(bands), is_seen)
-            .where(document.collection_id == collection.scalar_subquery())
-            .group_by(chunk.id, chunk.text)
-            .order_by(func.count().desc(), chunk.id)
-            .limit(limit)
+            select(ranked.c.mine, models.Chunk.id, models.Chunk.text)
+            .join(models.Chunk, models.Chunk.id == ranked.c.other)
+            .where(ranked.c.place <= limit)
+            .order_by(ranked.c.mine, ranked.c.place)
         )
+        found: dict[int, list[ChunkText]] = {}
         async with self._database.session() as session:
-            return [ChunkText(row.id, row.text) for row in await session.execute(statement)]
+            for row in await session.execute(statement):
+                found.setdefault(row.mine, []).append(ChunkText(row.id, row.text))
+        return found
 
     @retried
     async def save(
@@ -88,3 +84,24 @@ class Duplicates:
         async with self._database.session() as session:
             rows = (await session.execute(statement)).mappings()
             return [DuplicateRow(**row) for row in rows]
+
+
+def _ranked(document_ids: Sequence[int]) -> Select[tuple[int, int, int]]:
+    """(mine, other, place): pairs of chunks with a common band, most bands first for each."""
+    mine, my_chunk = aliased(models.ShingleBand), aliased(models.Chunk)
+    my_document = aliased(models.Document)
+    other, chunk, document = models.ShingleBand, models.Chunk, models.Document
+    order = (func.count().desc(), other.chunk_id)
+    place = func.row_number().over(partition_by=mine.chunk_id, order_by=order)
+    return (
+        select(mine.chunk_id.label("mine"), other.chunk_id.label("other"), place.label("place"))
+        .join(my_chunk, my_chunk.id == mine.chunk_id)
+        .join(my_document, my_document.id == my_chunk.document_id)
+        .join(other, (other.band == mine.band) & (other.chunk_id != mine.chunk_id))
+        .join(chunk, chunk.id == other.chunk_id)
+        .join(document, document.id == chunk.document_id)
+        .where(my_document.id.in_(document_ids))
+        .where(document.collection_id == my_document.collection_id)
+        .where(document.id.in_(document_ids) | (document.visibility == "live"))
+        .group_by(mine.chunk_id, other.chunk_id)
+    )

@@ -44,13 +44,20 @@ async def add_item(
     )
 
 
-async def settle_document(
-    session: AsyncSession, document_id: int, state: ItemState, error: str | None = None
+async def settle_documents(
+    session: AsyncSession,
+    document_ids: Sequence[int],
+    state: ItemState,
+    error: str | None = None,
 ) -> None:
-    """Every open item of the document gets this state, whatever its job; deletions excepted."""
+    """Every open item of the documents gets this state, whatever its job; deletions excepted."""
     item, job = models.JobItem, models.Job
     deletions = select(job.id).where(job.kind == "delete")
-    where = (item.document_id == document_id, item.state == "queued", item.job_id.not_in(deletions))
+    where = (
+        item.document_id.in_(document_ids),
+        item.state == "queued",
+        item.job_id.not_in(deletions),
+    )
     await settle(session, where, state, error)
 
 

@@ -91,7 +91,7 @@ async def tombstone(
     )
     await job_items.enqueue(session, new)
     for row in rows:
-        await job_items.settle_document(session, row.id, "cancelled", "it was deleted")
+        await job_items.settle_documents(session, [row.id], "cancelled", "it was deleted")
         await job_items.add_item(session, new.id, f"document {row.id}", row.id)
     return new.id
 

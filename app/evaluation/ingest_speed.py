@@ -200,7 +200,7 @@ async def _index(
                 ids = [item.chunk_id for item in batch]
                 await storage.chunks.save_embeddings(ids, vectors)
                 indexes.add(collection, ids, vectors)
-                await storage.documents.mark_indexed(document_id)
+                await storage.documents.mark_indexed([document_id])
                 seconds += time.perf_counter() - started
     num_chunks = sum(len(one.chunks) for one in parsed)
     return _row("index", num_chunks / seconds, "chunks", seconds)

@@ -5,7 +5,7 @@ texts decide; whoever weighs evidence counts such a pair once.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
@@ -32,30 +32,31 @@ MAX_CANDIDATES = 32
 
 
 class DuplicateStore(Protocol):
-    async def texts(self, document_id: int) -> list[ChunkText]: ...
+    async def texts(self, document_ids: Sequence[int]) -> list[ChunkText]: ...
 
     async def sharing(
-        self, document_id: int, bands: Sequence[bytes], limit: int
-    ) -> list[ChunkText]: ...
+        self, document_ids: Sequence[int], limit: int
+    ) -> Mapping[int, Sequence[ChunkText]]: ...
 
     async def save(
         self, bands: dict[int, Sequence[bytes]], pairs: Sequence[DuplicatePair]
     ) -> None: ...
 
 
-async def link_duplicates(store: DuplicateStore, document_id: int) -> int:
-    """Link a document's chunks with those that were there before; returns how many pairs.
+async def link_duplicates(store: DuplicateStore, document_ids: Sequence[int]) -> int:
+    """Link chunks of documents with each other and with those that were there before; returns how
+    many pairs.
 
     A second time changes nothing.
     """
-    chunks = await store.texts(document_id)
+    chunks = await store.texts(document_ids)
     banded = await asyncio.to_thread(_bands, [chunk.text for chunk in chunks])
-    # All of them first: one commit a document, and its chunks find each other.
+    # All of them first: one commit, and they find each other.
     await store.save({chunk.id: bands for chunk, bands in zip(chunks, banded, strict=True)}, [])
+    candidates = await store.sharing(document_ids, MAX_CANDIDATES)
     pairs: dict[tuple[int, int], DuplicatePair] = {}
-    for chunk, bands in zip(chunks, banded, strict=True):
-        found = await store.sharing(document_id, bands, MAX_CANDIDATES) if bands else []
-        others = [other for other in found if other.id != chunk.id]
+    for chunk in chunks:
+        others = candidates.get(chunk.id)
         for pair in await asyncio.to_thread(compare, chunk, others) if others else []:
             pairs[pair.chunk_id, pair.other_id] = pair
     if pairs:

@@ -56,7 +56,7 @@ async def _run(root: Path) -> None:
         for name in SOURCES:
             if not [row for row in await store.sources.list() if row.name == name]:
                 document = await store.add(f"{name}.txt", [name], source=name)
-                await store.documents.mark_indexed(document.id)
+                await store.documents.mark_indexed([document.id])
         probes = tuple(NewProbe(f"q{number}") for number in range(NUM_PROBES))
         await estimation.start(ProbePlan("c", "questions", probes, limit=NUM_PROBES))
     worker = EstimationWorker(estimation, store.estimates, beliefs)

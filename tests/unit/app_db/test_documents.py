@@ -44,7 +44,7 @@ async def test_half_a_surrogate_pair_does_not_break_a_query(store) -> None:
 async def test_collection_counts(store) -> None:
     await store.add("a", ["one", "three"])
     ready = await store.add("b", ["five5"])
-    await store.documents.mark_indexed(ready.id)
+    await store.documents.mark_indexed([ready.id])
     await store.documents.mark_ready(ready.id)
     (row,) = await store.collections.list()
     assert (row.documents, row.documents_ready, row.chunks, row.tokens) == (2, 1, 3, 13)
@@ -112,7 +112,7 @@ async def test_states_from_received_to_ready(store) -> None:
     assert await store.chunks.unembedded(document.id) == []
     await store.documents.mark_ready(document.id)  # not indexed yet: nothing happens
     assert (await store.documents.get(document.id)).state == "chunked"
-    await store.documents.mark_indexed(document.id)
+    await store.documents.mark_indexed([document.id])
     assert await store.documents.pending() == [document.id]
     uncached = await store.chunks.uncached(document.id)
     one, three = tuple(b"one"), tuple(b"three")

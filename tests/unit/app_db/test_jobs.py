@@ -98,7 +98,7 @@ async def test_cancel_and_retry(store) -> None:
         args = (row.collection_id, row.source_id, row.name, row.name.encode(), None, "j")
         await store.documents.add(*args)
     for row in (ready, found):
-        await store.documents.mark_indexed(row.id)
+        await store.documents.mark_indexed([row.id])
     await store.documents.mark_ready(ready.id)
     assert (await store.jobs.cancel("j")).state == "cancelled"
     states = [(await store.documents.get(row.id)).state for row in (ready, raw, found)]

@@ -67,7 +67,7 @@ async def test_quarantine_takes_passages_out_of_the_ranking(store) -> None:
         for chunk_id, _ in await store.chunks.unembedded(row.id)
     ]
     for row in (document, other):
-        await store.documents.mark_indexed(row.id)
+        await store.documents.mark_indexed([row.id])
     both = await store.sources.in_collection(document.collection_id)
     assert both == [document.source_id, other.source_id]
     await store.source_changes.set_state(document.source_id, "quarantined", "mara", "sold")

@@ -13,7 +13,7 @@ async def ready(store, name: str, passages: list[str]) -> int:
     ids = [chunk_id for chunk_id, _ in await store.chunks.unembedded(document.id)]
     await store.chunks.save_embeddings(ids, np.ones((len(ids), 3), np.float32))
     await store.chunks.mark_cached(ids)
-    await store.documents.mark_indexed(document.id)
+    await store.documents.mark_indexed([document.id])
     await store.documents.mark_ready(document.id)
     return document.id
 

@@ -59,7 +59,7 @@ async def test_documents_are_linked_through_the_pipeline(kitchen) -> None:
     assert 0.6 <= found["near.txt"].similarity < 1
     assert [row.name for row in await store.of_document(near.id)] == ["first.txt"]
     assert await store.of_document(far.id) == []
-    assert await link_duplicates(store, same.id) == 1
+    assert await link_duplicates(store, [same.id]) == 1
     assert len(await store.of_document(first.id)) == 2
     await kitchen.deletions().delete(same.id)
     assert [row.name for row in await store.of_document(first.id)] == ["near.txt"]
@@ -80,7 +80,7 @@ async def test_a_version_on_its_way_is_not_shown(kitchen) -> None:
     await pipeline.process(old)
     new = await put("new.txt", passage(1).title())
     await pipeline.step(new)
-    assert await link_duplicates(store, new) == 2
+    assert await link_duplicates(store, [new]) == 2
     assert [row.name for row in await store.of_document(other.id)] == ["old.txt"]
     await pipeline.process(new)
     assert [row.name for row in await store.of_document(other.id)] == ["new.txt"]
@@ -89,7 +89,7 @@ async def test_a_version_on_its_way_is_not_shown(kitchen) -> None:
 async def test_repetitions_in_one_document_and_blank_chunks(kitchen) -> None:
     store = Duplicates(kitchen.store.database)
     document = await kitchen.store.add("a", ["!!!", passage(1), passage(1) + "."])
-    assert await link_duplicates(store, document.id) == 1
+    assert await link_duplicates(store, [document.id]) == 1
     assert await store.of_document(document.id) == []
 
 
@@ -98,11 +98,11 @@ async def test_collections_do_not_see_each_other(kitchen) -> None:
     a = await kitchen.store.add("a", [passage(1)], collection="x")
     b = await kitchen.store.add("b", [passage(1)], collection="y")
     for document in (a, b):
-        assert await link_duplicates(store, document.id) == 0
+        assert await link_duplicates(store, [document.id]) == 0
 
 
 async def test_boilerplate_is_linked_to_a_few(kitchen) -> None:
     store = Duplicates(kitchen.store.database)
     document = await kitchen.store.add("a", [passage(1)] * (MAX_CANDIDATES + 5))
-    pairs = await link_duplicates(store, document.id)
+    pairs = await link_duplicates(store, [document.id])
     assert 0 < pairs <= (MAX_CANDIDATES + 5) * MAX_CANDIDATES

@@ -68,7 +68,7 @@ class Desk:
     async def document(self, source: str, *passages: str) -> int:
         """A document of `source` that can be found; the source's id."""
         row = await self.store.add(f"{source}.txt", passages, source=source)
-        await self.store.documents.mark_indexed(row.id)
+        await self.store.documents.mark_indexed([row.id])
         return row.source_id
 
     async def source(self, name: str) -> int:
