@@ -1,7 +1,8 @@
 """How fast documents are taken in (`larder bench ingest`): each stage alone, then all together.
 
-Everything is the real thing: parser in its child process, SQLite, FAISS, embedder, decoder. The
-whole pipeline runs without KV, which is slower than all else by far and is measured by itself.
+Everything is the real thing: parser in its child process, SQLite, FAISS, embedder, decoder. KV is
+slower than all else by far, so the whole pipeline runs twice: over all documents without KV, and
+with it over the first few.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from app.bootstrap import Container, Models, Storage, open_container, open_storage
-from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from app.evaluation.bench_model import Bench
 from app.evaluation.ingest_corpus import BenchDocument
+from app.evaluation.ingest_decoders import Storing, TokensOnly
+from app.ingest.duplicates import link_duplicates
 from app.ingest.types import IngestConfig
 from app.settings import Settings
 from kvstore.config import ReuseConfig
-from kvstore.types import Segment
 from retrieval.chunking import chunk
 from retrieval.config import ParseLimits
 from retrieval.dense_indexes import DenseIndexes
@@ -37,36 +38,26 @@ if TYPE_CHECKING:
     from app.db.datadir import DataDir
     from app.decoder.service import DecoderService
 
+BATCH = IngestConfig(1).embed_batch
+
 Row = dict[str, object]
 Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
+    source: BenchDocument
     document: Document
     chunks: list[Chunk]
 
 
-class TokensOnly:
-    """A decoder that tokenises passages and leaves every KV for later."""
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What went through a stage; tokens are the decoder's."""
 
-    dtype = "none"
-
-    def __init__(self, bench: Bench) -> None:
-        self._template = bench.template
-        self.name = self.identity = "tokens-only"
-
-    def count(self, text: str) -> int:
-        return len(self._template.tokenizer.encode_text(text))
-
-    def encode_passage(self, label: str, text: str) -> tuple[int, ...]:
-        return self._template.encode_passage(label, text)
-
-    async def precompute(self, passages: Sequence[Passage]) -> PrecomputeReport:
-        return PrecomputeReport(0, 0, len(passages), 0, "not_measured")
-
-    async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:  # noqa: ARG002
-        return PurgeReport(0, 0)
+    documents: int
+    chunks: int
+    tokens: int
 
 
 def bench_ingest(
@@ -78,28 +69,22 @@ def bench_ingest(
     kv_chunks: int,
     note: Note,
 ) -> list[Row]:
-    """Rows of stage, items_per_s and unit; ratios are of rates taken in this run."""
-    decoder = TokensOnly(bench)
+    """Rows of stage, seconds and what a second takes; ratios are of rates taken in this run."""
+    decoder = TokensOnly(bench.template)
     note("parse and chunk")
     parsed, rows = _parse_and_chunk(documents, decoder)
-    chunks = [found for one in parsed for found in one.chunks]
-    note(f"embed {len(chunks):,} chunks")
-    rows += _embed(embedder, [f"{found.label}\n{found.text}" for found in chunks])
-    note("index")
-    rows.append(asyncio.run(_index(settings, documents, parsed, embedder.dimension)))
-    note("all together")
-    seconds = asyncio.run(_pipeline(settings, decoder, embedder, documents))
-    slowest = min(len(chunks) / cast(float, row["seconds"]) for row in rows if "of" not in row)
-    rate = len(chunks) / seconds
-    rows.append(
-        _row("pipeline", rate, "chunks", seconds) | {"of": "slowest", "ratio": rate / slowest}
-    )
-    rows.append(
-        _row("pipeline", len(documents) / seconds, "documents", seconds) | {"of": "pipeline"}
-    )
+    amount = _amount(parsed)
+    note(f"embed {amount.chunks:,} chunks")
+    rows += _embed(embedder, parsed)
+    note("index, near-duplicates")
+    rows += asyncio.run(_index(settings, parsed, embedder.dimension))
+    note("all together, without KV")
+    slowest = max(cast(float, row["seconds"]) for row in rows if "of" not in row)
+    seconds = asyncio.run(_pipeline(_without_kv(settings), decoder, embedder, documents))
+    rows.append(_row("pipeline", seconds, amount) | {"of": "slowest", "ratio": slowest / seconds})
     if kv_chunks:
-        note("KV")
-        rows.append(_kv(bench, chunks[:kv_chunks]))
+        note("KV, then all together with KV")
+        rows += _kv(settings, bench, embedder, _first(parsed, kv_chunks))
     return rows
 
 
@@ -115,10 +100,14 @@ def bench_memory_flat(
     def look(done: int) -> None:
         held.append((done, resident_bytes()))
 
-    seconds = asyncio.run(_pipeline(settings, TokensOnly(bench), embedder, documents, look))
+    decoder = TokensOnly(bench.template)
+    seconds = asyncio.run(_pipeline(_without_kv(settings), decoder, embedder, documents, look))
     first = next(size for done, size in held if done >= len(documents) / 10)
     last = held[-1][1]
-    return _row("memory", len(documents) / seconds, "documents", seconds) | {
+    return {
+        "stage": "memory",
+        "seconds": seconds,
+        "documents_per_s": len(documents) / seconds,
         "of": "after a tenth",
         "ratio": last / first,
         "mib": round(last / 2**20),
@@ -137,73 +126,83 @@ def resident_bytes() -> int:
 def _parse_and_chunk(
     documents: Sequence[BenchDocument], decoder: TokensOnly
 ) -> tuple[list[Parsed], list[Row]]:
-    read: list[Document] = []
+    read: list[tuple[BenchDocument, Document]] = []
     with closing(ParserPool(ParseLimits())) as pool:
         started = time.perf_counter()
         for document in documents:
             try:
-                read.append(pool.parse(document.body, document.name))
+                read.append((document, pool.parse(document.body, document.name)))
             except ParseError:
                 continue  # a file that is no text after all; the pipeline fails it as well
         parse_s = time.perf_counter() - started
     started = time.perf_counter()
-    parsed = [Parsed(document, list(chunk(document, tokenizer=decoder))) for document in read]
-    chunk_s = time.perf_counter() - started
-    num_chunks = sum(len(one.chunks) for one in parsed)
-    num_tokens = sum(len(found.token_ids) for one in parsed for found in one.chunks)
-    rows = [
-        _row("parse", len(documents) / parse_s, "documents", parse_s),
-        _row("chunk", num_chunks / chunk_s, "chunks", chunk_s),
-        _row("chunk", num_tokens / chunk_s, "tokens", chunk_s) | {"of": "chunk"},
+    parsed = [
+        Parsed(source, document, list(chunk(document, tokenizer=decoder)))
+        for source, document in read
     ]
-    return parsed, rows
+    chunk_s = time.perf_counter() - started
+    amount = _amount(parsed)
+    return parsed, [_row("parse", parse_s, amount), _row("chunk", chunk_s, amount)]
 
 
-def _embed(embedder: SentenceEmbedder, texts: Sequence[str]) -> list[Row]:
+def _embed(embedder: SentenceEmbedder, parsed: Sequence[Parsed]) -> list[Row]:
     """The pipeline's batches against one call of sentence-transformers over eight of them, which it
     sorts by length and batches itself; in turns, so that both meet the same machine."""
-    size = IngestConfig(1).embed_batch
+    texts = [f"{found.label}\n{found.text}" for one in parsed for found in one.chunks]
     ours = theirs = 0.0
-    for start in range(0, len(texts), 8 * size):
-        piece = texts[start : start + 8 * size]
+    for start in range(0, len(texts), 8 * BATCH):
+        piece = texts[start : start + 8 * BATCH]
         started = time.perf_counter()
-        for low in range(0, len(piece), size):
-            embedder.encode(piece[low : low + size])
+        for low in range(0, len(piece), BATCH):
+            embedder.encode(piece[low : low + BATCH])
         ours += time.perf_counter() - started
         started = time.perf_counter()
         embedder.encode(piece)
         theirs += time.perf_counter() - started
+    amount = _amount(parsed)
     return [
-        _row("embed", len(texts) / ours, "chunks", ours),
-        _row("sentence-transformers", len(texts) / theirs, "chunks", theirs)
-        | {"of": "embed", "ratio": theirs / ours},
+        _row("embed", ours, amount),
+        _row("sentence-transformers", theirs, amount) | {"of": "embed", "ratio": theirs / ours},
     ]
 
 
-async def _index(
-    settings: Settings,
-    documents: Sequence[BenchDocument],
-    parsed: Sequence[Parsed],
-    dimension: int,
-) -> Row:
-    """Rows, words and vectors of chunks into SQLite and FAISS; vectors are made up."""
-    rng, indexes, seconds = np.random.default_rng(0), DenseIndexes(dimension), 0.0
+async def _index(settings: Settings, parsed: Sequence[Parsed], dimension: int) -> list[Row]:
+    """Rows, words and vectors of chunks into SQLite and FAISS, then near-duplicates; vectors are
+    made up."""
+    rng, indexes = np.random.default_rng(0), DenseIndexes(dimension)
+    index_s = duplicates_s = 0.0
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
         async with open_storage(_in_folder(settings, folder)) as storage:
             collection = (await storage.collections.create("bench")).id
-            for number, one in enumerate(parsed):
-                vectors = rng.standard_normal((len(one.chunks), dimension)).astype(np.float32)
-                document_id = await _add(storage, collection, documents[number])
+            for group in _batches(parsed):
+                ids = [await _add(storage, collection, one.source) for one in group]
                 started = time.perf_counter()
-                await storage.documents.save_parsed(document_id, one.document, one.chunks)
-                batch = await storage.work.unembedded([document_id], len(one.chunks))
-                ids = [item.chunk_id for item in batch]
-                await storage.chunks.save_embeddings(ids, vectors)
-                indexes.add(collection, ids, vectors)
-                await storage.documents.mark_indexed([document_id])
-                seconds += time.perf_counter() - started
-    num_chunks = sum(len(one.chunks) for one in parsed)
-    return _row("index", num_chunks / seconds, "chunks", seconds)
+                for number, one in zip(ids, group, strict=True):
+                    await storage.documents.save_parsed(number, one.document, one.chunks)
+                chunk_ids = [item.chunk_id for item in await storage.work.unembedded(ids, 10**6)]
+                vectors = rng.standard_normal((len(chunk_ids), dimension)).astype(np.float32)
+                await storage.chunks.save_embeddings(chunk_ids, vectors)
+                indexes.add(collection, chunk_ids, vectors)
+                linking = time.perf_counter()
+                await link_duplicates(storage.duplicates, ids)
+                linked = time.perf_counter()
+                await storage.documents.mark_indexed(ids)
+                duplicates_s += linked - linking
+                index_s += time.perf_counter() - linked + linking - started
+    amount = _amount(parsed)
+    return [_row("index", index_s, amount), _row("near-duplicates", duplicates_s, amount)]
+
+
+def _batches(parsed: Sequence[Parsed]) -> Iterator[list[Parsed]]:
+    """As many documents together as fill a batch of the embedder."""
+    group: list[Parsed] = []
+    for one in parsed:
+        group.append(one)
+        if sum(len(member.chunks) for member in group) >= BATCH:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 async def _add(storage: Storage, collection_id: int, document: BenchDocument) -> int:
@@ -265,22 +264,54 @@ async def _wait(container: Container, look: Callable[[int], None] | None) -> Non
         await asyncio.sleep(0.5)
 
 
-def _kv(bench: Bench, chunks: Sequence[Chunk]) -> Row:
-    """Both encodings of each chunk into the store, as ingestion makes them."""
+def _kv(
+    settings: Settings, bench: Bench, embedder: SentenceEmbedder, parsed: Sequence[Parsed]
+) -> list[Row]:
+    """The pipeline to the end, KV stored; then the KV of the same chunks by itself."""
     engine = bench.engine(ReuseConfig())
     engine.prepare()
-    segments = [Segment("chunk", found.token_ids) for found in chunks]
+    decoder = Storing(bench.template, engine)
+    documents = [one.source for one in parsed]
+    whole_s = asyncio.run(_pipeline(settings, decoder, embedder, documents))
+    bench.store.purge([chunk.token_ids for chunk in decoder.chunks])
     started = time.perf_counter()
-    for _ in engine.precompute(segments):
+    for _ in engine.precompute(decoder.chunks):
         pass
-    seconds = time.perf_counter() - started
-    tokens_per_s = sum(len(found.token_ids) for found in chunks) / seconds
-    row = _row("kv", len(chunks) / seconds, "chunks", seconds)
-    return row | {"of": "kv", "tokens_per_s": tokens_per_s}
+    kv_s = time.perf_counter() - started
+    amount = _amount(parsed)
+    return [
+        _row("KV", kv_s, amount) | {"of": "KV"},
+        _row("pipeline with KV", whole_s, amount) | {"of": "KV", "ratio": kv_s / whole_s},
+    ]
 
 
-def _row(stage: str, rate: float, unit: str, seconds: float) -> Row:
-    return {"stage": stage, "items_per_s": rate, "unit": unit, "seconds": seconds}
+def _first(parsed: Sequence[Parsed], num_chunks: int) -> list[Parsed]:
+    """Whole documents, until they have so many chunks."""
+    taken: list[Parsed] = []
+    for one in parsed:
+        if sum(len(member.chunks) for member in taken) >= num_chunks:
+            break
+        taken.append(one)
+    return taken
+
+
+def _amount(parsed: Sequence[Parsed]) -> Amount:
+    chunks = [found for one in parsed for found in one.chunks]
+    return Amount(len(parsed), len(chunks), sum(len(found.token_ids) for found in chunks))
+
+
+def _row(stage: str, seconds: float, amount: Amount) -> Row:
+    return {
+        "stage": stage,
+        "seconds": seconds,
+        "documents_per_s": amount.documents / seconds,
+        "chunks_per_s": amount.chunks / seconds,
+        "tokens_per_s": amount.tokens / seconds,
+    }
+
+
+def _without_kv(settings: Settings) -> Settings:
+    return settings.model_copy(update={"kv_admission": "never"})
 
 
 def _in_folder(settings: Settings, folder: str) -> Settings:

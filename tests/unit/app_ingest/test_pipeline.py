@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -176,3 +177,17 @@ def test_names() -> None:
 def test_a_config_makes_sense_or_is_refused() -> None:
     with pytest.raises(ValueError, match="embed_batch must be at least 1, not 0"):
         IngestConfig(1, embed_batch=0)
+
+
+async def test_without_kv_documents_are_ready_once_they_can_be_found(kitchen) -> None:
+    kitchen = replace(kitchen, config=IngestConfig(1000, embed_batch=8, stores_kv=False))
+    rows = [await kitchen.accept(f"one {n}\ntwo {n}".encode(), f"{n}.txt") for n in range(3)]
+    pipeline = kitchen.pipeline
+    for row in rows:
+        await pipeline.step(row.id)
+    await pipeline.embed([row.id for row in rows])
+    for row in rows:
+        found = await kitchen.store.documents.get(row.id)
+        assert (found.state, found.chunks_cached) == ("ready", 0)
+    assert not await kitchen.store.documents.pending()
+    assert sum(len(mine) for mine in kitchen.indexes.vectors.values()) == 6
