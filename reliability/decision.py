@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -93,7 +93,8 @@ def decide(
 def _beliefs(
     votes: Sequence[Vote], posteriors: Mapping[int, BetaPosterior], config: DecisionConfig
 ) -> list[AnswerBelief]:
-    """Each sense is a question of its own; within one, one answer excludes the others."""
+    """Each sense is a question of its own; within one, one answer excludes the others, except where
+    several are wanted."""
     senses: dict[str, list[Vote]] = defaultdict(list)
     for vote in votes:
         senses[vote.sense].append(vote)
@@ -121,7 +122,9 @@ def answer_scores(
     votes: Sequence[Vote], posteriors: Mapping[int, BetaPosterior], config: DecisionConfig
 ) -> dict[str, float]:
     """Sum of family votes an answer: the best member counts whole, the others a twentieth."""
-    options = max(config.wrong_options, float(len({vote.answer for vote in votes})))
+    options = config.wrong_options
+    if not config.takes_several:  # in a list other answers are no errors
+        options = max(options, float(len({vote.answer for vote in votes})))
     cast: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
     for vote in votes:
         belief = posteriors.get(vote.source, BetaPosterior(1, 1))
@@ -138,7 +141,11 @@ def answer_scores(
 
 
 def _chances(scores: Mapping[str, float], config: DecisionConfig) -> list[float]:
-    """Softmax with room for answers nobody gave, then calibrated."""
+    """Softmax with room for answers nobody gave, then calibrated. Where several are wanted, each
+    answer is weighed as if it had been the only one."""
+    if config.takes_several and len(scores) > 1:
+        alone = replace(config, takes_several=False)
+        return [_chances({name: score}, alone)[0] for name, score in scores.items()]
     values: FloatArray = np.array(list(scores.values()), dtype=np.float64)
     spare = max(0.0, max(config.wrong_options, len(values)) + 1 - len(values))
     top = max(float(values.max(initial=0.0)), 0.0)
@@ -160,7 +167,8 @@ def _choose(
     sure = [b for b in beliefs if b.chance >= config.accept and _is_supported(b, posteriors)]
     if len(sure) > 1 and (config.takes_several or len({b.sense for b in sure}) > 1):
         return "several", tuple(sure)
-    rival = next((b for b in beliefs[1:] if b.sense == beliefs[0].sense), None)
+    same_sense = () if config.takes_several else beliefs[1:]  # a list contradicts nothing
+    rival = next((b for b in same_sense if b.sense == beliefs[0].sense), None)
     if rival is not None and beliefs[0].chance - rival.chance < CLOSE:
         return "disagree", (beliefs[0], rival)
     if sure:

@@ -1,5 +1,6 @@
 """Numbers, amounts and dates inside answers: read, compared within a tolerance, their median."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from reliability.arrays import FloatArray, IntArray
 
 TOLERANCE = 0.01  # of the greater of both
+MOST_DIGITS = 30  # a longer row of digits is a key or an attack, and beyond 308 it is no float
 SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 UNITS = {
     "km": ("m", 1e3), "kilometres": ("m", 1e3), "kilometers": ("m", 1e3), "m": ("m", 1.0),
@@ -68,11 +70,14 @@ def same_date(
 
 
 def parse_quantity(text: str) -> Quantity | None:
-    """The one number of a text with its unit; None where there is none or more than one."""
+    """The one number of a text with its unit; None where there is none, more than one, or one that
+    nobody counts with."""
     found = list(NUMBER.finditer(text))
     if len(found) != 1:
         return None
     digits = found[0].group().replace(",", "").replace(" ", "")
+    if len(digits) > MOST_DIGITS:
+        return None
     value = float(digits)
     step = 10.0 ** -len(digits.split(".")[1]) if "." in digits else _step(digits)
     unit = ""
@@ -84,7 +89,7 @@ def parse_quantity(text: str) -> Quantity | None:
             value, step = value * factor, step * factor
         else:
             unit = unit or word
-    return Quantity(value, unit, step)
+    return Quantity(value, unit, step) if math.isfinite(value) else None
 
 
 def _step(digits: str) -> float:

@@ -40,7 +40,7 @@ class ClaimTable:
     claim_weight: FloatArray  # [C] alignment x share of the source's claims on this question
     claim_family: IntArray  # [C]
     claim_day: FloatArray  # [C]
-    claim_is_planned: BoolArray  # [C] asked by an estimate
+    claim_is_planned: BoolArray  # [C] asked by an estimate, or told by a person
     value_label: FloatArray  # [V]
 
     @property
@@ -72,10 +72,7 @@ def build_table(rows: Iterable[Observation]) -> ClaimTable:
     topic_of = {row.question: row.topic for row in kept}
     topics = _index(topic_of[name] for name in questions)
     values = _index(sorted({(r.question, r.answer) for r in kept if r.answer}, key=_shuffled))
-    claims: dict[tuple[int, tuple[str, str]], Observation] = {}
-    for row in kept:
-        if row.source is not None and row.answer is not None:
-            claims[row.source, (row.question, row.answer)] = row
+    claims = _claims(kept)
     sources = _index(row.source for row in ordered if row.source is not None)
     said = Counter((source, value[0]) for source, value in claims)
     evidence = _index(_evidence_key(place, row) for place, row in enumerate(claims.values()))
@@ -96,9 +93,38 @@ def build_table(rows: Iterable[Observation]) -> ClaimTable:
             evidence[_evidence_key(place, row)] for place, row in enumerate(claims.values())
         ),
         claim_day=np.array([row.day for row in claims.values()], dtype=np.float64),
-        claim_is_planned=np.array([row.is_planned for row in claims.values()], dtype=np.bool_),
+        claim_is_planned=np.array([_is_planned(row) for row in claims.values()], dtype=np.bool_),
         value_label=_labels(kept, values),
     )
+
+
+def _claims(rows: Iterable[Observation]) -> dict[tuple[int, tuple[str, str]], Observation]:
+    """The row behind each claim: what the source itself was found saying, best by an estimate,
+    then the last one. A person's word about it changes neither its family nor its weight."""
+    claims: dict[tuple[int, tuple[str, str]], Observation] = {}
+    for row in rows:
+        if row.source is None or row.answer is None:
+            continue
+        key = row.source, (row.question, row.answer)
+        if key not in claims or _rank(row) >= _rank(claims[key]):
+            claims[key] = row
+    return claims
+
+
+def _rank(row: Observation) -> int:
+    if _is_of_person(row):
+        return 0
+    return 2 if row.is_planned else 1
+
+
+def _is_of_person(row: Observation) -> bool:
+    """A claim by its author's word only; nobody is named in what sources say."""
+    return row.kind != "probe" or bool(row.author)
+
+
+def _is_planned(row: Observation) -> bool:
+    """Not under the cap on storms, which is for what sources say: people have caps of their own."""
+    return row.is_planned or _is_of_person(row)
 
 
 def _shuffled(value: tuple[str, str]) -> bytes:

@@ -29,6 +29,7 @@ from reliability.matching import cluster_answers
 from reliability.prior import prior_with_mean
 from reliability.types import BetaPosterior
 
+LEAST_SHOWN = 10.0**-DIGITS / 2
 ONE_VOICE = FamilyConfig(one_voice=True)
 
 
@@ -57,7 +58,7 @@ def heard_in_votes(
 ) -> list[Heard]:
     """Answers that sources gave one by one, as far as their passages state them.
 
-    A source that gives several answers divides its word among them.
+    A source that gives several answers divides its word among them, unless they were asked for.
     """
     given = [
         (row, answer, aligned)
@@ -69,8 +70,14 @@ def heard_in_votes(
     per_source: dict[int, set[str]] = {}
     for (row, _, _), name in zip(given, names, strict=True):
         per_source.setdefault(row.source_id, set()).add(name)
+    takes_several = asks_for_several(question)
     return [
-        Heard(row, name, answer.said, aligned / len(per_source[row.source_id]))
+        Heard(
+            row,
+            name,
+            answer.said,
+            aligned if takes_several else aligned / len(per_source[row.source_id]),
+        )
         for (row, answer, aligned), name in zip(given, names, strict=True)
     ]
 
@@ -172,7 +179,12 @@ def to_vote(vote: HeardVote) -> Vote:
 
 
 def to_posteriors(sources: Sequence[BelievedSource]) -> dict[int, BetaPosterior]:
-    return {source.source_id: BetaPosterior(source.alpha, source.beta) for source in sources}
+    """Runs of before stored four digits, which make 0 of a very small figure."""
+    least = LEAST_SHOWN
+    return {
+        source.source_id: BetaPosterior(max(source.alpha, least), max(source.beta, least))
+        for source in sources
+    }
 
 
 def probability_of(decision: Decision) -> float | None:

@@ -40,9 +40,12 @@ def event_name(event: AnswerEvent) -> str:
 
 
 def event_data(event: AnswerEvent) -> JsonObject:
-    """The event's JSON object. Numbers are rounded to what a reader can use."""
+    """The event's JSON object. Numbers are rounded to what a reader can use; those that a verdict
+    is worked out from again are not."""
     if isinstance(event, Cited):
         return rounded(asdict(event.citation))
+    if isinstance(event, Verdict):
+        return rounded(asdict(event)) | {"sources": [asdict(item) for item in event.sources]}
     return rounded(asdict(event))
 
 

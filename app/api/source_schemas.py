@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.api.schemas import Body, Name
+from app.db.sources import LEAST_STATED, MOST_STATED
 from app.sources.types import DEFAULT_PROBES
 
 Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
@@ -20,7 +21,7 @@ MAX_PROBES = 1000
 class SourceChange(Body):
     """At least one thing that is to be different."""
 
-    reliability: float | None = Field(None, gt=0, lt=1)
+    reliability: float | None = Field(None, ge=LEAST_STATED, le=MOST_STATED)
     name: Name | None = None
     state: Literal["active", "quarantined"] | None = None
     class_name: Short | None = Field(None, alias="class")

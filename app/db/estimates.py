@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from sqlalchemy import case, func, insert, or_, select, update
 
-from app.db.observations import append_rows
+from app.db.observations import append_rows, live_documents
 from app.db.reliability_models import EstimateJob, Observation, Probe
 from app.db.reliability_rows import (
     EstimateRow,
@@ -36,7 +36,8 @@ class Estimates:
     async def start(
         self, collection_id: int, estimator: str, probes: Sequence[NewProbe], author: str
     ) -> EstimateRow:
-        """Raises `EstimateRunning` where one of this collection is not finished."""
+        """Raises `EstimateRunning` where one of this collection is not finished. What was made
+        from a document that went meanwhile is not asked."""
         job = EstimateJob(
             collection_id=collection_id,
             estimator=estimator,
@@ -54,7 +55,9 @@ class Estimates:
             session.add(job)
             await session.flush()
             fresh = {"estimate_id": job.id, "state": "pending", "attempts": 0}
-            distinct = {probe.question: probe for probe in probes}
+            named = {probe.document_id for probe in probes if probe.document_id is not None}
+            there = {None, *await live_documents(session, named)}
+            distinct = {probe.question: probe for probe in probes if probe.document_id in there}
             values = [asdict(probe) | fresh for probe in distinct.values()]
             if values:
                 await session.execute(insert(Probe), values)

@@ -4,12 +4,13 @@ Only the removal of a document takes rows away for good (app/db/removal.py).
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.models import Document, Run
 from app.db.reliability_models import Observation, ReliabilityVersion
 from app.db.reliability_rows import NewObservation, News, ObservationRow, UndoneRow
 from app.db.session import Database, retried
@@ -31,7 +32,7 @@ class Observations:
     async def append(
         self, rows: Sequence[NewObservation], observed_at: float | None = None
     ) -> list[int]:
-        """Ids in the order of `rows`; all or nothing."""
+        """Ids in the order of `rows`, less those of documents that are gone; all or nothing."""
         async with self._database.transaction() as session:
             return await append_rows(session, rows, observed_at)
 
@@ -156,14 +157,68 @@ def _alike(rows: Sequence[ObservationRow], owners: Mapping[int, int]) -> set[int
 async def append_rows(
     session: AsyncSession, rows: Sequence[NewObservation], observed_at: float | None = None
 ) -> list[int]:
-    """Within the caller's transaction; ids in the order of `rows`, which share one time."""
+    """Within the caller's transaction; ids in the order of `rows`, which share one time.
+
+    What was read in a document that went meanwhile, or in an answer that quotes it, is left out.
+    """
     when = time.time() if observed_at is None else observed_at
+    rows = await _still_there(session, [await _with_documents(session, row) for row in rows])
     ids: list[int] = []
     for start in range(0, len(rows), BATCH):
         values = [asdict(row) | {"observed_at": when} for row in rows[start : start + BATCH]]
         statement = insert(Observation).returning(Observation.id, sort_by_parameter_order=True)
         ids += await session.scalars(statement, values)
     return ids
+
+
+async def _with_documents(session: AsyncSession, row: NewObservation) -> NewObservation:
+    """A person's label with the documents whose words it repeats, as far as they are known: where
+    its question was made, and where its source says the answer. It goes when they go."""
+    if row.kind != "label":
+        return row
+    same = Observation.question == row.question
+    newest = Observation.id.desc()
+    asked = select(Observation.question_document_id).where(
+        same, Observation.question_document_id.is_not(None)
+    )
+    said = select(Observation.document_id).where(
+        same,
+        Observation.source_id == row.source_id,
+        Observation.answer == row.answer,
+        Observation.document_id.is_not(None),
+    )
+    question, answer = row.question_document_id, row.document_id
+    if question is None:
+        question = await session.scalar(asked.order_by(newest).limit(1))
+    if answer is None:
+        answer = await session.scalar(said.order_by(newest).limit(1))
+    return replace(row, question_document_id=question, document_id=answer)
+
+
+async def _still_there(
+    session: AsyncSession, rows: Sequence[NewObservation]
+) -> list[NewObservation]:
+    named = {n for r in rows for n in (r.document_id, r.question_document_id) if n is not None}
+    there = {None, *await live_documents(session, named)}
+    quoted = {row.run_id for row in rows if row.run_id is not None}
+    mine = select(Run.id).where(Run.id.in_(quoted), Run.is_redacted)
+    redacted = set(await session.scalars(mine)) if quoted else set()
+    return [
+        row
+        for row in rows
+        if {row.document_id, row.question_document_id} <= there and row.run_id not in redacted
+    ]
+
+
+async def live_documents(session: AsyncSession, document_ids: Collection[int]) -> set[int]:
+    """Those that are there and not about to be deleted."""
+    found: set[int] = set()
+    wanted = sorted(document_ids)
+    for start in range(0, len(wanted), BATCH):
+        mine = Document.id.in_(wanted[start : start + BATCH])
+        live = select(Document.id).where(mine, Document.visibility != "deleting")
+        found.update(await session.scalars(live))
+    return found
 
 
 def _counted(as_of: int | None) -> ColumnElement[bool]:

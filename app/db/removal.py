@@ -121,9 +121,12 @@ async def _note_orphans(session: AsyncSession, document_id: int) -> tuple[tuple[
 async def _forget_observations(session: AsyncSession, document_id: int) -> int:
     """What was read in the document, asked about it, or said about an answer that quotes it."""
     saw_it = select(models.RunDocument.run_id).where(models.RunDocument.document_id == document_id)
+    asked = select(Observation.question).where(Observation.question_document_id == document_id)
+    planned = select(Probe.question).where(Probe.document_id == document_id)
+    questions = (await session.scalars(asked.union(planned))).all()  # its sentences, word for word
     gone = or_(
         Observation.document_id == document_id,
-        Observation.question_document_id == document_id,
+        Observation.question.in_(questions),
         Observation.run_id.in_(saw_it),
     )
     statement = delete(Observation).where(gone).returning(Observation.id)

@@ -19,6 +19,7 @@ from app.errors import InvalidValue, SourceNotFound
 
 # Nobody is believed or doubted before anything is known: mean 0.5, worth four observations.
 PRIOR_ALPHA = PRIOR_BETA = 2.0
+LEAST_STATED, MOST_STATED = 0.01, 0.99  # nobody knows more; beyond, one word outweighs all others
 
 Rows = list[SourceRow]
 
@@ -76,8 +77,10 @@ class Sources:
 
         It is where the next estimate starts from, too.
         """
-        if not 0 < value < 1:
-            raise InvalidValue(f"reliability must lie strictly between 0 and 1, not {value}")
+        if not LEAST_STATED <= value <= MOST_STATED:
+            raise InvalidValue(
+                f"reliability must lie between {LEAST_STATED} and {MOST_STATED}, not {value}"
+            )
         source = models.Source
         strength, before = source.alpha + source.beta, source.prior_alpha + source.prior_beta
         statement = (
@@ -127,7 +130,7 @@ class Sources:
             .select_from(document)
             .join(source, source.id == document.source_id)
             .join(owner, owner.id == func.coalesce(source.merged_into, source.id))
-            .where(document.collection_id == collection_id)
+            .where(document.collection_id == collection_id, document.visibility == "live")
             .where(document.state.in_(("indexed", "ready")))
             .where(owner.state == "active", source.state == "active")
         )

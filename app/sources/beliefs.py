@@ -5,6 +5,7 @@ process on the same database has written.
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ from reliability.observations import ObservationLog
 
 # After so many observations an update costs about what an estimate does, and errs more.
 REFIT_AFTER = MOST_NEWS
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,17 @@ class Beliefs:
             return known.version
 
     async def start(self) -> VersionRow | None:
-        """Before serving: make up for what a crash cut off between observing and believing."""
+        """Before serving: make up for what a crash cut off between observing and believing.
+
+        What cannot be learned from does not keep the server from serving; the log has it.
+        """
+        try:
+            return await self._made_up_for()
+        except Exception:
+            log.exception("beliefs could not be brought up to date; the last ones are served")
+            return await self._versions.latest()
+
+    async def _made_up_for(self) -> VersionRow | None:
         latest = await self._versions.latest()
         if latest is None:
             return await self.catch_up()

@@ -118,6 +118,8 @@ class Curator:
         named = [bool(what.observations), *(x is not None for x in _wholes(what))]
         if sum(named) != 1:
             raise InvalidValue("name observations, a person, a source or a version: one of them")
+        if what.author is not None:
+            check_name(what.author, "person")  # nobody is named in what sources say
         author, note = check_name(author, "person"), check_text(note, "note")
         before = await self._reliability(what.source_id)
         count = await self._take_back(what, author, note)
@@ -129,13 +131,18 @@ class Curator:
         if what.author is not None:
             return (await rows.undo_author(what.author.strip(), author, note)).count
         if what.source_id is not None:
-            source = await self._sources.get(what.source_id)
-            return (await rows.undo_source([source.id], author, note)).count
+            members = await self._members(what.source_id)
+            return (await rows.undo_source(members, author, note)).count
         if what.version is not None:
             version = await self._versions.get(what.version)
             note = note or f"back to version {version.id}"
             return (await rows.return_to(version.last_observation_id, author, note)).count
         return (await rows.undo(what.observations, author, note)).count
+
+    async def _members(self, source_id: int) -> list[int]:
+        """The source with all that is merged with it: together they are one."""
+        owner = (await self._sources.get(source_id)).owner
+        return [row.id for row in await self._sources.list() if row.owner == owner]
 
     async def _changed(self, before: SourceRow, reason: str) -> Change:
         """Beliefs after a change of circumstances; no version where nothing was ever observed."""

@@ -1,6 +1,7 @@
 """From what people said about answers to the map that makes scores into chances. Pure."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.resources import files
@@ -11,7 +12,7 @@ from app.sources.fold import Circumstances, cap_feedback
 from reliability.alignment import align
 from reliability.calibration import Calibration, Calibrator, Line, calibrator_of
 from reliability.decision import AnswerBelief, Vote, decide
-from reliability.errors import NotCalibrated
+from reliability.errors import NotCalibrated, ReliabilityError
 from reliability.estimators.protocol import Estimate
 from reliability.judged import MOST, Judged, judged_questions, learn_calibrator, learn_threshold
 from reliability.matching import cluster_answers
@@ -26,6 +27,8 @@ from reliability.types import BetaPosterior
 DEFAULT_FILE = "calibration.json"  # `larder eval chances --write` makes it
 DIGITS = 6
 ONE_ANSWER = ("answer", "low_support")  # where a thumb is about one answer
+
+log = logging.getLogger(__name__)
 
 
 def default_line() -> tuple[Line, int]:
@@ -150,9 +153,18 @@ def _liked(
 
 
 def _lead(run: JudgedRun) -> AnswerBelief | None:
-    """The run's leading answer with its score, from its stored votes."""
+    """The run's leading answer with its score, from its stored votes; None where it has none, or
+    cannot be read any more."""
     if run.verdict.get("takes_several"):
         return None
+    try:
+        return _leading(run)
+    except (ReliabilityError, ValueError, KeyError, TypeError) as error:
+        log.warning("the verdict of run %s teaches nothing: %s", run.id, error)
+        return None
+
+
+def _leading(run: JudgedRun) -> AnswerBelief | None:
     votes = [
         Vote(
             passage_id=vote["chunk_id"],

@@ -122,6 +122,41 @@ def test_one_name_with_two_senses_has_two_answers() -> None:
     assert "Broken Bow, Nebraska: 3,500" in compose(strong)
 
 
+def test_a_question_for_a_list_gets_one() -> None:
+    question = "Who were the founders of Millbrook?"
+    texts = [
+        (1, 1, "Anna Berg founded Millbrook.", "Anna Berg"),
+        (2, 2, "In Millbrook a stone names Anna Berg as its founder.", "Anna Berg"),
+        (3, 3, "Otto Kurz founded Millbrook in spring.", "Otto Kurz"),
+        (4, 4, "The first house of Millbrook was that of its founder, Otto Kurz.", "Otto Kurz"),
+        (5, 4, "Millbrook remembers Anna Berg, its founder.", "Anna Berg"),
+    ]
+    pairs = [
+        (row(number, text, 0.75, source=source, strength=8.0), said)
+        for number, source, text, said in texts
+    ]
+    verdict = voted(*pairs, question=question)
+    assert (verdict.kind, verdict.takes_several) == ("several", True)
+    assert {answer.answer for answer in verdict.answers} == {"Anna Berg", "Otto Kurz"}
+    assert {vote.alignment for vote in verdict.votes} == {1.0}
+    assert compose(verdict).splitlines() == ["- Anna Berg", "- Otto Kurz"]
+
+
+@pytest.mark.parametrize("reliability", [0.00001, 0.01, 0.99])
+def test_a_verdict_is_worked_out_again_whatever_was_stated(reliability: float) -> None:
+    verdict = voted(
+        (row(1, BUILT, reliability), "1742"), (row(2, "The mill was built in 1812."), "1812")
+    )
+    sources = event_data(verdict)["sources"]
+    assert sources == [asdict(source) for source in verdict.sources]
+    found = explain_run(run_of(verdict), ObservationLog())
+    assert found["probability"] == pytest.approx(verdict.probability, abs=1e-4)
+    of_before = {"verdict": event_data(verdict) | {"sources": [
+        source | {"alpha": round(source["alpha"], 4)} for source in sources
+    ]}}  # fmt: skip
+    assert explain_run(replace(run_of(verdict), **of_before), ObservationLog())["kind"]
+
+
 def test_nothing_said_is_an_abstention() -> None:
     verdict = voted((row(1, BUILT), "I don't know."))
     assert (verdict.kind, verdict.probability, verdict.answers) == ("abstain", None, ())

@@ -85,3 +85,26 @@ async def test_probes_made_of_a_deleted_document_go(store) -> None:
     assert not await store.estimates.finish(taken.id, [row])
     assert await store.observations.active() == []
     assert (await store.estimates.get(job.id)).total == 1
+
+
+async def test_no_probe_is_made_of_a_document_that_went_meanwhile(store) -> None:
+    document = await store.add("a", ["one"])
+    probes = [NewProbe("made of it", document_id=document.id), NewProbe("not")]
+    await store.removal.request([document.id], "asked")
+    job = await store.estimates.start(document.collection_id, "larder", probes, "mara")
+    assert (await store.estimates.get(job.id)).total == 1
+    taken = await store.estimates.lease(job.id)
+    row = NewObservation("probe", None, taken.question, "x", document_id=document.id)
+    assert await store.estimates.finish(taken.id, [row])
+    assert await store.observations.active() == []
+
+
+async def test_nobody_is_asked_about_a_document_that_is_being_deleted(store) -> None:
+    document = await store.add("a", ["The mill burnt down."])
+    await store.documents.mark_indexed([document.id])
+    place = document.collection_id
+    assert await store.sources.in_collection(place) == [document.source_id]
+    assert len(await store.chunks.first_of_documents(place, 5)) == 1
+    await store.removal.request([document.id], "asked")
+    assert await store.sources.in_collection(place) == []
+    assert await store.chunks.first_of_documents(place, 5) == []

@@ -3,7 +3,7 @@
 import pytest
 
 from app.db import observations as module
-from app.db.reliability_rows import NewObservation
+from app.db.reliability_rows import NewObservation, NewProbe
 from app.db.rows import NewRun, RunResult
 from app.errors import InvalidValue
 
@@ -19,10 +19,10 @@ async def ids(store, as_of: int | None = None) -> list[int]:
 
 
 async def test_rows_come_back_as_they_were_given(store) -> None:
-    source = await store.sources.get_or_create("s")
+    document, other = await store.add("a", ["one"]), await store.add("b", ["two"])
     given = NewObservation(
         "label",
-        source.id,
+        document.source_id,
         "When?",
         "1912",
         topic="bridges",
@@ -31,8 +31,8 @@ async def test_rows_come_back_as_they_were_given(store) -> None:
         family=7,
         author="mara",
         note="seen on the plaque",
-        document_id=3,
-        question_document_id=4,
+        document_id=document.id,
+        question_document_id=other.id,
         run_id="run_1",
         estimate_id=5,
     )
@@ -133,6 +133,61 @@ async def test_a_deleted_document_takes_its_observations_along(store) -> None:
     deleted = await store.removal.delete(document.id)
     assert deleted.observations == 3
     assert [row.question for row in await store.observations.active()] == ["other"]
+
+
+async def test_what_was_read_before_a_delete_is_not_stored_after_it(store) -> None:
+    """A probe, a label or a thumb in flight: its document is hidden first, then gone."""
+    document, other = await store.add("a", ["one"]), await store.add("b", ["two"])
+    source = document.source_id
+    run_id = await store.runs.start(new_run(document.collection_id))
+    await store.runs.finish(run_id, result(document.id))
+    read = [
+        probe(source, "answered there", document_id=document.id),
+        probe(source, "made of it", question_document_id=document.id, document_id=other.id),
+        probe(source, "about a run that quotes it", run_id=run_id, document_id=other.id),
+        probe(source, "other", document_id=other.id),
+    ]
+    await store.removal.request([document.id], "asked")
+    assert len(await store.observations.append(read)) == 2  # the run is redacted with the delete
+    await store.removal.delete(document.id)
+    assert [row.question for row in await store.observations.active()] == ["other"]
+    assert len(await store.observations.append(read)) == 1
+    assert {row.question for row in await store.observations.active()} == {"other"}
+
+
+async def test_a_label_goes_with_the_document_whose_words_it_repeats(store) -> None:
+    document, other = await store.add("a", ["one"]), await store.add("b", ["two"])
+    source = document.source_id
+    asked = "Complete this: the mill burnt down in ____."
+    await store.observations.append(
+        [
+            probe(source, asked, "1912", question_document_id=document.id, document_id=other.id),
+            probe(source, "When?", "1912", document_id=document.id),
+            probe(source, "When?", "1921", document_id=other.id),
+        ]
+    )
+    word = {"verdict": 1.0, "author": "mara"}
+    await store.observations.append(
+        [
+            NewObservation("label", source, asked, "1912", **word),
+            NewObservation("label", None, asked, "1913", **word),
+            NewObservation("label", source, "When?", "1912", **word),
+            NewObservation("label", source, "When?", "1921", **word),
+        ]
+    )
+    assert (await store.removal.delete(document.id)).observations == 5
+    left = [(row.kind, row.answer) for row in await store.observations.active()]
+    assert left == [("probe", "1921"), ("label", "1921")]
+
+
+async def test_a_label_of_before_goes_with_the_document_its_question_was_made_of(store) -> None:
+    document = await store.add("a", ["one"])
+    word = NewObservation("label", None, "made of it", "x", verdict=1.0, author="mara")
+    await store.observations.append([word])
+    await store.estimates.start(
+        document.collection_id, "larder", [NewProbe("made of it", document_id=document.id)], "m"
+    )
+    assert (await store.removal.delete(document.id)).observations == 1
 
 
 def new_run(collection_id: int) -> object:

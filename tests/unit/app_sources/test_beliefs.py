@@ -124,6 +124,33 @@ async def test_a_start_makes_up_for_a_crash(desk) -> None:
     assert document.source_id == names["good"]
 
 
+@pytest.mark.parametrize("zeros", [29, 308, 309, 5000])
+async def test_no_number_stops_learning(desk, zeros: int) -> None:
+    """One with 309 zeros is no float: it once kept every estimate from being made."""
+    one, two = await desk.source("one"), await desk.source("two")
+    huge = "1" + "0" * zeros
+    await desk.ask("How many?", {one: huge[:4000], two: "5"})
+    await desk.ask("How many?", {one: huge[:4000], two: "5 million"}, day=1)
+    await desk.beliefs.refit("probes")
+    log = await desk.beliefs.observations()
+    assert len({row.answer for row in log.rows}) == 3
+
+
+async def test_the_server_starts_even_where_nothing_can_be_learned(
+    desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.ask("q", {await desk.source("one"): "x"})
+    version = await desk.beliefs.refit("probes")
+    await desk.ask("r", {await desk.source("two"): "y"})
+
+    def broken(*_: object) -> None:
+        raise OverflowError("no")
+
+    monkeypatch.setattr("app.sources.beliefs.fold", broken)
+    assert await desk.beliefs.start() == version
+    assert "could not be brought up to date" in caplog.text
+
+
 async def test_beliefs_of_old_versions_are_computed_again(
     desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,21 @@ async def test_a_run_is_judged_by_labels_that_came_later(desk: Desk) -> None:
     )
 
 
+async def test_a_run_that_cannot_be_read_keeps_nobody_from_learning(desk: Desk) -> None:
+    await probed(desk)
+    await answered(desk, 30)
+    source = await desk.source("A")
+    broken = [
+        verdict_data(source) | {"sources": [{"source_id": source, "alpha": 0.0, "beta": 4.0}]},
+        verdict_data(source) | {"votes": [{"source_id": source}]},
+    ]
+    for number, verdict in enumerate(broken):
+        question = f"who built house {number}?"
+        await run_of(desk, question, verdict)
+        await desk.curator.label(Label(question, "Otto Kurz", 1.0, "curator"))
+    assert (await desk.beliefs.calibration()).answers == 30
+
+
 async def test_thumbs_enter_with_small_weight(desk: Desk) -> None:
     await probed(desk)
     await answered(desk, 30)

@@ -165,6 +165,25 @@ async def test_undoing_makes_it_as_if_it_had_never_been(desk) -> None:
     assert (await desk.explainer.explain(one)).counts.undone == 6
 
 
+async def test_undoing_a_source_takes_back_what_was_merged_into_it_said(desk) -> None:
+    one, other = await pair(desk)
+    third = await desk.source("third")
+    await desk.ask(QUESTION, {third: "Anna Berg"})
+    await desk.curator.merge(third, one, "mara")
+    assert (await desk.curator.undo(Undo(source_id=one), "mara")).observations == 7
+    left = await desk.store.observations.active()
+    assert {row.source_id for row in left} == {other}
+
+
+@pytest.mark.parametrize("nobody", ["", "  "])
+async def test_nobodys_words_cannot_be_taken_back(desk, nobody: str) -> None:
+    """Probes have no author: it once took back every one of them."""
+    await pair(desk)
+    with pytest.raises(InvalidValue, match="person"):
+        await desk.curator.undo(Undo(author=nobody), "mara")
+    assert len(await desk.store.observations.active()) == 12
+
+
 @pytest.mark.parametrize("what", [Undo(), Undo((1,), author="a"), Undo(source_id=1, version=1)])
 async def test_undoing_says_what(desk, what: Undo) -> None:
     with pytest.raises(InvalidValue, match="one of them"):
@@ -194,8 +213,9 @@ async def test_where_a_source_starts(desk) -> None:
     assert change.after > 0.6
     with pytest.raises(InvalidReliability, match="curated"):
         await desk.curator.set_class(one, "royal", "mara")
-    with pytest.raises(InvalidValue, match="strictly"):
-        await desk.curator.set_reliability(one, 1.0, "mara")
+    for value in (1.0, 0.00001, 0.0, math.nan):
+        with pytest.raises(InvalidValue, match=r"between 0\.01 and 0\.99"):
+            await desk.curator.set_reliability(one, value, "mara")
 
 
 async def test_what_was_met_while_answering_counts_as_a_cross_check(desk) -> None:

@@ -69,6 +69,58 @@ async def test_what_cannot_be_judged_is_refused(desk) -> None:
     assert await desk.store.observations.last_id() == 0
 
 
+def told(kind: str, chunks: list[int], answers: list[str], given: int = 1) -> dict[str, object]:
+    """A verdict: each passage's answer, of which the first `given` are given."""
+    votes = [
+        {"chunk_id": chunk, "answer": answer} for chunk, answer in zip(chunks, answers, strict=True)
+    ]
+    return {"kind": kind, "votes": votes, "answers": [{"answer": a} for a in answers[:given]]}
+
+
+async def test_a_thumb_is_about_what_each_source_says_itself(desk) -> None:
+    """Not about the composed text, which tells both sides of a disagreement."""
+    text = "Sources disagree.\n- 7:00 (according to a)\n- 8:00 (according to b)"
+    _, chunks = await run_over(desk, "a", "b")
+    parts = [{"chunk_id": c, "document_id": n + 1} for n, c in enumerate(chunks)]
+    run_id = await desk.store.runs.start(NewRun("When does it open?", 1, "c", "m", "auto"))
+    verdict = told("disagree", chunks, ["7:00", "8:00"], given=2)
+    await desk.store.runs.finish(
+        run_id,
+        RunResult(text, "stop", passages=tuple(parts), citations=tuple(parts), verdict=verdict),
+    )
+    with pytest.raises(InvalidValue, match="name the passage"):
+        await desk.feedback.give(run_id, is_good=True)
+    assert await desk.store.observations.last_id() == 0
+    await desk.feedback.give(run_id, is_good=True, chunk_id=chunks[1])
+    rows = await desk.store.observations.active()
+    assert [row.answer for row in rows] == ["8:00"]
+    names = {row.id: row.name for row in await desk.store.sources.list()}
+    assert {names[row.source_id] for row in rows} == {"b"}
+
+
+async def test_a_thumb_is_about_those_that_state_the_answer(desk) -> None:
+    _, chunks = await run_over(desk, "a", "b", "c")
+    parts = [
+        {"chunk_id": c, "document_id": n + 1, "answer_start": 0, "answer_end": 9}
+        for n, c in enumerate(chunks)
+    ]
+    run_id = await desk.store.runs.start(NewRun("When does it open?", 1, "c", "m", "auto"))
+    verdict = told("answer", chunks[:2], ["At 7:00.", "8:00"])
+    await desk.store.runs.finish(
+        run_id,
+        RunResult(
+            "It opens. At 7:00.", "stop", passages=tuple(parts), citations=(*parts[:1], parts[2]),
+            verdict=verdict,
+        ),
+    )  # fmt: skip
+    await desk.feedback.give(run_id, is_good=True)
+    assert [row.answer for row in await desk.store.observations.active()] == ["At 7:00."]
+    await desk.feedback.give(run_id, is_good=True, chunk_id=chunks[2])
+    assert (await desk.store.observations.active())[-1].answer == "It opens."
+    await desk.feedback.give(run_id, is_good=True, chunk_id=chunks[1], author="other")
+    assert (await desk.store.observations.active())[-1].answer == "8:00"
+
+
 async def test_a_users_fourth_thumb_of_a_day_does_not_count(
     desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,3 +103,17 @@ def test_weighted_median() -> None:
     assert weighted_median([1, 2, 100], [1, 1, 5]) == 100
     with pytest.raises(ValueError, match="positive weight"):
         weighted_median([1, 2], [0, -1])
+
+
+@pytest.mark.parametrize(
+    "text", ["1" + "0" * 30, "9" * 309, "1" + "0" * 5000, "5" + " trillion" * 30]
+)
+def test_a_number_that_nobody_counts_with_is_none(text: str) -> None:
+    assert parse_quantity(text) is None
+    assert compare(text, "7") == "different"
+
+
+def test_thirty_digits_are_a_number() -> None:
+    found = parse_quantity("1" + "0" * 29)
+    assert found is not None
+    assert (found.value, found.step) == (1e29, 1e29)

@@ -73,6 +73,38 @@ def test_one_user_has_three_thumbs_a_day() -> None:
     assert len(build_table(thumbs).values) == 3
 
 
+@pytest.mark.parametrize("kind", ["label", "feedback"])
+def test_a_word_about_a_claim_leaves_the_sources_own_row_as_it_is(kind: str) -> None:
+    """Ten thumbs once made a planned claim of a family weigh half, and alone."""
+    planned = [
+        Observation(n, "probe", "q", "a", n, family=7, is_planned=True, day=1.0) for n in (1, 2)
+    ]
+    spoken = Observation(
+        3,
+        kind,
+        "q",
+        "a",
+        1,
+        verdict=1.0,
+        author="u",
+        day=9.0,
+        alignment=0.5,  # type: ignore[arg-type]
+    )
+    same_thumb = Observation(4, "probe", "q", "a", 2, author="u", day=9.0, alignment=0.5)
+    met = Observation(5, "probe", "q", "a", 1, day=9.0)
+    before = build_table(planned)
+    after = build_table([*planned, spoken, same_thumb, met])
+    for name in ("claim_weight", "claim_family", "claim_day", "claim_is_planned"):
+        assert getattr(after, name).tolist() == getattr(before, name).tolist(), name
+
+
+def test_a_claim_that_only_a_person_tells_is_no_storm() -> None:
+    words = [Observation(n, "label", f"q{n}", "a", 1, verdict=1.0, author="m") for n in range(30)]
+    table = build_table(words)
+    assert bool(table.claim_is_planned.all())
+    assert not build_table([probe(1, "q", "a", 1)]).claim_is_planned.any()
+
+
 @settings(deadline=None)
 @given(st.permutations(list(range(8))))
 def test_the_order_of_rows_changes_nothing(order: list[int]) -> None:

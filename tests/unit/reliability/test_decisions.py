@@ -64,6 +64,27 @@ def test_senses_do_not_compete() -> None:
     }
 
 
+def test_answers_of_a_list_do_not_compete() -> None:
+    """Two founders with two good sources each were half likely each, so sources disagreed."""
+    votes = [vote(1, "a"), vote(2, "a"), vote(3, "b"), vote(4, "b"), vote(5, "c")]
+    decision = decide(votes, POSTERIORS, DecisionConfig(takes_several=True))
+    assert decision.kind == "several"
+    assert {belief.answer for belief in decision.answers} == {"a", "b"}
+    for group in (votes[:2], votes[2:4]):
+        alone = decide(group, POSTERIORS).answers[0]
+        (listed,) = (b for b in decision.answers if b.answer == alone.answer)
+        assert listed.chance == pytest.approx(alone.chance)
+    assert decide(votes, POSTERIORS).kind != "several"
+
+
+def test_a_list_of_which_nothing_is_sure_has_low_support() -> None:
+    config = DecisionConfig(takes_several=True)
+    assert decide([vote(98, "a"), vote(99, "b")], POSTERIORS, config).kind == "low_support"
+    assert decide([], POSTERIORS, config).kind == "abstain"
+    decision = decide([vote(1, "a"), vote(2, "a"), vote(99, "b")], POSTERIORS, config)
+    assert (decision.kind, decision.answers[0].answer) == ("answer", "a")
+
+
 def test_a_liar_is_no_oracle_of_the_opposite() -> None:
     assert vote_weight(BetaPosterior(1, 1000), 2) == -1.0
     assert vote_weight(BetaPosterior(1e6, 1), 1) == 4.0
