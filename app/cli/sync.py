@@ -6,6 +6,7 @@ gone is removed last, and never most of it unless forced.
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class FolderSync:
         self._path = f"/api/v1/collections/{collection_id}"
         self._source = source
         self._folder = folder
-        self._scope = folder.resolve().name or "root"
+        self._scope = scope_of(folder)
         self._force = force
         self._hashed: dict[str, tuple[tuple[int, int], str]] = {}
 
@@ -145,6 +146,14 @@ async def watch(
             print_error(str(error))
             last = None
         await sleep(interval_s)
+
+
+def scope_of(folder: Path) -> str:
+    """What the documents of this folder are held under. Its path is part of it: under its name
+    alone, another folder of that name would count every file of this one as removed."""
+    path = folder.resolve()
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    return f"{path.name or 'root'}-{digest}"
 
 
 def names(value: object) -> list[str]:

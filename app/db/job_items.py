@@ -14,17 +14,48 @@ from app.db import models
 from app.db.job_rows import OPEN, ItemState, NewJob
 
 QUIET = {"synchronize_session": False}
+CANCELLED = "its ingestion was cancelled"
 ENDED: tuple[ItemState, ...] = ("failed", "cancelled")
 
 
 async def enqueue(session: AsyncSession, new: NewJob) -> None:
-    """Make the job if need be; one that had ended goes on."""
+    """Make the job if need be; one that had ended goes on. One that was asked to end does so first,
+    and a cancelled one goes on as if new: what comes after somebody cancelled it is not meant."""
     job = await session.get(models.Job, new.id)
+    if job is not None and job.state in OPEN and job.is_cancelling:
+        await end_cancelled(session, job)
     if job is None:
         session.add(_job(new))
         await session.flush()
     elif job.state not in OPEN:
         job.state, job.finished_at, job.rank = "queued", None, new.rank
+        job.is_cancelling, job.error, job.attempts, job.available_at = False, None, 0, 0.0
+
+
+async def end_cancelled(session: AsyncSession, job: models.Job) -> None:
+    """Open items are cancelled, and documents that nobody else works on with them: one that can be
+    found already stays, without KV; one that cannot is `failed`, and may be tried again."""
+    item, document = models.JobItem, models.Document
+    mine = (item.job_id == job.id, item.state == "queued")
+    document_ids = (await session.scalars(select(item.document_id).where(*mine))).all()
+    await settle(session, mine, "cancelled")
+    held = select(item.document_id).where(item.state == "queued", item.document_id.is_not(None))
+    alone = (
+        document.id.in_([number for number in document_ids if number is not None]),
+        document.id.not_in(held),
+    )
+    await session.execute(
+        update(document)
+        .where(*alone, document.state.in_(("received", "chunked")))
+        .values(state="failed", error=CANCELLED),
+        execution_options=QUIET,
+    )
+    await session.execute(
+        update(document).where(*alone, document.state == "indexed").values(state="ready"),
+        execution_options=QUIET,
+    )
+    job.state, job.finished_at = "cancelled", time.time()
+    job.lease_owner = None
 
 
 async def add_item(

@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
+from app.db.job_items import end_cancelled
 from app.db.job_rows import JobRow, JobState, JobStep
-from app.db.jobs import end_cancelled, to_row
+from app.db.jobs import to_row
 from app.db.session import Database, retried
 
 MAX_BACKOFF_S = 300.0
@@ -113,7 +114,7 @@ class JobLeases:
             if job is None:
                 return None
             _note(job, step)
-            job.attempts = 0
+            job.attempts, job.error = 0, None
             if job.is_cancelling:
                 await end_cancelled(session, job)
             elif step.is_done:

@@ -22,6 +22,11 @@ def new_job_id() -> str:
     return secrets.token_hex(8)
 
 
+def intake_of(job_id: str) -> str:
+    """The job that takes in what this one fetches."""
+    return f"{job_id}-in"
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """`kind` names the handler; `collection_id` is what turns are shared between."""

@@ -17,12 +17,12 @@ from app.db.job_rows import (
     JobRow,
     JobState,
     NewJob,
+    intake_of,
 )
 from app.db.session import Database, retried
 from app.errors import JobNotFound, JobNotOpen
 
 PENDING = ("received", "chunked", "indexed")
-CANCELLED = "its ingestion was cancelled"
 KEEP_S = 30 * 86400.0  # how long ended jobs are shown
 
 JobRows = list[JobRow]
@@ -106,12 +106,13 @@ class Jobs:
 
     @retried
     async def cancel(self, job_id: str) -> JobRow:
-        """Ask for the end of a job. What runs is told after its step; what waits ends now."""
+        """Ask for the end of a job, and of the one that takes in what it fetched. What runs is told
+        after its step; what waits ends now."""
         async with self._database.transaction() as session:
-            job = await _open_job(session, job_id)
-            job.is_cancelling = True
-            if job.state == "queued":
-                await end_cancelled(session, job)
+            await _cancel(session, await _open_job(session, job_id))
+            taking_in = await session.get(models.Job, intake_of(job_id), with_for_update=True)
+            if taking_in is not None and taking_in.state in OPEN:
+                await _cancel(session, taking_in)
         return await self.get(job_id)
 
     @retried
@@ -181,32 +182,6 @@ class Jobs:
             await job_items.drop_old(session, time.time() - keep_s)
 
 
-async def end_cancelled(session: AsyncSession, job: models.Job) -> None:
-    """Open items are cancelled, and documents that nobody else works on with them: one that can be
-    found already stays, without KV; one that cannot is `failed`, and may be tried again."""
-    item, document = models.JobItem, models.Document
-    mine = (item.job_id == job.id, item.state == "queued")
-    document_ids = (await session.scalars(select(item.document_id).where(*mine))).all()
-    await job_items.settle(session, mine, "cancelled")
-    held = select(item.document_id).where(item.state == "queued", item.document_id.is_not(None))
-    alone = (
-        document.id.in_([number for number in document_ids if number is not None]),
-        document.id.not_in(held),
-    )
-    await session.execute(
-        update(document)
-        .where(*alone, document.state.in_(("received", "chunked")))
-        .values(state="failed", error=CANCELLED),
-        execution_options=job_items.QUIET,
-    )
-    await session.execute(
-        update(document).where(*alone, document.state == "indexed").values(state="ready"),
-        execution_options=job_items.QUIET,
-    )
-    job.state, job.finished_at = "cancelled", time.time()
-    job.lease_owner = None
-
-
 async def retry_document(session: AsyncSession, document_id: int) -> None:
     """Put a failed document back to the last step it had finished; others stay as they are."""
     document = models.Document
@@ -258,6 +233,12 @@ async def _found(session: AsyncSession, job_id: str) -> models.Job:
     if job is None:
         raise JobNotFound(f"there is no job {job_id}")
     return job
+
+
+async def _cancel(session: AsyncSession, job: models.Job) -> None:
+    job.is_cancelling = True
+    if job.state == "queued":
+        await job_items.end_cancelled(session, job)
 
 
 async def _open_job(session: AsyncSession, job_id: str) -> models.Job:

@@ -51,6 +51,7 @@ class Held:
     external_id: str
     document_id: int
     sha256: str  # of the bytes
+    is_failed: bool  # nobody finds it; its bytes have to be sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ class Versions:
         """The newest version of each name that begins so."""
         document = models.Document
         statement = (
-            select(document.external_id, document.id, document.sha256)
+            select(document.external_id, document.id, document.sha256, document.state)
             .where(
                 document.collection_id == collection_id,
                 document.source_id == source_id,
@@ -197,7 +198,10 @@ class Versions:
         )
         async with self._database.session() as session:
             newest = {row.external_id: row for row in await session.execute(statement)}
-        return [Held(name, row.id, row.sha256.partition(":")[0]) for name, row in newest.items()]
+        return [
+            Held(name, row.id, row.sha256.partition(":")[0], row.state == "failed")
+            for name, row in newest.items()
+        ]
 
     async def ids(self, collection_id: int, source_id: int, names: Sequence[str]) -> list[int]:
         """Every version of what is called so."""
@@ -229,13 +233,14 @@ def entity_tag(document_id: int, sha256: str) -> str:
 
 
 def _check_match(rows: Sequence[models.Document], if_match: str | None) -> None:
-    """Against the version that is found, or the only one there is."""
+    """Against the newest version that was taken in, found or not: with the tag of an older one its
+    sender would undo a version it never saw."""
     if if_match is None:
         return
-    present = next((row for row in rows if row.visibility == "live"), None)
-    tag = "" if present is None else entity_tag(present.id, present.sha256)
+    newest = max(rows, key=lambda row: row.id, default=None)
+    tag = "" if newest is None else entity_tag(newest.id, newest.sha256)
     tags = {part.strip() for part in if_match.split(",")}
-    if (if_match == "*" and present is not None) or tag in tags:
+    if (if_match == "*" and newest is not None) or tag in tags:
         return
     if if_match == "":
         raise PreconditionFailed("there is a document of that name already")

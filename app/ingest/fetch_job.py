@@ -1,6 +1,6 @@
 """The job that fetches a list of addresses and hands what comes to an ingest job."""
 
-from app.db.job_rows import JobRow, JobStep
+from app.db.job_rows import JobRow, JobStep, intake_of
 from app.db.jobs import Jobs
 from app.errors import DocumentEmpty, DocumentTooLarge, FetchRefused
 from app.ingest.fetch import Fetcher
@@ -33,13 +33,13 @@ class FetchHandler:
                 found.name,
                 found.body,
                 found.media_type,
-                f"{job.id}-in",
+                intake_of(job.id),
             )
         except (FetchRefused, DocumentEmpty, DocumentTooLarge) as error:
             await self._jobs.settle_item(job.id, item.id, error=str(error))
         else:
             await self._jobs.settle_item(job.id, item.id, put.document_id)
-        return JobStep(stage="fetch", result={"ingest_job": f"{job.id}-in"})
+        return JobStep(stage="fetch", result={"ingest_job": intake_of(job.id)})
 
     async def give_up(self, job: JobRow, reason: str) -> bool:
         """The address that is in hand fails, the others go on."""

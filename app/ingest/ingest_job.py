@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from app.db.documents import Documents
 from app.db.ingest_work import IngestWork, Work
 from app.db.job_rows import RANK_LATER, RANK_NORMAL, JobRow, JobStep
-from app.errors import StorageBusy, StorageFull
 from app.ingest.pipeline import IngestPipeline
 from app.ingest.types import IngestConfig
 
+ALONE_UNTIL = "alone_until"  # in the job's result: a document's id
 PARSE_S = 1.0  # where there is nothing to embed meanwhile
 
 log = logging.getLogger(__name__)
@@ -38,28 +38,39 @@ class IngestHandler:
         self._parse_ahead = config.parse_ahead
 
     async def step(self, job: JobRow) -> JobStep:
-        """A batch. Everything is made findable first; KV comes when nothing else waits."""
+        """A batch. Everything is made findable first; KV comes when nothing else waits.
+
+        After an attempt that raised or ended the process, what was in hand then goes alone, all of
+        it: after the first success the next batch would only hold the guilty one again.
+        """
         work = await self._work.of(job.id, self._parse_ahead)
-        if job.attempts and (suspect := _suspect(work)) is not None:
-            await self._pipeline.step(suspect)  # alone, so that it is known which one it is
+        suspect = _suspect(work, _alone_until(job))
+        if suspect is not None:
+            await self._pipeline.step(suspect)
             return JobStep(stage="one by one")
-        if work.received or work.chunked:
+        hidden = (*work.received, *work.chunked)
+        if job.attempts and len(hidden) > 1:
+            return JobStep(stage="one by one", result={ALONE_UNTIL: max(hidden)})
+        result: dict[str, object] | None = {} if _alone_until(job) else None  # they are all through
+        if hidden:
             await self._take_in(work)
             stage = "embed" if work.chunked else "parse"
-            return JobStep(stage=stage, rank=None if job.stage != "kv" else RANK_NORMAL)
+            return JobStep(
+                stage=stage, result=result, rank=None if job.stage != "kv" else RANK_NORMAL
+            )
         if not work.indexed:
             await self._work.settle_forgotten(job.id)
-            return JobStep(is_done=True)
+            return JobStep(is_done=True, result=result)
         if job.stage != "kv":
-            return JobStep(stage="kv", rank=RANK_LATER)
+            return JobStep(stage="kv", result=result, rank=RANK_LATER)
         await self._pipeline.step(work.indexed[0])
         return JobStep()
 
     async def give_up(self, job: JobRow, reason: str) -> bool:
-        """The document that is always in hand when the process ends is to blame. One that can be
-        found already only goes without KV."""
-        work = await self._work.of(job.id, 1)
-        suspect = _suspect(work)
+        """The document that is always in hand when something goes wrong is to blame. One that can
+        be found already only goes without KV."""
+        work = await self._work.of(job.id, self._parse_ahead)
+        suspect = _suspect(work, _alone_until(job)) or _first(work)
         if suspect is not None:
             log.error("document %d is given up: %s", suspect, reason)
             if suspect in work.indexed:
@@ -81,17 +92,21 @@ class IngestHandler:
             await embedding
 
     async def _embed(self, document_ids: Sequence[int]) -> None:
-        if not document_ids:
-            return
-        try:
+        if document_ids:
             await self._pipeline.embed(document_ids)
-        except (StorageBusy, StorageFull):
-            raise
-        except Exception:
-            log.exception("a batch of %d documents failed; one by one now", len(document_ids))
-            for document_id in document_ids:
-                await self._pipeline.step(document_id)
 
 
-def _suspect(work: Work) -> int | None:
-    return next((ids[0] for ids in (work.chunked, work.received, work.indexed) if ids), None)
+def _alone_until(job: JobRow) -> int:
+    """Documents up to this id go alone; 0 where none does."""
+    value = (job.result or {}).get(ALONE_UNTIL, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _suspect(work: Work, alone_until: int) -> int | None:
+    """The next one that goes alone."""
+    hidden = (*work.chunked, *work.received)
+    return next((number for number in hidden if number <= alone_until), None)
+
+
+def _first(work: Work) -> int | None:
+    return next(iter((*work.chunked, *work.received, *work.indexed)), None)

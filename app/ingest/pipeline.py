@@ -21,8 +21,6 @@ from app.errors import (
     DocumentEmpty,
     DocumentNotFound,
     DocumentTooLarge,
-    StorageBusy,
-    StorageFull,
 )
 from app.ingest.duplicates import DuplicateStore, link_duplicates
 from app.ingest.protocols import Decoder, Parse, Split, VectorIndexes
@@ -31,7 +29,6 @@ from retrieval.errors import EmptyDocument, ParseError, RetrievalError
 from retrieval.protocols import Embedder, Float32Array
 
 MAX_NAME_LEN = 255
-INTERNAL_ERROR = "something went wrong inside Larder; its log has the details"
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +126,8 @@ class IngestPipeline:
         """One batch over several chunked documents; those it is through with can be found then,
         or, where it is a full one, beside the next batch: the model has the cores meanwhile.
 
-        Raises what the embedder raises: the caller cannot know whose fault it is, and goes on with
-        one document at a time (`advance`).
+        Raises what the embedder raises: nobody can know whose fault it is, so the job goes on with
+        one document at a time.
         """
         parts = self._parts
         embedder = parts.embedder.identity
@@ -172,9 +169,9 @@ class IngestPipeline:
         return row
 
     async def advance(self, document_id: int) -> DocumentRow | None:
-        """One batch of the next step. What went wrong is recorded on the document.
+        """One batch of the next step. What is wrong with the document is recorded on it.
 
-        Raises only `StorageFull` and `StorageBusy`: not the document's fault, and they may pass.
+        Raises everything else, such as a full disk: not the document's fault, and it may pass.
         """
         await self.step(document_id)
         return await self._find(document_id)
@@ -188,13 +185,8 @@ class IngestPipeline:
             await self._steps[row.state](row)
         except DocumentNotFound:
             log.info("document %d was deleted while it was %s", document_id, row.state)
-        except (StorageBusy, StorageFull):
-            raise
         except RetrievalError as error:
             await self._fail(document_id, str(error))
-        except Exception:
-            log.exception("document %d failed while it was %s", document_id, row.state)
-            await self._fail(document_id, INTERNAL_ERROR)
 
     async def _parse_and_split(self, row: DocumentRow) -> None:
         parts = self._parts

@@ -133,6 +133,7 @@ class Deletions:
             kv_bytes=_num(counts, "kv", "bytes"),
             job_id=job.id,
             observations=_num(counts, "observations", "rows"),
+            is_complete=not job.is_open,
         )
 
     async def _carry_out(self, document_id: int) -> JobRow:

@@ -27,3 +27,4 @@ class DeleteReport:
     kv_bytes: int
     job_id: str
     observations: int
+    is_complete: bool  # else the job goes on: a tier or the database could not be reached

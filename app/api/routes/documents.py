@@ -120,7 +120,8 @@ async def get_document_text(document_id: int, container: ContainerDep) -> TextVi
 async def delete_document(
     document_id: int, request: Request, response: Response, container: ContainerDep
 ) -> DeletedView:
-    """200 when it is gone everywhere; with `Prefer: respond-async` 202 and the job at once."""
+    """200 when it is gone everywhere; 202 with the job where that is not so yet, or, with
+    `Prefer: respond-async`, at once."""
     row = await container.documents.get(document_id)
     wanted = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
     if wanted.isdisjoint({"*", entity_tag(row.id, row.sha256)}):
@@ -129,6 +130,9 @@ async def delete_document(
         job = await container.deletions.request([document_id])
         return accepted(JobView.model_validate(job), job.id)  # type: ignore[return-value]
     report = await container.deletions.delete(document_id)
+    if not report.is_complete:
+        job = await container.jobs.get(report.job_id)
+        return accepted(JobView.model_validate(job), job.id)  # type: ignore[return-value]
     response.headers["Location"] = f"/api/v1/jobs/{report.job_id}"
     return DeletedView(
         chunks=report.chunks,

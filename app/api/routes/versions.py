@@ -16,7 +16,7 @@ from app.errors import DocumentTooLarge, InvalidValue, MassRemoval
 
 # A folder that was unmounted or emptied by mistake looks like one whose files were all deleted.
 MASS_SHARE = 0.5
-MASS_COUNT = 10  # fewer may always go
+MASS_COUNT = 10  # so many may go, unless nothing would be left
 
 router = APIRouter(prefix="/api/v1/collections/{collection_id}", tags=["documents"])
 
@@ -72,12 +72,17 @@ async def put_document(
 
 @router.post("/sync:plan")
 async def plan_sync(collection_id: int, body: SyncManifest, container: ContainerDep) -> SyncPlan:
-    """What differs between a folder and what is held of it. Changes nothing."""
+    """What differs between a folder and what is held of it. Changes nothing.
+
+    A file whose document failed is among the changed ones: sent again, it is tried again.
+    """
     held = await _held(container, collection_id, body.source, body.scope)
     here = {file.path: file.sha256 for file in body.files}
-    there = {item.external_id.removeprefix(f"{body.scope}/"): item.sha256 for item in held}
+    there = {item.external_id.removeprefix(f"{body.scope}/"): item for item in held}
     both = here.keys() & there.keys()
-    changed = sorted(path for path in both if here[path] != there[path])
+    changed = sorted(
+        path for path in both if here[path] != there[path].sha256 or there[path].is_failed
+    )
     removed = sorted(there.keys() - here.keys())
     return SyncPlan(
         added=sorted(here.keys() - there.keys()),
@@ -108,7 +113,8 @@ async def remove_synced(
 
 
 def _is_mass(num_removed: int, num_held: int) -> bool:
-    return num_removed > MASS_COUNT and num_removed > MASS_SHARE * num_held
+    is_all = 1 < num_removed == num_held  # a single file may always go
+    return is_all or (num_removed > MASS_COUNT and num_removed > MASS_SHARE * num_held)
 
 
 async def _held(container: Container, collection_id: int, source: str, scope: str) -> list[Held]:

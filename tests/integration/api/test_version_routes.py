@@ -74,6 +74,29 @@ async def test_a_version_on_its_way_gives_way_to_a_newer_one(
     assert await found(container, base, "A") == ["A one"]
 
 
+async def test_a_stale_tag_does_not_undo_a_version_on_its_way(
+    client: httpx2.AsyncClient, container: Container, base: str
+) -> None:
+    path = f"{base}/documents/by-external-id/a"
+    first = await client.put(path, content=b"A one")
+    await container.worker.wait_idle()
+    await container.worker.stop()  # the next version stays staged
+    seen = {"If-Match": first.headers["etag"]}
+    second = await client.put(path, content=b"A two", headers=seen)
+    assert second.status_code == 202
+    stale = await client.put(path, content=b"B two", headers=seen)
+    assert stale.status_code == 412
+    assert second.headers["etag"] in stale.json()["detail"]
+    latest = {"If-Match": second.headers["etag"]}
+    third = await client.put(path, content=b"A three", headers=latest)
+    assert third.status_code == 202
+    any_version = await client.put(path, content=b"A four", headers={"If-Match": "*"})
+    assert any_version.status_code == 202
+    container.worker.start()
+    await container.worker.wait_idle()
+    assert await found(container, base, "A") == ["A four"]
+
+
 async def test_limits_of_a_version(client: httpx2.AsyncClient, base: str) -> None:
     path = f"{base}/documents/by-external-id/a"
     reply = await client.put(path, content=b"x" * 50_001)
@@ -124,3 +147,35 @@ async def test_a_folder_is_planned_and_what_is_gone_is_removed_last(
     await client.post(f"{base}/sync:remove", json=asked)
     await container.worker.wait_idle()
     assert (await client.get(f"{base}/documents")).json()["items"] == []
+
+
+async def test_a_folder_that_is_gone_whole_is_not_followed(
+    client: httpx2.AsyncClient, container: Container, base: str
+) -> None:
+    for path in ("a.md", "b.md"):
+        url = f"{base}/documents/by-external-id/folder/{path}?source=s"
+        await client.put(url, content=path.encode())
+    await container.worker.wait_idle()
+    plan = (await client.post(f"{base}/sync:plan", json=manifest({}))).json()
+    assert (plan["removed"], plan["is_mass_removal"]) == (["a.md", "b.md"], True)
+    asked = {"source": "s", "scope": "folder", "paths": ["a.md", "b.md"]}
+    assert (await client.post(f"{base}/sync:remove", json=asked)).status_code == 409
+    asked["paths"] = ["a.md"]
+    assert (await client.post(f"{base}/sync:remove", json=asked)).status_code == 202
+    await container.worker.wait_idle()
+    plan = (await client.post(f"{base}/sync:plan", json=manifest({}))).json()
+    assert (plan["removed"], plan["is_mass_removal"]) == (["b.md"], False)  # one may always go
+
+
+async def test_what_failed_counts_as_changed_until_it_is_in(
+    client: httpx2.AsyncClient, container: Container, base: str
+) -> None:
+    url = f"{base}/documents/by-external-id/folder/bad.md?source=s"
+    await client.put(url, content=b"\x00\x01\x02")
+    await container.worker.wait_idle()
+    digest = hashlib.sha256(b"\x00\x01\x02").hexdigest()
+    listed = {"source": "s", "scope": "folder", "files": [{"path": "bad.md", "sha256": digest}]}
+    plan = (await client.post(f"{base}/sync:plan", json=listed)).json()
+    assert (plan["changed"], plan["unchanged"], plan["removed"]) == (["bad.md"], 0, [])
+    plan = (await client.post(f"{base}/sync:plan", json=listed | {"files": []})).json()
+    assert plan["removed"] == ["bad.md"]

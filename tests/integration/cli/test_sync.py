@@ -47,6 +47,29 @@ def test_a_folder_is_followed(larder: Larder, folder: Path, capsys: Captured) ->
     assert "removed" in capsys.readouterr().out
 
 
+def test_folders_of_one_name_do_not_touch_each_other(
+    larder: Larder, tmp_path: Path, capsys: Captured
+) -> None:
+    for place, text in (("a", "The ferry."), ("b", "The pool.")):
+        (tmp_path / place / "docs").mkdir(parents=True)
+        (tmp_path / place / "docs" / f"{place}.md").write_text(text, encoding="utf-8")
+    for place in ("a", "b", "a"):
+        assert (
+            larder("ingest", "--sync", str(tmp_path / place / "docs"), "-c", "town", "--json") == 0
+        )
+        assert report_of(capsys)["removed"] == 0
+    assert larder("collections", "ls", "--json") == 0
+    assert report_of(capsys)["items"][0]["documents"] == 2
+
+
+def test_a_file_that_failed_is_sent_again(larder: Larder, folder: Path, capsys: Captured) -> None:
+    (folder / "bad.md").write_bytes(b"\x00\x01\x02")
+    for changed in (0, 1):  # the same bytes
+        assert larder("ingest", "--sync", str(folder), "-c", "town", "--json") == 1
+        report = report_of(capsys)
+        assert (report["changed"], len(report["failures"])) == (changed, 1)
+
+
 def test_what_sync_does_not_take(larder: Larder, folder: Path, capsys: Captured) -> None:
     assert larder("ingest", "--sync", str(folder), str(folder), "-c", "town") == 2
     assert larder("ingest", "--sync", str(folder / "gone"), "-c", "town") == 2

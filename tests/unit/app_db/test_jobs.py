@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 
 from app.db import models
 from app.db.job_leases import JobLeases
-from app.db.job_rows import RANK_DELETE, RANK_LATER, JobStep, NewJob
+from app.db.job_rows import RANK_DELETE, RANK_LATER, JobStep, NewJob, intake_of
 from app.db.session import Database
 from app.errors import JobNotFound, JobNotOpen
 from tests.fakes.store import make_store
@@ -117,6 +117,49 @@ async def test_cancel_and_retry(store) -> None:
     delete = await store.removal.request([ready.id], "asked")
     with pytest.raises(JobNotOpen, match="cannot be cancelled"):
         await store.jobs.cancel(delete)
+
+
+async def test_what_comes_after_a_cancel_is_taken_in(store) -> None:
+    collection = await store.collections.create("c")
+    source = await store.sources.get_or_create("s")
+
+    async def add(name: str) -> int:
+        args = (collection.id, source.id, name, name.encode(), None, "j")
+        return (await store.documents.add(*args))[0].id
+
+    async def state_of(document_id: int) -> str:
+        return (await store.documents.get(document_id)).state
+
+    first = await add("a")
+    await store.jobs.cancel("j")  # while it waits
+    second = await add("b")
+    assert (await state_of(first), await state_of(second)) == ("failed", "received")
+    job = await claim(store, active=[])
+    assert (job.id, job.is_cancelling, job.error) == ("j", False, None)
+    await store.leases.put_back("j", 300.0, "no luck")
+    job = await claim(store, active=[])
+    assert job is None  # it waits
+    await store.jobs.cancel("j")
+    third = await add("c")
+    job = await claim(store, active=[])  # a cancelled job's waiting is over
+    assert (job.id, job.attempts, job.error) == ("j", 0, None)
+    await store.jobs.cancel("j")  # while somebody is at it
+    fourth = await add("d")
+    assert (await state_of(third), await state_of(fourth)) == ("failed", "received")
+    assert await store.leases.keep("j", JobStep()) is None  # who was at it stops
+    assert (await claim(store, active=[])).id == "j"
+    items, _ = await store.jobs.items("j", 9)
+    assert [item.state for item in items] == ["cancelled", "cancelled", "cancelled", "queued"]
+
+
+async def test_cancelling_a_fetch_cancels_what_it_brought(store) -> None:
+    collection = await store.collections.create("c")
+    source = await store.sources.get_or_create("s")
+    fetch = await store.jobs.enqueue(NewJob("fetch", collection.id), keys=["x", "y"])
+    args = (collection.id, source.id, "x", b"x", None, intake_of(fetch.id))
+    await store.documents.add(*args)
+    assert (await store.jobs.cancel(fetch.id)).state == "cancelled"
+    assert (await store.jobs.get(intake_of(fetch.id))).state == "cancelled"
 
 
 async def test_how_jobs_end(store) -> None:

@@ -32,6 +32,7 @@ async def test_everything_of_it_goes_and_nothing_else(kitchen) -> None:
     b = await ready(kitchen, b"shared\nyours", "b.txt")
     report = await kitchen.deletions().delete(a.id)
     assert (report.chunks, report.kv_entries, report.kv_bytes) == (2, 1, 40)
+    assert report.is_complete
     job = await kitchen.store.jobs.get(report.job_id)
     assert (job.state, job.total, job.done) == ("succeeded", 1, 1)
     assert job.result == {
@@ -81,7 +82,8 @@ async def test_a_purge_that_missed_a_tier_is_done_again_with_the_next(kitchen) -
 
     remover = kitchen.remover
     remover._decoder = Half()
-    assert (await kitchen.deletions(remover).delete(row.id)).kv_entries == 1
+    report = await kitchen.deletions(remover).delete(row.id)
+    assert (report.kv_entries, report.is_complete) == (1, False)
     (job,), _ = await kitchen.store.jobs.list(1)
     assert (job.state, job.stage) == ("queued", "kv")  # and goes on in half a minute
     assert (await remover.purge_pending()).complete

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from sqlalchemy import text
@@ -10,8 +10,9 @@ from sqlalchemy import text
 from app.db.job_rows import JobRow, JobStep, NewJob
 from app.errors import InvalidValue, StorageFull
 from app.ingest.worker import INTERNAL_ERROR, JobWorker, WorkerConfig
+from retrieval.protocols import Float32Array
 from retrieval.types import Document
-from tests.fakes.ingest_parts import parse_text
+from tests.fakes.ingest_parts import HashEmbedder, parse_text
 
 pytestmark = pytest.mark.anyio
 
@@ -234,3 +235,61 @@ async def test_a_dead_workers_job_is_taken_over_after_a_lease(kitchen) -> None:
         while (job := await store.jobs.get(job.id)).is_open:
             await asyncio.sleep(0.01)
     assert job.state == "succeeded"
+
+
+async def test_a_passing_error_costs_no_document(kitchen) -> None:
+    calls = 0
+
+    def parse(data: bytes, name: str, media_type: str | None) -> Document:
+        nonlocal calls
+        calls += 1
+        if calls in {2, 4, 6}:
+            raise MemoryError("cannot fork")
+        return parse_text(data, name, media_type)
+
+    collection = (await kitchen.accept(b"one", "0")).collection_id
+    for number in range(1, 6):
+        body = f"text {number}".encode()
+        await kitchen.pipeline.accept(collection, "s", str(number), body, None, "bulk")
+    async with started(kitchen.changed(parse=parse).worker(SHORT)) as worker:
+        await idle(worker)
+    rows, _ = await kitchen.store.documents.list(collection, 9)
+    assert [row.state for row in rows] == ["ready"] * 6
+    job = await kitchen.store.jobs.get("bulk")
+    assert (job.state, job.done, job.attempts, job.error) == ("succeeded", 5, 0, None)
+
+
+class Poisoned(HashEmbedder):
+    """One text that cannot be embedded, alone or with others."""
+
+    def encode(self, texts: Sequence[str]) -> Float32Array:
+        if any("poison" in text for text in texts):
+            raise RuntimeError("password=hunter2")
+        return super().encode(texts)
+
+
+async def test_the_one_to_blame_is_found_in_a_few_attempts(kitchen) -> None:
+    embedder, names = Poisoned(), [str(number) for number in range(12)]
+    await kitchen.store.collections.create("c")
+    for name in names:
+        body = b"poison" if name == "7" else f"text {name}".encode()
+        await kitchen.pipeline.accept(1, "s", name, body, None, "bulk")
+    seen: list[JobRow] = []
+    spoilt = kitchen.changed(embedder=embedder)
+    failures = 0
+    put_back = kitchen.store.leases.put_back
+
+    async def counted(job_id: str, wait_s: float, error: str | None = None) -> JobRow | None:
+        nonlocal failures
+        failures += error is not None
+        return await put_back(job_id, wait_s, error)
+
+    kitchen.store.leases.put_back = counted
+    async with started(spoilt.worker(SHORT, on_step=seen.append)) as worker:
+        await idle(worker)
+    rows, _ = await kitchen.store.documents.list(1, 20)
+    assert {row.name: row.error for row in rows if row.state == "failed"} == {"7": INTERNAL_ERROR}
+    assert sum(row.state == "ready" for row in rows) == 11
+    assert failures == 6  # once in a batch, five times alone
+    job = await kitchen.store.jobs.get("bulk")
+    assert (job.state, job.done, job.failed, job.result) == ("partial", 11, 1, {})
