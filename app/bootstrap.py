@@ -269,10 +269,13 @@ async def open_container(
             reembedder.start()
             stack.push_async_callback(reembedder.stop)
         container = _build_container(settings, storage, models, search, remover, tools)
-        admitter = bootstrap_ingest.build_admitter(settings, storage, models, search)
-        if admitter is not None:
-            admitter.start()
-            stack.push_async_callback(admitter.stop)
+        for keeper in (
+            bootstrap_ingest.build_admitter(settings, storage, models, search),
+            bootstrap_ingest.build_learner(settings, storage, models, search),
+        ):
+            if keeper is not None:
+                keeper.start()
+                stack.push_async_callback(keeper.stop)
         container.worker.start()
         stack.push_async_callback(container.worker.stop)
         await container.estimation.worker.start()

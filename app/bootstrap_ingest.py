@@ -14,6 +14,7 @@ from app.ingest.admit import Admitter
 from app.ingest.fetch import Fetcher
 from app.ingest.fetch_job import FetchHandler
 from app.ingest.ingest_job import IngestHandler
+from app.ingest.learn import Learner
 from app.ingest.pipeline import IngestParts, IngestPipeline
 from app.ingest.protocols import JobHandler
 from app.ingest.reembed import Reembedder, ReembedParts
@@ -128,7 +129,17 @@ def build_admitter(
 ) -> Admitter | None:
     if settings.kv_admission == "never":
         return None
-    uses = UseCounter(settings.data_dir / "kv-uses.bin")
+    uses = UseCounter(settings.data_dir / "kv-uses.bin", models.decoder.namespace)
     admitter = Admitter(storage.cache_targets, models.decoder, uses, search.gate)
     models.decoder.on_missed = admitter.missed
     return admitter
+
+
+def build_learner(
+    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+) -> Learner | None:
+    if settings.kv_variants == 0:
+        return None
+    learner = Learner(storage.cache_targets, models.decoder, search.gate)
+    models.decoder.on_computed = learner.computed
+    return learner

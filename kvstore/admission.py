@@ -4,6 +4,7 @@ Counts may be too high where passages collide, never too low within one age. Aft
 counts are halved, so what was popular long ago has to earn its place again.
 """
 
+import hashlib
 import logging
 import os
 import threading
@@ -26,10 +27,12 @@ SAVE_EVERY = 64  # uses; a crash forgets at most these
 
 
 class UseCounter:
-    """Safe to share between threads. `path`: where the counts survive a restart; None nowhere."""
+    """Safe to share between threads. `path`: where the counts survive a restart; None nowhere.
+    `namespace`: whose uses, so that what one tenant reads says nothing about another's store."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, namespace: str = "") -> None:
         self._path = path
+        self._salt = namespace.encode()
         self._counts = np.zeros((ROWS, COLUMNS), dtype=np.uint8)
         self._seen = 0
         self._unsaved = 0
@@ -39,7 +42,8 @@ class UseCounter:
 
     def count(self, token_ids: Sequence[int]) -> int:
         """Note one use of these token ids; how many there were, this one included."""
-        columns = _columns(content_id(token_ids))
+        salted = hashlib.sha256(self._salt + content_id(token_ids).encode())
+        columns = _columns(salted.hexdigest())
         with self._lock:
             counts = self._counts[range(ROWS), columns]
             now = min(int(counts.min()) + 1, MAX_COUNT)
@@ -59,16 +63,16 @@ class UseCounter:
         """Write the counts down; a disk that refuses costs only their survival."""
         if self._path is None:
             return
-        with self._lock:
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        with self._lock:  # while writing too: two threads would share the temporary name
             body = self._seen.to_bytes(8, "little") + self._counts.tobytes()
             self._unsaved = 0
-        data = MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(self._path)
-        except OSError as error:
-            logger.warning("use counts not saved: %s", error)
+            data = MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+            try:
+                temporary.write_bytes(data)
+                temporary.replace(self._path)
+            except OSError as error:
+                logger.warning("use counts not saved: %s", error)
 
     def _load(self, path: Path) -> None:
         try:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from kvstore.codecs import RAW
 from kvstore.entry_file import from_bytes, to_bytes
 from kvstore.entry_folder import EntryFolder
@@ -18,6 +20,7 @@ from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
 from kvstore.eviction import Held, new_eviction
 from kvstore.keys import is_behind
 from kvstore.ledger import Ledger
+from kvstore.pending_uses import PendingUses
 from kvstore.protocols import Codec, EntryIndex, IndexedEntry
 from kvstore.types import ChunkKV, EntryKey, TierStats
 
@@ -59,7 +62,7 @@ class DiskTier:
         self._ledger = Ledger(new_eviction(rules.eviction), budget_bytes, rules.quota_bytes)
         self._folder = EntryFolder(directory)
         self._index = index
-        self._touched: dict[str, float] = {}
+        self._uses = PendingUses(index)
         self._lost_pins: set[str] = set()  # of damaged entries, for when they are computed again
         self._now = 0.0
         self._swept_at = 0.0
@@ -89,11 +92,13 @@ class DiskTier:
         self.used(key.digest)
         return entry
 
-    def put(self, entry: ChunkKV, *, evict: bool = True) -> None:
+    def put(self, entry: ChunkKV, *, evict: bool = True, data: bytes | None = None) -> None:
+        """`data`: the entry's file where another tier had it; rows that a codec rounded are not
+        rounded once more, and P stays exact."""
         key = entry.key
         if self.contains(key):
             return
-        data = to_bytes(entry, self.codec)
+        data = to_bytes(entry, self.codec) if data is None else data
         with self._lock:
             if key.digest in self._ledger.held:
                 return
@@ -108,6 +113,16 @@ class DiskTier:
                 self._lost_pins.discard(key.digest)
                 self.pin(key.digest, pinned=True)
 
+    def statistics(self, digest: str) -> dict[str, torch.Tensor]:
+        """What an entry keeps beside its rows, unchecked; counts as no use. Empty where it is not
+        there or does not open."""
+        with self._lock:
+            is_held = digest in self._ledger.held
+        try:
+            return self._folder.statistics(digest) if is_held else {}
+        except (CorruptEntry, OSError):  # reading the entry itself will say so
+            return {}
+
     def contains(self, key: EntryKey) -> bool:
         with self._lock:
             return key.digest in self._ledger.held
@@ -116,7 +131,8 @@ class DiskTier:
         """A faster tier served this entry: here it counts as used too."""
         with self._lock:
             if digest in self._ledger.held:
-                now = self._touched[digest] = self._tick()
+                now = self._tick()
+                self._uses.add(digest, now)
                 self._ledger.used(digest, now)
 
     def credit(self, digest: str, overhead: float) -> None:
@@ -151,15 +167,21 @@ class DiskTier:
                 self._ledger.held[digest].pinned = pinned
                 self._index.pin(digest, pinned)
 
-    def digests_of(self, contents: Sequence[str]) -> list[str]:
-        """Digests of all entries whose content id, or one they were computed behind, is among
-        `contents`: rows behind a passage have seen it."""
+    def digests_of(self, namespace: str, contents: Sequence[str]) -> list[str]:
+        """Digests of a tenant's entries whose content id, or one they were computed behind, is
+        among `contents`: rows behind a passage have seen it."""
         wanted = set(contents)
-        rows = self._index.rows()
-        return [row.digest for row in rows if is_behind(row.content, row.preceding, wanted)]
+
+        def is_wanted(one: EntryKey | IndexedEntry) -> bool:
+            is_own = one.namespace == namespace
+            return is_own and is_behind(one.content, one.preceding, wanted)
+
+        found = [row.digest for row in self._index.rows() if is_wanted(row)]
+        return found + self._set_aside(is_wanted)
 
     def digests_of_namespace(self, namespace: str) -> list[str]:
-        return [row.digest for row in self._index.rows() if row.namespace == namespace]
+        found = [row.digest for row in self._index.rows() if row.namespace == namespace]
+        return found + self._set_aside(lambda key: key.namespace == namespace)
 
     def entries(self) -> list[IndexedEntry]:
         """What is held, as of now."""
@@ -221,16 +243,9 @@ class DiskTier:
         with self._lock:
             return sorted({*self._folder.digests(), *self._ledger.held, *rows})
 
-    def indexed(self) -> Sequence[IndexedEntry]:
-        """What the index lists, of whatever model."""
-        return self._index.rows()
-
     def flush(self) -> None:
-        """Write the times of last use to the index; they are only kept in memory until then."""
-        with self._lock:
-            touched, self._touched = self._touched, {}
-        if touched:
-            self._index.touch(list(touched), max(touched.values()))
+        """Write uses to the index, which so far are only in memory. Raises what it raises."""
+        self._uses.flush()
 
     def stats(self) -> TierStats:
         with self._lock:
@@ -242,6 +257,10 @@ class DiskTier:
     def bytes_by_namespace(self) -> dict[str, int]:
         with self._lock:
             return {name: self._ledger.bytes_of(name) for name in self._ledger.namespaces()}
+
+    def _set_aside(self, is_wanted: Callable[[EntryKey], bool]) -> list[str]:
+        """Damaged files that are wanted, and those of which nobody can tell."""
+        return [digest for digest, key in self._folder.set_aside() if key is None or is_wanted(key)]
 
     def _reserve(self, num_bytes: int, namespace: str, evict: bool) -> None:
         victims = self._ledger.victims(num_bytes, namespace)
@@ -320,15 +339,15 @@ class DiskTier:
                 num_bytes=num_bytes,
                 now=now,
             )
-        except Exception:  # not listed, a purge would not find it
+        except Exception as error:  # not listed, a purge would not find it
             self._ledger.pop(key.digest)
             self._folder.remove(key.digest)
-            raise
+            raise TierUnavailable(f"cannot list {key.digest[:12]}: {error}") from error
 
     def _forget(self, digests: Sequence[str]) -> None:
         for digest in digests:
             self._ledger.pop(digest)
-            self._touched.pop(digest, None)
+        self._uses.drop(digests)
         if not digests:
             return
         try:

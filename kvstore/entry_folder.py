@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 
-from kvstore.entry_file import KEY_FIELDS, TEMP_SUFFIX, write_file
+from kvstore.entry_file import KEY_FIELDS, STATISTIC, TEMP_SUFFIX, write_file
 from kvstore.errors import CorruptEntry
 from kvstore.quarantine import Quarantine
 from kvstore.types import EntryKey
@@ -44,13 +45,14 @@ class EntryFolder:
         write_file(path, data)
 
     def remove(self, digest: str) -> int:
-        """Bytes that went; 0 where there is no such file."""
-        path = self._path(digest)
-        try:
-            num_bytes = path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            return 0
+        """Bytes that went, a damaged copy in quarantine too; 0 where there is no such file."""
+        num_bytes = 0
+        for path in (self._path(digest), self._quarantine.folder / (digest + SUFFIX)):
+            try:
+                num_bytes += path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                continue
         return num_bytes
 
     def size(self, digest: str) -> int:
@@ -61,14 +63,38 @@ class EntryFolder:
 
     def header(self, digest: str) -> Header:
         """Raises CorruptEntry where the file does not open as one of ours."""
+        return self._header(self._path(digest))
+
+    def set_aside(self) -> Iterator[tuple[str, EntryKey | None]]:
+        """Digest and key of each file in quarantine; None where it cannot be told any more."""
+        for path in sorted(self._quarantine.folder.glob("*" + SUFFIX)):
+            digest = path.name.removesuffix(SUFFIX)
+            try:
+                yield digest, self._header(path).key
+            except (CorruptEntry, FileNotFoundError):
+                yield digest, None
+
+    def _header(self, path: Path) -> Header:
         try:
-            with safe_open(self._path(digest), framework="pt") as file:
+            with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 num_tokens = int(file.get_slice("token_ids").get_shape()[0])
             return Header(EntryKey(**{name: metadata[name] for name in KEY_FIELDS}), num_tokens)
         except FileNotFoundError:
             raise
         except (SafetensorError, OSError, KeyError, IndexError) as error:
+            raise CorruptEntry(f"{path.name[:12]}: {error}") from error
+
+    def statistics(self, digest: str) -> dict[str, torch.Tensor]:
+        """The statistics alone: a few of the file's pages. Raises CorruptEntry where it does not
+        open as one of ours."""
+        try:
+            with safe_open(self._path(digest), framework="pt") as file:
+                names = [name for name in file.keys() if name.startswith(STATISTIC)]  # noqa: SIM118
+                return {name.removeprefix(STATISTIC): file.get_tensor(name) for name in names}
+        except FileNotFoundError:
+            raise
+        except (SafetensorError, OSError) as error:
             raise CorruptEntry(f"{digest[:12]}: {error}") from error
 
     def put_aside(self, digest: str) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from kvstore.column_bias import ColumnBias
 from kvstore.runner import ModelRunner
+from kvstore.types import Segment
 
 STEP_ROWS = 128  # 0.2 to 0.5 s of the bundled model on two cores: what a question may wait for
 MAX_TOKENS = 32  # of an answer; 33 rows of logits are 6 MB with 49,152 tokens in the vocabulary
@@ -50,18 +52,21 @@ class AnswerRecorder:
 
 
 def check_steps(
-    runner: ModelRunner, prompt: Sequence[int], answer: Sequence[int], served: torch.Tensor
+    runner: ModelRunner, prompt: Sequence[Segment], answer: Sequence[int], served: torch.Tensor
 ) -> Iterator[Drift | None]:
     """None after each step but the last, which yields the outcome.
 
+    prompt: with the biases that the served answer had.
     served: logits [1 + len(answer), V], before each token of the answer and after the last.
     """
-    ids = torch.tensor(list(prompt), device=runner.device)
-    cache = runner.new_cache(len(prompt) + len(answer))
+    tokens = [token for segment in prompt for token in segment.token_ids]
+    ids = torch.tensor(tokens, device=runner.device)
+    cache = runner.new_cache(len(tokens) + len(answer))
+    cache.bias = ColumnBias.of(prompt, runner.device)
     spent = 0.0
-    for start in range(0, len(prompt), STEP_ROWS):
+    for start in range(0, len(tokens), STEP_ROWS):
         began = time.perf_counter()
-        end = min(start + STEP_ROWS, len(prompt))
+        end = min(start + STEP_ROWS, len(tokens))
         rows = torch.arange(start, end, device=runner.device)
         last = runner.forward_rows(ids[:end], rows, cache)[-1:]
         spent += time.perf_counter() - began

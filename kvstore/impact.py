@@ -45,6 +45,12 @@ def fix_overhead(
     return min(1.0, max(0.0, alpha * context_impact(statistics) * (1.0 - overlap)))
 
 
+def is_complete(statistics: Statistics, num_before: int) -> bool:
+    """Whether these are statistics of a chunk behind `num_before` passages, P left out."""
+    names = {"inter_chunks", "inter_density", "intra_density"}
+    return names <= statistics.keys() and statistics["inter_chunks"].shape == (num_before,)
+
+
 def statistics_of(
     weights: torch.Tensor, spans: Sequence[tuple[int, int]], chunk: int
 ) -> Statistics:

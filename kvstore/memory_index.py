@@ -1,9 +1,9 @@
 """An entry index that lives as long as the process: for benchmarks and throw-away stores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from kvstore.protocols import IndexedEntry
+from kvstore.protocols import IndexedEntry, Uses
 
 
 class MemoryIndex:
@@ -37,10 +37,12 @@ class MemoryIndex:
             identity=identity,
         )
 
-    def touch(self, digests: Sequence[str], now: float) -> None:
-        for digest in digests:
+    def touch(self, uses: Mapping[str, Uses]) -> None:
+        for digest, more in uses.items():
             if row := self._rows.get(digest):
-                self._rows[digest] = replace(row, last_used_at=now, uses=row.uses + 1)
+                self._rows[digest] = replace(
+                    row, last_used_at=more.last_at, uses=row.uses + more.times
+                )
 
     def forget(self, digests: Sequence[str]) -> None:
         for digest in digests:

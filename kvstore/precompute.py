@@ -161,9 +161,13 @@ class _Contexts:
         if not self._store.contains(segments[-1], context):
             return None
         entry = self._store.lookup(segments[-1], context).entry
-        if entry is None or not entry.is_exact:  # what is kept behind these rows has to be exact
+        if entry is None:
             return None
-        return Rows(entry.keys, entry.values)
+        if entry.is_exact:  # what is kept behind these rows has to be exact
+            return Rows(entry.keys, entry.values)
+        if self._frame.is_fixed(segments):  # else it would stand in the way of the exact one
+            self._store.discard(segments[-1], context)
+        return None
 
     def _compute(self, segments: tuple[TokenIds, ...], before: Sequence[Rows]) -> Rows:
         rows = next(iter(self._encoder.encode(before, [segments[-1]])))

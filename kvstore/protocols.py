@@ -72,6 +72,17 @@ class IndexedEntry:
     identity: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Of one entry since they were last written down; `last_at` in seconds since the epoch."""
+
+    times: int
+    last_at: float
+
+    def more(self, other: "Uses") -> "Uses":
+        return Uses(self.times + other.times, max(self.last_at, other.last_at))
+
+
 class EntryIndex(Protocol):
     """The database's list of stored entries (app.db implements it; tests use a dict)."""
 
@@ -89,7 +100,9 @@ class EntryIndex(Protocol):
         now: float,
     ) -> None: ...
 
-    def touch(self, digests: Sequence[str], now: float) -> None: ...
+    def touch(self, uses: Mapping[str, "Uses"]) -> None:
+        """Add the uses of each digest; all of them or none."""
+        ...
 
     def forget(self, digests: Sequence[str]) -> None: ...
 

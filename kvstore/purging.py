@@ -53,9 +53,10 @@ class Purged:
     tiers: tuple[TierPurge, ...] = ()
 
 
-def purge_contents(tiers: Tiers, contents: Sequence[str]) -> Purged:
-    """Every entry of these content ids, and every one computed behind one of them."""
-    return _purge(tiers, lambda tier: tier.digests_of(contents))
+def purge_contents(tiers: Tiers, namespace: str, contents: Sequence[str]) -> Purged:
+    """A tenant's entries of these content ids, and those computed behind one of them, whichever
+    model they belong to. Another tenant's entries of the same content are its own."""
+    return _purge(tiers, lambda tier: tier.digests_of(namespace, contents))
 
 
 def purge_namespace(tiers: Tiers, namespace: str) -> Purged:

@@ -68,12 +68,14 @@ class RamTier:
             else:
                 self._pinned.discard(digest)
 
-    def digests_of(self, contents: Sequence[str]) -> list[str]:
-        """Digests of all entries whose content id, or one they were computed behind, is among
-        `contents`: a slower tier may have dropped them meanwhile."""
+    def digests_of(self, namespace: str, contents: Sequence[str]) -> list[str]:
+        """Digests of a tenant's entries whose content id, or one they were computed behind, is
+        among `contents`: a slower tier may have dropped them meanwhile."""
         wanted = set(contents)
         return [
-            key.digest for key in self.held_keys() if is_behind(key.content, key.preceding, wanted)
+            key.digest
+            for key in self.held_keys()
+            if key.namespace == namespace and is_behind(key.content, key.preceding, wanted)
         ]
 
     def digests_of_namespace(self, namespace: str) -> list[str]:

@@ -15,6 +15,7 @@ from kvstore.encode import Encoder
 from kvstore.encodings import find_encoding
 from kvstore.errors import InvalidReuse
 from kvstore.frame import Frame
+from kvstore.keys import content_id
 from kvstore.links import LinkTokens
 from kvstore.planner import Planner, PrefillPlan, plan_nothing
 from kvstore.policies import find_policy
@@ -39,7 +40,8 @@ class Prefilled:
 
 
 class ReuseEngine:
-    """`refusal` is a reason code while chunk reuse is not allowed for this model, else None."""
+    """`refusal` is a reason code while chunk reuse is not allowed for this model, else None; with
+    MODEL_NOT_PROVEN nothing at all is reused."""
 
     def __init__(
         self, runner: ModelRunner, store: KVStore, frame: Frame, config: ReuseConfig
@@ -51,9 +53,8 @@ class ReuseEngine:
         self.refusal: str | None = reasons.MODEL_NOT_PROVEN
         encoder = Encoder(runner, config.pack_tokens)
         self._precomputer = Precomputer(encoder, store, frame, config)
-        variants = VariantCatalog(config.variants or USUAL_VARIANTS)
-        if "variant" in config.encodings:
-            variants.seed(store.contexts())
+        variants = VariantCatalog(store.statistics, config.variants or USUAL_VARIANTS)
+        variants.seed(store.contexts(), content_id(frame.prefix))
         self._capture = VariantCapture(runner, store, variants)
         self._planner = Planner(frame, config, variants)
         self._link_tokens: LinkTokens | None = None
@@ -64,6 +65,8 @@ class ReuseEngine:
         """Decide what is reused; no tensor is touched."""
         if options.mode == "off":
             return plan_nothing(segments, reasons.MODE_OFF)
+        if not self._is_proven:
+            return plan_nothing(segments, reasons.MODEL_NOT_PROVEN)
         exact_only = reasons.MODE_EXACT if options.mode == "exact" else self.refusal
         return self._planner.plan(
             segments, self.store.lookup, exact_only=exact_only, encoding=options.encoding
@@ -102,7 +105,8 @@ class ReuseEngine:
         self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int
     ) -> Ballot:
         """Prefill prompts P, chunks, Q side by side, exactly, for `max_tokens` more each."""
-        return self._voter.open(prompts, max_tokens=max_tokens, reuse=options.mode != "off")
+        reuse = options.mode != "off" and self._is_proven
+        return self._voter.open(prompts, max_tokens=max_tokens, reuse=reuse)
 
     def likelihoods(self, prompts: Sequence[Sequence[Segment]]) -> list[float]:
         """Mean log likelihood of each prompt's question behind what stands before it, exactly."""
@@ -130,11 +134,10 @@ class ReuseEngine:
         contexts = [rule.key_context(self.frame, chunk) for rule in rules]
         return any(self.store.holds(chunk.token_ids, context) for context in contexts)
 
-    def learn(self, segments: Sequence[Segment], report: PrefillReport) -> int:
-        """After an answer: keep the chunks of a prompt that was computed in full as variants, where
-        variants are wanted; returns how many."""
+    def teaches(self, report: PrefillReport) -> bool:
+        """Whether a prompt is one to `capture`: computed in full, where variants are wanted."""
         computed = report.tokens.reused == report.tokens.recomputed == 0
-        return self.capture(segments) if self.config.variants and computed else 0
+        return self.config.variants > 0 and computed
 
     def use_links(self, links: LinkTokens) -> None:
         """Let requests ask for the policy `link_tokens`."""
@@ -145,6 +148,11 @@ class ReuseEngine:
         """Compute a prompt exactly and keep its chunks as variants (kvstore.variants); returns how
         many. As slow as a full prefill: for after an answer."""
         return self._capture.capture(segments)
+
+    @property
+    def _is_proven(self) -> bool:
+        """Else not even P is reused: the proofs are about exact reuse first of all."""
+        return self.refusal != reasons.MODEL_NOT_PROVEN
 
     def _links(self) -> LinkTokens:
         if self._link_tokens is None:

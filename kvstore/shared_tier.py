@@ -33,6 +33,12 @@ class Blob:
     last_used_at: float  # seconds since the epoch, by the server's or a store's clock
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    entry: ChunkKV
+    data: bytes  # the file it was decoded from
+
+
 class Blobs(Protocol):
     """Named bytes on a server. Any method may raise anything, and may hang."""
 
@@ -104,7 +110,17 @@ class SharedTier:
         self._away_until = float("-inf")
         self._lock = threading.RLock()  # held while writing; `get` does not wait for it
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it failed a moment ago, so that what `get` did not find may be there."""
+        return time.monotonic() < self._away_until
+
     def get(self, key: EntryKey) -> ChunkKV | None:
+        found = self.fetch(key)
+        return found.entry if found is not None else None
+
+    def fetch(self, key: EntryKey) -> "Fetched | None":
+        """As `get`, with the bytes as they lie there."""
         name = blob_name(key)
         try:
             data = self._call(lambda: self._blobs.read(name))
@@ -114,7 +130,7 @@ class SharedTier:
             return None
         self._touched[name] = time.time()
         try:
-            return from_bytes(data, key)
+            return Fetched(from_bytes(data, key), data)
         except CorruptEntry:
             logger.warning("KV entry %s in %s is damaged: removed", key.digest[:12], self.name)
             self._drop([name])
@@ -151,12 +167,12 @@ class SharedTier:
                 self.pin(digest, pinned=False)
             return freed
 
-    def digests_of(self, contents: Sequence[str]) -> list[str]:
-        """Digests of all entries whose content id, or one they were computed behind, is among
-        `contents`. Raises TierUnavailable."""
-        wanted = {content[:LABEL] for content in contents}
+    def digests_of(self, namespace: str, contents: Sequence[str]) -> list[str]:
+        """Digests of a tenant's entries whose content id, or one they were computed behind, is
+        among `contents`. Raises TierUnavailable."""
+        wanted, own = {content[:LABEL] for content in contents}, namespace[:LABEL]
         with self._lock:
-            names = list(self._list().blobs)
+            names = [name for name in self._list().blobs if _label_of(name) == own]
         return [_digest_of(n) for n in names if not wanted.isdisjoint(n.split(".")[2:])]
 
     def digests_of_namespace(self, namespace: str) -> list[str]:
@@ -276,7 +292,7 @@ class SharedTier:
 
     def _call(self, run: Callable[[], Result]) -> Result:
         """`run` within the time limit. Raises TierUnavailable, at once during a cool-down."""
-        if time.monotonic() < self._away_until:
+        if self.is_away:
             raise TierUnavailable(f"{self.name} failed a moment ago and is left alone")
         future = self._pool.submit(run)
         try:

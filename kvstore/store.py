@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from kvstore.disk_tier import DiskTier
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
+from kvstore.impact import Statistics
 from kvstore.keys import content_id, entry_key
 from kvstore.load_rates import LoadRates
 from kvstore.purging import Purged, Tiers, purge_contents, purge_namespace, set_pinned
@@ -25,12 +26,14 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """Outcome of one search. `tier` is where the entry was found, `corrupt` if it was damaged,
-    `slower` if a tier was passed over because computing is faster than what it delivers."""
+    `slower` if a tier was passed over because computing is faster than what it delivers, `away` if
+    one could not be asked."""
 
     entry: ChunkKV | None
     tier: str | None = None
     corrupt: bool = False
     slower: bool = False
+    away: bool = False
     saved_seconds: float = 0.0  # what computing it would have taken longer; 0 where not measured
 
 
@@ -124,17 +127,32 @@ class KVStore:
         set_pinned(self.tiers, [key.digest], pinned)
 
     def purge(self, token_ids: Sequence[tuple[int, ...]]) -> Purged:
-        """Remove every entry of these contents, and every one computed behind one of them, from
-        every tier."""
-        return purge_contents(self.tiers, [content_id(ids) for ids in token_ids])
+        """Remove this tenant's entries of these contents, and those computed behind one of them,
+        from every tier."""
+        contents = [content_id(ids) for ids in token_ids]
+        return purge_contents(self.tiers, self._namespace, contents)
 
     def purge_namespace(self) -> Purged:
         """Remove every entry of this store's tenant, other models' too, from every tier."""
         return purge_namespace(self.tiers, self._namespace)
 
+    def is_pinned(self, token_ids: Sequence[int], context: Sequence[str]) -> bool:
+        return self._disk.is_pinned(self.key_of(token_ids, context).digest)
+
     def contexts(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Content id and context of every entry on disk."""
-        return [(row.content, tuple(row.preceding.split(","))) for row in self._disk.indexed()]
+        """Content id and context of every entry on disk that this store would find."""
+        mine = (self._namespace, self._identity)
+        return [
+            (row.content, tuple(row.preceding.split(",")))
+            for row in self._disk.entries()
+            if (row.namespace, row.identity) == mine
+        ]
+
+    def statistics(self, token_ids: Sequence[int], context: Sequence[str]) -> Statistics | None:
+        """What is kept beside an entry's rows, here and without reading them: counts as no use, and
+        the file's checksum is not looked at. None where there is no such entry, or nothing
+        beside it."""
+        return self._disk.statistics(self.key_of(token_ids, context).digest) or None
 
     def discard(self, token_ids: Sequence[int], context: Sequence[str]) -> None:
         """Forget one entry, in every tier that can be asked."""
@@ -175,7 +193,7 @@ class KVStore:
                 if memory is self._ram:
                     self._promote(entry, to=self._device)
                 return Lookup(entry, memory.name, saved_seconds=self._rates.saved(num_tokens, 0.0))
-        is_slower = False
+        is_slower = is_away = False
         for tier in (self._disk, self._shared):
             if tier is None:
                 continue
@@ -183,29 +201,36 @@ class KVStore:
                 is_slower = is_slower or tier is self._shared or self._disk.contains(key)
                 continue
             started = time.perf_counter()
-            entry = self._read_disk(key) if tier is self._disk else tier.get(key)
+            try:
+                entry, data = self._read(tier, key)
+            except TierUnavailable as error:
+                logger.warning("%s tier not readable: %s", tier.name, error)
+                entry, data, is_away = None, None, True
+            is_away = is_away or (tier is self._shared and tier.is_away)
             if entry is not None:
                 seconds = time.perf_counter() - started
                 self._rates.loaded(tier.name, entry.num_bytes, num_tokens, seconds)
                 if tier is not self._disk:
-                    self._copy_to_disk(entry)
+                    self._copy_to_disk(entry, data)
                 self._promote(entry, to=self._ram)
                 self._promote(entry, to=self._device)
                 saved = self._rates.saved(num_tokens, seconds)
                 return Lookup(entry, tier.name, saved_seconds=saved)
-        return Lookup(None, slower=is_slower)
+        return Lookup(None, slower=is_slower, away=is_away)
 
-    def _read_disk(self, key: EntryKey) -> ChunkKV | None:
-        try:
-            return self._disk.get(key)
-        except TierUnavailable as error:
-            logger.warning("disk tier not readable: %s", error)
-            return None
+    def _read(
+        self, tier: DiskTier | SharedTier, key: EntryKey
+    ) -> tuple[ChunkKV | None, bytes | None]:
+        """The entry, and its file where that came from a server. Raises TierUnavailable."""
+        if isinstance(tier, DiskTier):
+            return tier.get(key), None
+        found = tier.fetch(key)
+        return (found.entry, found.data) if found is not None else (None, None)
 
-    def _copy_to_disk(self, entry: ChunkKV) -> None:
+    def _copy_to_disk(self, entry: ChunkKV, data: bytes | None) -> None:
         """So that the next start finds it here; nothing has to go for it."""
         try:
-            self._disk.put(entry, evict=False)
+            self._disk.put(entry, evict=False, data=data)
         except (TierFull, TierUnavailable) as error:
             logger.debug("not copied to disk: %s", error)
 

@@ -6,12 +6,13 @@ it once more with attention weights, so it belongs after an answer, never before
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
 from kvstore.capture import captured_keys
 from kvstore.errors import NotFinite, TierFull, TierUnavailable
-from kvstore.impact import fix_overhead, statistics_of
+from kvstore.impact import Statistics, fix_overhead, is_complete, statistics_of
 from kvstore.keys import content_id
 from kvstore.runner import ModelRunner
 from kvstore.store import MISS, KVStore, Lookup
@@ -19,6 +20,7 @@ from kvstore.types import ChunkKV, Segment
 
 TokenIds = tuple[int, ...]
 Find = Callable[[TokenIds, Sequence[str]], Lookup]
+Peek = Callable[[TokenIds, Sequence[str]], Statistics | None]
 # Weights of one layer take heads * N^2 * 4 bytes: 600 MB for 9 heads at 4,096 tokens.
 MAX_TOKENS = 4096
 USUAL_VARIANTS = 3  # contexts a chunk (Cache-Craft keeps 3 to 5)
@@ -43,56 +45,87 @@ class BlockRecorder:
 @dataclass(slots=True)
 class _Variant:
     context: tuple[str, ...]  # content ids, P first
+    statistics: Statistics | None = None  # None: not looked at since the process began
     worth: float = 0.0  # reuses per fix overhead
 
 
 class VariantCatalog:
-    """Which contexts each chunk is stored behind, at most `limit` of them. One thread at a time.
+    """Which contexts each chunk is stored behind, at most `limit` of them and what is pinned. One
+    thread at a time.
 
-    alpha scales the fix overhead; the paper calibrates it, 1 takes the ratio as it is.
+    peek: KVStore.statistics. alpha scales the fix overhead; the paper calibrates it, 1 takes the
+    ratio as it is.
     """
 
-    def __init__(self, limit: int = USUAL_VARIANTS, alpha: float = 1.0) -> None:
+    def __init__(self, peek: Peek, limit: int = USUAL_VARIANTS, alpha: float = 1.0) -> None:
+        self._peek = peek
         self._limit = limit
         self._alpha = alpha
         self._known: dict[str, list[_Variant]] = {}
 
-    def seed(self, stored: Iterable[tuple[str, tuple[str, ...]]]) -> None:
-        """Begin with what an earlier process kept: (content, context) of every entry. Those without
-        statistics are no variants, which shows when one is read."""
+    def seed(self, stored: Iterable[tuple[str, tuple[str, ...]]], prefix: str) -> None:
+        """Begin with what an earlier process kept: (content, context) of every entry. `prefix`: the
+        content id of P. Those without statistics are `neutral` rows, which shows at the first look
+        at a chunk."""
         for content, context in stored:
-            if len(context) > 1:
+            if len(context) > 1 and context[0] == prefix:
                 self._known.setdefault(content, []).append(_Variant(context))
 
     def best(self, token_ids: TokenIds, before: Sequence[str], find: Find) -> tuple[Lookup, float]:
-        """The stored variant with the least fix overhead behind `before` (P first), and that."""
-        known = self._known.get(content_id(token_ids), [])
-        chosen, least, used = MISS, 1.0, None
-        for variant in list(known):
-            found = find(token_ids, variant.context)
-            if found.entry is None or "inter_chunks" not in found.entry.statistics:
-                known.remove(variant)
-                continue
-            old = variant.context[1:]
-            overhead = fix_overhead(found.entry.statistics, old, before[1:], self._alpha)
-            if chosen.entry is None or overhead < least:
-                chosen, least, used = found, overhead, variant
-        if used is not None:
-            used.worth += 1.0 / max(least, SMALLEST_OVERHEAD)
-        return chosen, least
+        """The stored variant with the least fix overhead behind `before` (P first), and that.
 
-    def add(self, token_ids: TokenIds, context: tuple[str, ...]) -> tuple[str, ...] | None:
-        """Remember a context; returns the one that had to go for it, the least worth."""
-        known = self._known.setdefault(content_id(token_ids), [])
+        Only the chosen one is read. One that is gone is forgotten and the next one tried; one that
+        cannot be read just now stays known.
+        """
+        known = self._of(token_ids)
+        missed = MISS
+        for overhead, variant in sorted(
+            ((self._overhead(variant, before), variant) for variant in known), key=lambda x: x[0]
+        ):
+            found = find(token_ids, variant.context)
+            if found.entry is not None:
+                variant.worth += 1.0 / max(overhead, SMALLEST_OVERHEAD)
+                return found, overhead
+            if not (found.slower or found.away):
+                known.remove(variant)
+            missed = found
+        return missed, 1.0
+
+    def add(
+        self,
+        token_ids: TokenIds,
+        context: tuple[str, ...],
+        statistics: Statistics,
+        is_pinned: Callable[[tuple[str, ...]], bool],
+    ) -> tuple[str, ...] | None:
+        """Remember a context; returns the one that had to go for it, the least worth. What is
+        pinned stays, and is not counted."""
+        known = self._of(token_ids)
         if any(variant.context == context for variant in known):
             return None
         gone = None
-        if len(known) >= self._limit:
-            least = min(known, key=lambda variant: variant.worth)
+        free = [variant for variant in known if not is_pinned(variant.context)]
+        if len(free) >= self._limit:
+            least = min(free, key=lambda variant: variant.worth)
             known.remove(least)
             gone = least.context
-        known.append(_Variant(context))
+        known.append(_Variant(context, statistics))
         return gone
+
+    def _of(self, token_ids: TokenIds) -> list[_Variant]:
+        """The variants of a chunk, with their statistics."""
+        known = self._known.setdefault(content_id(token_ids), [])
+        for variant in [v for v in known if v.statistics is None]:
+            statistics = self._peek(token_ids, variant.context)
+            if statistics is None or not is_complete(statistics, len(variant.context) - 1):
+                known.remove(variant)
+            else:
+                variant.statistics = statistics
+        return known
+
+    def _overhead(self, variant: _Variant, before: Sequence[str]) -> float:
+        assert variant.statistics is not None  # `_of` saw to it
+        return fix_overhead(variant.statistics, variant.context[1:], before[1:], self._alpha)
 
 
 class VariantCapture:
@@ -116,7 +149,12 @@ class VariantCapture:
             except (TierFull, TierUnavailable, NotFinite):
                 break
             stored += 1
-            gone = self._catalog.add(entry.token_ids, context)
+            gone = self._catalog.add(
+                entry.token_ids,
+                context,
+                entry.statistics,
+                partial(self._store.is_pinned, entry.token_ids),
+            )
             if gone is not None:
                 self._store.discard(entry.token_ids, gone)
         return stored

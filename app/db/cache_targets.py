@@ -55,6 +55,14 @@ class CacheTargets:
             for row in rows
         ]
 
+    async def token_ids(self, chunk_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Of those of these chunks that are still there."""
+        chunk = models.Chunk
+        statement = select(chunk.id, chunk.token_ids).where(chunk.id.in_(chunk_ids))
+        async with self._database.session() as session:
+            rows = (await session.execute(statement)).all()
+        return {row.id: tokens.unpack(row.token_ids) for row in rows}
+
     @retried
     async def mark(self, chunk_ids: Sequence[int], *, is_cached: bool) -> None:
         """Record whether the KV of these chunks is in the store."""

@@ -4,14 +4,14 @@ Synchronous: the store works in threads. Never call it from the event loop, wher
 writer that the loop is running would block both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import create_engine, delete, make_url, select, update
+from sqlalchemy import bindparam, create_engine, delete, make_url, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 
 from app.db import models, postgres
 from app.db.sqlite import WRITES, prepare, storage_errors
-from kvstore.protocols import IndexedEntry
+from kvstore.protocols import IndexedEntry, Uses
 
 BATCH = 500  # digests named in one statement
 
@@ -66,16 +66,22 @@ class EntryRows:
         with storage_errors(), self._writes.begin() as connection:
             connection.execute(statement)
 
-    def touch(self, digests: Sequence[str], now: float) -> None:
+    def touch(self, uses: Mapping[str, Uses]) -> None:
+        if not uses:
+            return
         entry = models.KVEntry
+        statement = (
+            update(entry.__table__)  # type: ignore[arg-type]
+            .where(entry.digest == bindparam("used"))
+            .values(last_used_at=bindparam("last_at"), uses=entry.uses + bindparam("times"))
+        )
+        # In one order: two that touch the same rows then never wait for each other.
+        rows = [
+            {"used": digest, "last_at": more.last_at, "times": more.times}
+            for digest, more in sorted(uses.items())
+        ]
         with storage_errors(), self._writes.begin() as connection:
-            # In one order: two that touch the same rows then never wait for each other.
-            for batch in _batches(sorted(digests)):
-                connection.execute(
-                    update(entry)
-                    .where(entry.digest.in_(batch))
-                    .values(last_used_at=now, uses=entry.uses + 1)
-                )
+            connection.execute(statement, rows)
 
     def forget(self, digests: Sequence[str]) -> None:
         with storage_errors(), self._writes.begin() as connection:

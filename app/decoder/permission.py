@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 
 
 def reuse_config(settings: Settings, record: Calibration | None) -> ReuseConfig:
-    """What the settings say, else what was calibrated, else the defaults, which then serve nobody
-    but requests that name a policy themselves."""
+    """What the settings say, else what was calibrated, else the defaults. Whether it may be served
+    is for `status_of` to say."""
     base = ReuseConfig()
     calibrated = record is not None and record.allowed
     policy = record.policy if record is not None and calibrated else base.policy
@@ -39,7 +39,7 @@ def status_of(gate: GateRecord, found: Found, config: ReuseConfig) -> ChunkReuse
     """Both halves of the gate, in words that say what to do."""
     if not gate.proven:
         failed = ", ".join(gate.failed)
-        logger.error("exactness proofs failed (%s): only exact reuse is served", failed)
+        logger.error("exactness proofs failed (%s): nothing is reused", failed)
         return ChunkReuseStatus(False, f"{reasons.MODEL_NOT_PROVEN}: {failed}")
     record = found.record
     if record is not None and record.encodings != config.encodings:
@@ -55,7 +55,35 @@ def status_of(gate: GateRecord, found: Found, config: ReuseConfig) -> ChunkReuse
     details = _details(record, found)
     if not record.allowed:
         return ChunkReuseStatus(False, f"{reasons.NOT_CALIBRATED}: {record.summary}", details)
+    if not covers(record, config.policy, config.ratio):
+        return ChunkReuseStatus(
+            False,
+            f"{reasons.NOT_CALIBRATED}: the settings ask for the policy {config.policy} at ratio "
+            f"{config.ratio:g}, which was not found to keep to the target of {record.target:g}. "
+            f"Leave LARDER_REUSE_POLICY and LARDER_REUSE_RATIO out to get {record.policy} at "
+            f"{record.ratio:g}, or run `{COMMAND} --policies {config.policy}`, then start again.",
+            details,
+        )
     return ChunkReuseStatus(True, f"calibrated: {record.summary}", details)
+
+
+def covers(record: Calibration, policy: str, ratio: float) -> bool:
+    """Whether the record stands for this: what it chose, or a row that kept to the target, at this
+    ratio or a smaller one. `all` is the full prefill."""
+    if policy == "all":
+        return True
+    if policy == record.policy and ratio >= record.ratio:
+        return True
+    rows = [
+        row
+        for name in ("searched", "confirmed")
+        if isinstance(found := record.evidence.get(name), list)
+        for row in found
+    ]
+    return any(
+        row["policy"] == policy and row["ratio"] <= ratio and row["kl_high"] <= record.target
+        for row in rows
+    )
 
 
 def _details(record: Calibration, found: Found) -> dict[str, object]:

@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
+from app.decoder.aftercare import mend, missed
 from app.decoder.ballot import count_votes
 from app.decoder.cost import PrefillCost
 from app.decoder.loop import decode
@@ -33,7 +34,6 @@ from app.decoder.types import (
 )
 from app.decoder.watch import NO_LOT, Lot, ReuseWatch
 from app.errors import QuestionTooLong, ServerBusy
-from kvstore import reasons
 from kvstore.full_check import AnswerRecorder, Drift, check_steps
 from kvstore.plain import PlainEngine
 from kvstore.policies import find_policy
@@ -73,6 +73,7 @@ class DecoderService:
     ) -> None:
         self.name = loaded.name
         self.identity = loaded.identity
+        self.namespace = store.namespace
         self.dtype = loaded.dtype
         self.context_len = loaded.context_len
         self._loaded = loaded
@@ -89,6 +90,8 @@ class DecoderService:
         self.upkeep = StoreUpkeep(store, loaded.template.frame if reuses else None)
         # Told, in the worker thread and after the answer, which passages were not stored.
         self.on_missed: Callable[[Sequence[Passage]], None] | None = None
+        # Told likewise of what was computed in full, where variants are wanted.
+        self.on_computed: Callable[[DecodeRequest], None] | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -224,6 +227,14 @@ class DecoderService:
             reason=reports[-1].reason if reports else None,
         )
 
+    async def capture(self, request: DecodeRequest) -> int:
+        """Keep this prompt's chunks as variants, as slow as a full prefill; returns how many."""
+        engine = self._engine
+        if isinstance(engine, PlainEngine):
+            return 0
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, engine.capture, self._segments(request))
+
     async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
         """Remove every stored entry of these chunks from every tier, other models' too."""
         loop = asyncio.get_running_loop()
@@ -302,15 +313,13 @@ class DecoderService:
             self._engine.prepare()
         return purged
 
-    def _tell_missed(self, request: DecodeRequest, report: PrefillReport) -> None:
-        chunks = [segment for segment in report.segments if segment.kind == "chunk"]
-        missed = [
-            passage
-            for passage, told in zip(request.passages, chunks, strict=True)
-            if told.reason == reasons.NOT_STORED
-        ]
-        if missed and self.on_missed is not None:
-            self.on_missed(missed)
+    def _tell(self, request: DecodeRequest, report: PrefillReport) -> None:
+        not_stored = missed(request, report)
+        if not_stored and self.on_missed is not None:
+            self.on_missed(not_stored)
+        engine, tell = self._engine, self.on_computed
+        if tell is not None and isinstance(engine, ReuseEngine) and engine.teaches(report):
+            tell(request)
 
     def _room_for_passages(self, request: DecodeRequest) -> int:
         question = self._question(request)
@@ -357,9 +366,8 @@ class DecoderService:
         )
         prefilled.release()
         if isinstance(self._engine, ReuseEngine):
-            self._engine.repair(segments, prefilled.report)
-            self._tell_missed(request, prefilled.report)
-            self._engine.learn(segments, prefilled.report)
+            mend(self._engine, segments, prefilled.report)
+            self._tell(request, prefilled.report)
 
     def _votes(
         self, requests: Sequence[DecodeRequest], submitted: float, cancelled: threading.Event
@@ -382,7 +390,7 @@ class DecoderService:
         yield from count_votes(ballot, params, tokenizer, ends, cancelled.is_set)
         if isinstance(self._engine, ReuseEngine):
             for segments, report in zip(prompts, ballot.reports, strict=True):
-                self._engine.repair(segments, report)
+                mend(self._engine, segments, report)
 
 
 def _to_segment(passage: Passage) -> Segment:

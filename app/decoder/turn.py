@@ -1,7 +1,7 @@
 """One question's turn on the model: what was drawn for it, and what is kept to look back on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from app.decoder.types import DecodeRequest
 from app.decoder.watch import Lot
@@ -19,7 +19,7 @@ class Turn:
     lot: Lot
     refusal: str | None
     recorder: AnswerRecorder | None = None  # where the answer is to be checked
-    prompt: list[int] = field(default_factory=list)
+    prompt: Sequence[Segment] = ()
     first_token_ms: float | None = None  # since it was submitted
 
     @property
@@ -37,7 +37,7 @@ class Turn:
         self.first_token_ms = first_token_ms
         tokens = prefilled.report.tokens
         if self.lot.watched and tokens.reused + tokens.recomputed > 0:
-            self.prompt = [token for segment in segments for token in segment.token_ids]
+            self.prompt = segments
             self.recorder = AnswerRecorder(prefilled.logits, prefilled.extend)
 
     def told(self, report: PrefillReport) -> PrefillReport:

@@ -29,4 +29,8 @@ class GradualDeviationPolicy:
             scores[eligible] = deviation[eligible]
             count = min(len(eligible), int(times * request.budget) + 1)
             eligible = eligible[scores[eligible].argsort(descending=True, stable=True)[:count]]
+        # A span of which no token came so far still gets its floor, by the last layer looked at.
+        dropped = scores == -torch.inf
+        last = deviations[0]
+        scores[dropped] = (last - last.max() - 1.0)[dropped]
         return best_positions(request, scores)

@@ -42,6 +42,7 @@ class FakeDecoder:
     name = "Fake-1B"
     dtype = "float32"
     identity = "fake"
+    namespace = "fake"
 
     def __init__(self, answer: str = "Yes.", *, context_len: int = 2048, pause: float = 0) -> None:
         self.script = answer

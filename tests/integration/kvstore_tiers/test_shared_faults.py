@@ -126,7 +126,9 @@ def test_entries_are_found_by_what_they_were_computed_behind(place: Place) -> No
     behind = ChunkKV(key, ids, entry.keys[:, :, :2], entry.values[:, :, :2])
     for item in (entry, other, behind):
         tier.put(item)
-    assert set(tier.digests_of([entry.key.content])) == {entry.key.digest, behind.key.digest}
+    found = tier.digests_of(entry.key.namespace, [entry.key.content])
+    assert set(found) == {entry.key.digest, behind.key.digest}
+    assert tier.digests_of("another", [entry.key.content]) == []
 
 
 def test_an_entry_behind_too_many_others_is_refused() -> None:

@@ -107,7 +107,7 @@ def test_a_purge_removes_what_another_process_wrote(root: Path) -> None:
     entry = entry_of(1)
     other.put(entry)
     assert not mine.contains(entry.key)
-    assert mine.remove(mine.digests_of([entry.key.content])) > 0
+    assert mine.remove(mine.digests_of(entry.key.namespace, [entry.key.content])) > 0
     assert not list((root / "kv").glob("??/*.safetensors"))
     assert other.get(entry.key) is None
     for opened in (index, other_index):

@@ -7,6 +7,7 @@ import pytest
 from app.db.entries import EntryRows
 from app.db.model_records import ModelRecords
 from app.errors import StorageFull
+from kvstore.protocols import Uses
 
 pytestmark = pytest.mark.anyio
 
@@ -36,18 +37,20 @@ async def test_record_touch_pin_forget(entries: EntryRows) -> None:
     for digest in ("a", "b", "c"):
         record(entries, digest)
     record(entries, "a", now=2.0, num_bytes=11)
-    entries.touch(["a", "b"], 5.0)
-    entries.touch([], 6.0)
+    entries.touch({"a": Uses(2, 5.0), "b": Uses(1, 4.0)})
+    entries.touch({"a": Uses(1, 6.0)})
+    entries.touch({})
     entries.pin("b", True)
     entries.forget(["c", "unknown"])
     a, b = sorted(entries.rows(), key=lambda row: row.digest)
     assert (a.content, a.num_bytes, a.last_used_at, a.uses, a.pinned) == (
         "content of a",
         11,
-        5.0,
-        1,
+        6.0,
+        3,
         False,
     )
+    assert (b.last_used_at, b.uses) == (4.0, 1)
     assert b.pinned
     entries.pin("b", False)
     assert not any(row.pinned for row in entries.rows())
@@ -57,7 +60,7 @@ async def test_many_at_once(entries: EntryRows) -> None:
     digests = [f"d{n}" for n in range(1203)]
     for digest in digests[:3]:
         record(entries, digest)
-    entries.touch(digests, 9.0)
+    entries.touch(dict.fromkeys(digests, Uses(1, 9.0)))
     entries.forget(digests)
     assert entries.rows() == []
 

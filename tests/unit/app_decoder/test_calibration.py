@@ -151,13 +151,38 @@ async def test_with_a_record_its_policy_and_ratio_are_used(
     assert (config.policy, config.ratio) == ("seam", 0.15)
 
 
-async def test_settings_beat_the_record(settings: Settings, records: DictRecords) -> None:
-    await calibrate_for(settings, records, SECRET, policy="seam", ratio=0.15)
-    chosen = settings.model_copy(update={"reuse_policy": "question", "reuse_ratio": 0.0})
+@pytest.mark.parametrize(
+    ("policy", "ratio", "is_allowed"),
+    [
+        (None, None, True),
+        (None, 0.3, True),  # more than was calibrated
+        (None, 0.0, False),
+        ("question", None, True),  # measured at 0.05 within the target
+        ("question", 0.01, False),
+        ("value_deviation", 0.5, False),  # measured, and drifted too far
+        ("random", 0.15, False),  # never measured
+        ("all", 1.0, True),
+    ],
+)
+async def test_settings_beat_the_record_where_it_covers_them(
+    settings: Settings, records: DictRecords, policy: str, ratio: float, *, is_allowed: bool
+) -> None:
+    searched = [
+        {"policy": "question", "ratio": 0.05, "kl_high": 0.04},
+        {"policy": "value_deviation", "ratio": 0.5, "kl_high": 0.06},
+    ]
+    evidence: dict[str, object] = {"searched": searched}
+    await calibrate_for(settings, records, SECRET, policy="seam", ratio=0.15, evidence=evidence)
+    chosen = settings.model_copy(update={"reuse_policy": policy, "reuse_ratio": ratio})
     service = await load_decoder(chosen, MemoryIndex(), records, SECRET)
     await service.close()
+    status = service.chunk_reuse()
+    assert status.allowed == is_allowed
     config = service._engine.config  # type: ignore[union-attr]
-    assert (config.policy, config.ratio) == ("question", 0.0)
+    assert config.policy == (policy or "seam")
+    if not is_allowed:
+        assert status.reason.startswith(f"{reasons.NOT_CALIBRATED}: the settings ask for")
+        assert "larder calibrate --policies" in status.reason
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ async def test_a_failed_proof_is_remembered(
     assert records.saves == 1
 
 
-async def test_a_model_that_failed_gets_exact_reuse_and_the_reason(
+async def test_a_model_that_failed_reuses_nothing_and_says_why(
     settings: Settings, records: DictRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate, "prove", lambda runner: FAILED)
@@ -74,13 +74,7 @@ async def test_a_model_that_failed_gets_exact_reuse_and_the_reason(
         event = await anext(aiter(service.answer(request)))
         assert isinstance(event, Prefilled)
         assert event.report.reason == reasons.MODEL_NOT_PROVEN
-        assert event.report.tokens.reused == event.report.tokens.recomputed == 0
-        assert [s.action for s in event.report.segments] == [
-            "exact",
-            "exact",
-            "computed",
-            "computed",
-        ]
+        assert {s.action for s in event.report.segments} == {"computed"}
     finally:
         await service.close()
 

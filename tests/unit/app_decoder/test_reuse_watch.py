@@ -18,9 +18,10 @@ from app.decoder.types import DecodeRequest, GenerationParams, Passage, Prefille
 from app.decoder.watch import NO_LOT, ReuseWatch, Shares
 from app.settings import Settings
 from kvstore import reasons
-from kvstore.full_check import Drift
+from kvstore.full_check import Drift, check_steps
 from kvstore.memory_index import MemoryIndex
 from kvstore.ram_tier import RamTier
+from kvstore.reuse import ReuseEngine
 from kvstore.types import ChunkKV, EntryKey, ReuseOptions
 from tests.support.calibrated import calibrate_for
 from tests.unit.app_decoder.conftest import SECRET, DictRecords
@@ -240,6 +241,22 @@ async def test_a_poisoned_store_is_caught_and_stays_switched_off(
         assert again.chunk_reuse().allowed
     finally:
         await again.close()
+
+
+async def test_a_bias_on_passages_is_no_drift(watched: DecoderService, rows: Watch) -> None:
+    passages = [replace(passage, bias=-2.0) for passage in passages_of(watched)]
+    segments = watched._segments(DecodeRequest(tuple(passages), "Why?"))
+    engine = watched._engine
+    assert isinstance(engine, ReuseEngine)
+    capacity = sum(len(segment.token_ids) for segment in segments)
+    exact = engine.prefill(segments, ReuseOptions(mode="off"), capacity=capacity).logits
+    *_, drift = check_steps(engine.runner, segments, [], exact[None])
+    assert drift is not None
+    assert drift.kl < 1e-8
+    plain = [replace(segment, bias=0.0) for segment in segments]
+    *_, without = check_steps(engine.runner, plain, [], exact[None])
+    assert without is not None
+    assert without.kl > 100 * max(drift.kl, 1e-12)
 
 
 async def test_the_holdout_runs_without_reuse_and_says_so(

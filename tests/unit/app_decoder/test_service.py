@@ -17,7 +17,7 @@ from app.decoder.types import (
     Prefilled,
     TokenText,
 )
-from app.errors import QuestionTooLong, ServerBusy
+from app.errors import QuestionTooLong, ServerBusy, StorageFull
 from app.settings import Settings
 from kvstore import reasons
 from kvstore.errors import InvalidReuse
@@ -269,3 +269,29 @@ async def test_purging_the_tenant_leaves_only_what_every_prompt_begins_with(
     text, plan, _ = await ask(service, request_for(service))
     assert [s.action for s in plan.segments[:2]] == ["exact", "computed"]
     assert (text, plan.tokens.reused) == ((await ask(service, request_for(service, OFF)))[0], 0)
+
+
+async def test_what_breaks_after_an_answer_breaks_no_answer(
+    service: DecoderService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise StorageFull("the database is full")
+
+    monkeypatch.setattr(service._engine, "repair", refuse)
+    assert (await ask(service, request_for(service)))[2] in {"stop", "length"}
+
+
+async def test_prompts_computed_in_full_are_told_where_variants_are_wanted(
+    settings: Settings, records: DictRecords
+) -> None:
+    wanting = settings.model_copy(update={"kv_variants": 3})
+    service = await load_decoder(wanting, MemoryIndex(), records, SECRET)
+    try:
+        told: list[DecodeRequest] = []
+        service.on_computed = told.append
+        request = request_for(service, OFF)
+        await ask(service, request)
+        assert told == [request]
+        assert await service.capture(request) == 2
+    finally:
+        await service.close()

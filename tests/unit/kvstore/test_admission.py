@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,21 @@ def test_old_uses_fade(monkeypatch: pytest.MonkeyPatch) -> None:
         uses.count((2, n % 7, n))
     assert uses.count((1,)) == 6
     assert COLUMNS & (COLUMNS - 1) == 0
+
+
+def test_what_one_tenant_used_says_nothing_about_anothers(tmp_path: Path) -> None:
+    path = tmp_path / "uses.bin"
+    uses = UseCounter(path, "one")
+    assert [uses.count((1, 2)) for _ in range(2)] == [1, 2]
+    uses.save()
+    assert UseCounter(path, "two").count((1, 2)) == 1
+    assert UseCounter(path, "one").count((1, 2)) == 3
+
+
+def test_threads_that_save_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "uses.bin"
+    uses = UseCounter(path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: (uses.count((n,)), uses.save()), range(64)))
+    assert [file.name for file in tmp_path.iterdir()] == ["uses.bin"]
+    assert UseCounter(path).count((1,)) == 2

@@ -86,7 +86,7 @@ def test_a_slow_shared_tier_is_passed_over_with_its_reason(tmp_path: Path) -> No
             writer.put(entry_of(writer, segment.token_ids, context))
     blobs.pause = 0.02  # 30 tokens are computed in 6 ms
     store = open_store("b")
-    plan = Planner(FRAME, ReuseConfig(loaders=1), VariantCatalog()).plan(
+    plan = Planner(FRAME, ReuseConfig(loaders=1), VariantCatalog(lambda *_: None)).plan(
         prompt, store.lookup, exact_only=None
     )
     told = [segment.reason for segment in plan.segments]

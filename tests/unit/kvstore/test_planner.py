@@ -21,12 +21,11 @@ EMPTY = torch.empty(0)
 FOUND_KEY = EntryKey("n", "i", "c", "x", "d", "")
 FOUND = Lookup(ChunkKV(FOUND_KEY, PREFIX, EMPTY, EMPTY), "ram")
 DAMAGED = Lookup(None, corrupt=True)
+NO_VARIANTS = VariantCatalog(lambda *_: None)
 
 
 def plan_reasons(min_tokens: int, found: dict[tuple[int, ...], Lookup]) -> list[str]:
-    planner = Planner(
-        Frame(PREFIX, ()), ReuseConfig(min_reusable_tokens=min_tokens), VariantCatalog()
-    )
+    planner = Planner(Frame(PREFIX, ()), ReuseConfig(min_reusable_tokens=min_tokens), NO_VARIANTS)
     segments = [
         Segment("prefix", PREFIX),
         Segment("chunk", FIRST),
@@ -60,7 +59,7 @@ def test_entries_are_looked_up_at_once_and_keep_their_places() -> None:
             return Lookup(ChunkKV(FOUND_KEY, ids, EMPTY, EMPTY), f"tier {ids[0]}")
         return FOUND if ids == PREFIX else MISS
 
-    planner = Planner(Frame(PREFIX, ()), ReuseConfig(encodings=("primed",)), VariantCatalog())
+    planner = Planner(Frame(PREFIX, ()), ReuseConfig(encodings=("primed",)), NO_VARIANTS)
     segments = [Segment("prefix", PREFIX), *(Segment("chunk", ids) for ids in chunks)]
     segments += [Segment("question", (7, 8))]
     # five chunks and pairs only: the last one's partner
@@ -104,7 +103,7 @@ def test_among_strangers_neutral_rows_go_first(
 
 def test_an_encoding_that_was_asked_for_goes_first_among_strangers_too() -> None:
     config = ReuseConfig(encodings=("primed", "neutral", "head"), min_reusable_tokens=1)
-    planner = Planner(Frame(PREFIX, ()), config, VariantCatalog())
+    planner = Planner(Frame(PREFIX, ()), config, NO_VARIANTS)
     segments = [
         Segment("prefix", PREFIX),
         Segment("chunk", FIRST),

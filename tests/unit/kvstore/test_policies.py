@@ -87,3 +87,11 @@ def test_budget(ratio: float, tokens: int, budget: int) -> None:
 def test_an_unknown_policy_names_the_known_ones() -> None:
     with pytest.raises(InvalidReuse, match="question"):
         find_policy("magic")
+
+
+def test_the_floor_of_a_span_that_gradual_filtering_dropped_is_its_most_deviating() -> None:
+    deviation = torch.cat([torch.zeros(10), torch.arange(1.0, 11.0), torch.full((40,), 100.0)])
+    request = SelectionRequest((Span(10, 20), Span(20, 60)), budget=8, floor=2, seed=0)
+    chosen = find_policy("gradual_deviation").select(request, FixedProbes(deviation)).tolist()
+    assert chosen[:2] == [18, 19]
+    assert len(chosen) == 8

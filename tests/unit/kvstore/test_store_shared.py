@@ -1,20 +1,23 @@
 """A store with a shared tier behind the disk: found there, copied here, purged there, or away."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from kvstore.disk_tier import DiskTier
+from kvstore.codecs import find_codec
+from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.keys import content_id
 from kvstore.memory_index import MemoryIndex
 from kvstore.ram_tier import RamTier
-from kvstore.shared_tier import SharedLimits, SharedTier
+from kvstore.shared_tier import SharedLimits, SharedTier, blob_name
 from kvstore.store import KVStore
 from kvstore.types import ChunkKV
 from tests.fakes.blobs import FakeBlobs
 
 CONTEXT = (content_id((9,)),)
+INT8 = find_codec("int8")
 LIMITS = SharedLimits(limit_s=2.0, cool_down_s=0.0, listing_s=0.0)
 
 
@@ -107,3 +110,51 @@ def test_a_full_shared_tier_leaves_the_entry_on_disk(tmp_path: Path, blobs: Fake
     entry = put_entry(store)
     assert not blobs.held
     assert store.lookup(entry.token_ids, CONTEXT).tier == "disk"
+
+
+def test_a_copy_of_a_servers_entry_is_byte_for_byte(tmp_path: Path, blobs: FakeBlobs) -> None:
+    """Rows that a codec rounded are not rounded again, and what every prompt needs stays exact."""
+
+    def open_int8(name: str) -> KVStore:
+        rules = DiskRules(codec=INT8)
+        disk = DiskTier(tmp_path / name, 10**6, MemoryIndex(), rules)
+        shared = SharedTier(blobs, 10**6, INT8, LIMITS)
+        return KVStore(RamTier(0), disk, "namespace", "identity", shared)
+
+    writer, reader = open_int8("a"), open_int8("b")
+    rounded = put_entry(writer)
+    ids = (4, 5, 6)
+    fixed = replace(rounded, key=writer.key_of(ids, CONTEXT), token_ids=ids, coded=False)
+    writer.put(fixed)
+    for entry in (rounded, fixed):
+        assert reader.lookup(entry.token_ids, CONTEXT).tier == "fake"
+        copy = next((tmp_path / "b").glob(f"??/{entry.key.digest}*"))
+        assert copy.read_bytes() == blobs.held[blob_name(entry.key)]
+    found = reader.lookup(ids, CONTEXT)
+    assert found.tier == "disk"
+    assert found.entry is not None
+    assert found.entry.is_exact
+
+
+def test_a_lookup_outlives_an_index_that_refuses(
+    tmp_path: Path, blobs: FakeBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = put_entry(open_store(tmp_path / "a", blobs))
+    other = open_store(tmp_path / "b", blobs)
+
+    def full(**_: object) -> None:
+        raise RuntimeError("the database is full")
+
+    monkeypatch.setattr(other.tiers.disk._index, "record", full)
+    assert other.lookup(entry.token_ids, CONTEXT).tier == "fake"
+
+
+def test_a_server_that_fails_is_told_apart_from_a_miss(tmp_path: Path, blobs: FakeBlobs) -> None:
+    limits = SharedLimits(cool_down_s=30.0)
+    disk = DiskTier(tmp_path, 10**6, MemoryIndex())
+    store = KVStore(
+        RamTier(0), disk, "namespace", "identity", SharedTier(blobs, 10**6, limits=limits)
+    )
+    assert not store.lookup((1, 2), CONTEXT).away
+    blobs.fails = True
+    assert store.lookup((1, 2), CONTEXT).away
