@@ -39,7 +39,7 @@ from app.db.sources import Sources
 from app.db.stamps import EMBEDDER_REFERENCE, Stamps
 from app.db.versions import Versions
 from app.db.watch import Watch
-from app.settings import PGVECTOR, Settings
+from app.settings import Settings
 from retrieval.protocols import LexicalIndex
 
 if TYPE_CHECKING:
@@ -206,9 +206,7 @@ async def open_models(
         try:
             progress("loading the embedder")
             embedder = load_embedder(settings.embedder)
-            previous = None
-            if settings.vector_index != PGVECTOR:  # its rows hold vectors of one embedder
-                previous = await previous_embedder(storage.stamps, embedder.identity)
+            previous = await previous_embedder(storage.stamps, embedder.identity)
             yield Models(decoder, embedder, previous)
         finally:
             await decoder.close()
@@ -252,9 +250,7 @@ async def open_container(
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(_build_parsers(settings)))
-        indexes = bootstrap_ingest.open_indexes(
-            settings, (models.previous or models.embedder).dimension
-        )
+        indexes = bootstrap_ingest.open_indexes(settings, models.previous or models.embedder)
         stack.callback(indexes.close)
         search = _build_search(settings, storage, models, parsers.parse, indexes)
         tools = build_source_tools(storage)
@@ -263,9 +259,12 @@ async def open_container(
         await prepare(bootstrap_ingest.startup_parts(storage, models, search, remover))
         await tools.beliefs.start()
         if models.previous is None:
+            await asyncio.to_thread(bootstrap_ingest.drop_unused, indexes)
             await storage.stamps.set(EMBEDDER_REFERENCE, settings.embedder)
         else:
-            reembedder = bootstrap_ingest.build_reembedder(settings, storage, models, search)
+            reembedder = bootstrap_ingest.build_reembedder(
+                settings, storage, models, search, stack.callback
+            )
             reembedder.start()
             stack.push_async_callback(reembedder.stop)
         container = _build_container(settings, storage, models, search, remover, tools)

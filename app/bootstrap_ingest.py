@@ -3,7 +3,7 @@
 Imported when models are: commands that only look at tables start without it.
 """
 
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app.cache.jobs import CacheHandler
@@ -25,20 +25,30 @@ from app.settings import PGVECTOR, SQLITE, Settings
 from app.sources.tools import SourceTools
 from kvstore.admission import UseCounter
 from retrieval.dense_indexes import DenseIndexes
+from retrieval.protocols import Embedder
 
 if TYPE_CHECKING:
     from app.bootstrap import Models, Search, Storage
 
 
-def open_indexes(settings: Settings, dimension: int) -> DenseIndexes | PgVectorIndexes:
+def open_indexes(settings: Settings, embedder: Embedder) -> DenseIndexes | PgVectorIndexes:
+    """Of vectors of this embedder."""
     if settings.vector_index != PGVECTOR:
-        return DenseIndexes(dimension, settings.vector_index)
+        return DenseIndexes(embedder.dimension, settings.vector_index)
     if settings.resolved_database_url.startswith(SQLITE):
         raise InvalidSettings(
             "vector_index (LARDER_VECTOR_INDEX) is pgvector, which needs database_url to name a "
             "PostgreSQL database"
         )
-    return PgVectorIndexes(settings.resolved_database_url, dimension)
+    return PgVectorIndexes(
+        settings.resolved_database_url, embedder.dimension, embedder=embedder.identity
+    )
+
+
+def drop_unused(indexes: DenseIndexes | PgVectorIndexes) -> None:
+    """What embedders of before have left in the database."""
+    if isinstance(indexes, PgVectorIndexes):
+        indexes.drop_others()
 
 
 def build_remover(
@@ -50,15 +60,26 @@ def build_remover(
 
 
 def build_reembedder(
-    settings: Settings, storage: "Storage", models: "Models", search: "Search"
+    settings: Settings,
+    storage: "Storage",
+    models: "Models",
+    search: "Search",
+    at_end: Callable[[Callable[[], None]], object],
 ) -> Reembedder:
+    """`at_end` is told how to close the indexes it makes."""
+
+    def make_indexes(_dimension: int) -> DenseIndexes | PgVectorIndexes:
+        opened = open_indexes(settings, models.embedder)
+        at_end(opened.close)
+        return opened
+
     parts = ReembedParts(
         collections=storage.collections,
         chunks=storage.chunks,
         vectors=storage.next_vectors,
         embedder=models.embedder,
         reference=settings.embedder,
-        make_indexes=partial(DenseIndexes, kind=settings.vector_index),
+        make_indexes=make_indexes,
         switch=search.switch,
         gate=search.gate,
     )

@@ -112,6 +112,7 @@ class Settings(BaseSettings):
         None, description="a folder with docling's models, to read PDF with docling"
     )
     passages: int = Field(5, ge=1, le=50, description="how many passages a prompt gets, 1 to 50")
+    fusion: Literal["scores", "ranks"] = Field("scores", description="scores or ranks")
     passage_cut: bool = Field(
         False, description="true or false: end the list of passages where relevance drops"
     )

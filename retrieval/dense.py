@@ -55,8 +55,8 @@ class FlatDenseIndex:
             self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids)
             self._ids |= new
 
-    def remove(self, chunk_ids: Sequence[int]) -> None:
-        """Ids that are not in the index are passed over, so removing twice is fine."""
+    def remove(self, chunk_ids: Sequence[int]) -> int:
+        """How many went. Ids that are not there are passed over, so removing twice is fine."""
         with self._lock:
             gone = self._ids.intersection(chunk_ids)
             self._ids -= gone
@@ -65,6 +65,7 @@ class FlatDenseIndex:
                 self._hide_tombstones()
             if len(self._tombstones) >= max(_MIN_REMOVALS, self._index.ntotal // 10):
                 self._compact()
+            return len(gone)
 
     def ids(self) -> Ids:
         """Of all vectors that count, in no order."""

@@ -47,9 +47,9 @@ class DenseIndexes:
         if self._kind == AUTO:
             self._follow_size(collection_id)
 
-    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
-        if index := self._indexes.get(collection_id):
-            index.remove(chunk_ids)
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> int:
+        index = self._indexes.get(collection_id)
+        return index.remove(chunk_ids) if index is not None else 0
 
     def search(
         self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None

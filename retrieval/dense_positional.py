@@ -99,14 +99,15 @@ class PositionalIndex:
             if self._is_outgrown():
                 self._rebuild()
 
-    def remove(self, chunk_ids: Sequence[int]) -> None:
-        """Ids that are not in the index are passed over, so removing twice is fine."""
+    def remove(self, chunk_ids: Sequence[int]) -> int:
+        """How many went. Ids that are not there are passed over, so removing twice is fine."""
         with self._writer:
             with self._lock:
-                self._rows.kill(chunk_ids)
+                num_gone = self._rows.kill(chunk_ids)
             num_dead = len(self._rows) - self._rows.num_alive
             if num_dead >= MIN_DEAD and num_dead > MAX_DEAD * len(self._rows):
                 self._rebuild()
+            return num_gone
 
     def search(
         self, vector: Float32Array, limit: int, allowed: Ids | None = None

@@ -59,12 +59,15 @@ class VectorRows:
         self._position_of.update(zip(chunk_ids, range(first, end), strict=True))
         self._num_rows = end
 
-    def kill(self, chunk_ids: Sequence[int]) -> None:
-        """Ids that are not there are passed over."""
+    def kill(self, chunk_ids: Sequence[int]) -> int:
+        """How many went. Ids that are not there are passed over."""
+        num_gone = 0
         for chunk_id in chunk_ids:
             position = self._position_of.pop(chunk_id, None)
             if position is not None:
                 self._alive[position] = False
+                num_gone += 1
+        return num_gone
 
     def of(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
         """Copies of those that are there and alive."""

@@ -66,7 +66,9 @@ class DenseIndex(Protocol):
 
     def add(self, chunk_ids: Sequence[int], vectors: Float32Array) -> None: ...
 
-    def remove(self, chunk_ids: Sequence[int]) -> None: ...
+    def remove(self, chunk_ids: Sequence[int]) -> int:
+        """How many of them were there."""
+        ...
 
     def search(
         self, vector: Float32Array, limit: int, allowed: Ids | None = None

@@ -127,9 +127,15 @@ class Retriever:
         return [replace(found, score=score) for found, score in zip(chosen, falling, strict=True)]
 
     def _cut(self, ranked: list[ScoredChunk]) -> list[ScoredChunk]:
-        if not self._config.cuts_list:
+        """Up to where relevance drops, and without what is no match by meaning at its end: a word
+        in common is not enough there."""
+        config = self._config
+        if not config.cuts_list:
             return ranked
-        return ranked[: cut_at_edge([found.score for found in ranked], self._config.min_results)]
+        kept = ranked[: cut_at_edge([found.score for found in ranked], config.min_results)]
+        while len(kept) > config.min_results and _is_far(kept[-1], config.min_similarity):
+            kept.pop()
+        return kept
 
     async def _allowed(self, query: Query) -> Ids | None:
         """Ids that pass the query's filter; None where it has none."""
@@ -187,6 +193,10 @@ class Retriever:
             for chunk_id, score in fused.items()
             if chunk_id in lexical_ranks or similarities[chunk_id] >= self._config.min_similarity
         ]
+
+
+def _is_far(found: ScoredChunk, floor: float) -> bool:
+    return found.similarity is not None and found.similarity < floor
 
 
 def _order(found: ScoredChunk) -> tuple[float, int]:

@@ -61,9 +61,15 @@ async def read_uploads(request: Request, max_file_bytes: int) -> AsyncIterator[U
         await form.close()
 
 
+def max_json_bytes(max_bytes: int) -> int:
+    """Of a document of `max_bytes` of UTF-8 as JSON: an escape takes six bytes for a character that
+    may be one, and there are the other fields. How large the document itself is, is asked later."""
+    return 6 * max_bytes + 16_384
+
+
 async def read_json(request: Request, max_bytes: int) -> NewText:
     """One document as a JSON object. Raises `DocumentTooLarge` while it arrives."""
-    held, limit = bytearray(), 2 * max_bytes + 4096  # escapes, and the other fields
+    held, limit = bytearray(), max_json_bytes(max_bytes)
     async for piece in request.stream():
         held += piece
         if len(held) > limit:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from app.db import models, tokens
 from app.db.neighbours import find_primers
 from app.db.rows import PassageRow, UncachedRow
-from app.db.session import Database, retried
+from app.db.session import Database, Statement, retried
 from app.errors import ChunkNotFound
 
 Float32Array = NDArray[np.float32]
@@ -103,39 +103,16 @@ class Chunks:
 
     async def embedded(self, collection_id: int) -> list[int]:
         """Ids of the chunks that have a vector."""
-        statement = (
-            select(models.Embedding.chunk_id)
-            .join(models.Chunk)
-            .join(models.Document)
-            .where(models.Document.collection_id == collection_id)
-            .where(models.Document.visibility == "live")
-        )
         async with self._database.session() as session:
-            return list(await session.scalars(statement))
+            return await find_embedded(session, models.Embedding, collection_id)
 
     async def embeddings(
         self, collection_id: int, after_id: int = 0, limit: int | None = None
     ) -> tuple[list[int], Float32Array]:
         """Ids and vectors [n, d] of what can be found, by id; [0, 0] where there is none (any
         more)."""
-        statement = (
-            select(models.Embedding.chunk_id, models.Embedding.vector)
-            .join(models.Chunk)
-            .join(models.Document)
-            .where(
-                models.Document.collection_id == collection_id,
-                models.Document.visibility == "live",
-                models.Embedding.chunk_id > after_id,
-            )
-            .order_by(models.Embedding.chunk_id)
-            .limit(limit)
-        )
         async with self._database.session() as session:
-            rows = (await session.execute(statement)).all()
-        if not rows:
-            return [], np.zeros((0, 0), dtype=np.float32)
-        flat = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4")
-        return [row.chunk_id for row in rows], flat.reshape(len(rows), -1).astype(np.float32)
+            return await find_vectors(session, models.Embedding, collection_id, after_id, limit)
 
     async def uncached(self, document_id: int, limit: int | None = None) -> list[UncachedRow]:
         """The first chunks whose KV was not computed yet, with their primers."""
@@ -201,6 +178,36 @@ class Chunks:
             PassageRow(**row | {"token_ids": tokens.unpack(row["token_ids"])}, primers=primers[at])
             for row, at in zip(rows, places, strict=True)
         ]
+
+
+Vectors = type[models.Embedding] | type[models.NextEmbedding]
+
+
+async def find_embedded(session: AsyncSession, table: Vectors, collection_id: int) -> list[int]:
+    """Ids of the chunks of what can be found that have a vector there."""
+    return list(await session.scalars(_of_live(select(table.chunk_id), table, collection_id)))
+
+
+async def find_vectors(
+    session: AsyncSession, table: Vectors, collection_id: int, after_id: int, limit: int | None
+) -> tuple[list[int], Float32Array]:
+    """Ids and vectors [n, d], by id."""
+    statement = _of_live(select(table.chunk_id, table.vector), table, collection_id)
+    statement = statement.where(table.chunk_id > after_id).order_by(table.chunk_id).limit(limit)
+    rows = (await session.execute(statement)).all()
+    if not rows:
+        return [], np.zeros((0, 0), dtype=np.float32)
+    flat = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").astype(np.float32)
+    return [row.chunk_id for row in rows], flat.reshape(len(rows), -1)
+
+
+def _of_live(statement: Statement, table: Vectors, collection_id: int) -> Statement:
+    chunk, document = models.Chunk, models.Document
+    return (
+        statement.join(chunk, chunk.id == table.chunk_id)
+        .join(document, document.id == chunk.document_id)
+        .where(document.collection_id == collection_id, document.visibility == "live")
+    )
 
 
 async def _places(session: AsyncSession, chunk_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:

@@ -16,7 +16,7 @@ from app.db.jobs import retry_document
 from app.db.lexical_postgres import index_words
 from app.db.rows import NO_FACTS, DocumentFacts, DocumentRow, DocumentState
 from app.db.session import Database, Statement, retried
-from app.db.versions import Swap, go_live
+from app.db.versions import Swap, go_live, take_name
 from app.errors import CollectionNotFound, DocumentNotFound
 from retrieval.types import Chunk, Document
 
@@ -43,8 +43,8 @@ class Documents:
         """Commit the bytes. The same bytes from the same source are one document: (it, False).
 
         With a `job_id`, the same transaction makes the document an item of that job, and the job
-        if need be; a document that had failed is tried again. Facts that are given replace those
-        of before.
+        if need be; a document that had failed is tried again, under the name and type it has now.
+        Facts that are given replace those of before.
         """
         document = models.Document(
             collection_id=collection_id,
@@ -67,6 +67,8 @@ class Documents:
                 await session.flush()
                 session.add(models.DocumentBody(document_id=document.id, body=body))
             document_id = document.id if known is None else known
+            if known is not None:
+                await take_name(session, known, document)
             await set_facts(session, document_id, facts)
             if job_id is not None:
                 await _hand_over(session, job_id, document_id)
@@ -80,11 +82,12 @@ class Documents:
 
     async def text(self, document_id: int) -> tuple[str, str]:
         """(title, text) of a parsed document; the text is empty before that."""
-        statement = select(models.Document.title, models.Document.text)
+        document = models.Document
+        statement = select(document.title, document.text).where(
+            document.id == document_id, document.visibility != "deleting"
+        )
         async with self._database.session() as session:
-            row = (
-                await session.execute(statement.where(models.Document.id == document_id))
-            ).first()
+            row = (await session.execute(statement)).first()
         if row is None:
             raise _not_found(document_id)
         return row.title, row.text or ""

@@ -183,8 +183,9 @@ class Jobs:
 
 
 async def retry_document(session: AsyncSession, document_id: int) -> None:
-    """Put a failed document back to the last step it had finished; others stay as they are."""
-    document = models.Document
+    """Put a failed document back to the last step it had finished, and one whose job was cancelled
+    before its KV was stored to that step; others stay as they are."""
+    document, chunk = models.Document, models.Chunk
     is_parsed = document.text.is_not(None)
     failed = update(document).where(document.id == document_id, document.state == "failed")
     await session.execute(
@@ -193,6 +194,13 @@ async def retry_document(session: AsyncSession, document_id: int) -> None:
     )
     await session.execute(
         failed.where(~is_parsed).values(state="received", error=None, parse_attempts=0),
+        execution_options=job_items.QUIET,
+    )
+    without_kv = exists().where(chunk.document_id == document_id, ~chunk.is_cached)
+    await session.execute(
+        update(document)
+        .where(document.id == document_id, document.state == "ready", without_kv)
+        .values(state="indexed"),
         execution_options=job_items.QUIET,
     )
 

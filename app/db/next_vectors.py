@@ -8,8 +8,9 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite takes the same
 
 from app.db import models
+from app.db.chunks import find_embedded, find_vectors
 from app.db.session import Database, retried
-from app.db.stamps import EMBEDDER, EMBEDDER_REFERENCE, replace_stamp
+from app.db.stamps import EMBEDDER, EMBEDDER_REFERENCE, Stamps, replace_stamp
 
 Float32Array = NDArray[np.float32]
 
@@ -59,6 +60,22 @@ class NextVectors:
         ]
         async with self._database.transaction() as session:
             await session.execute(upsert(models.NextEmbedding).on_conflict_do_nothing(), values)
+
+    async def is_used(self, embedder: str) -> bool:
+        """Whether it has taken over already."""
+        return await Stamps(self._database).get(EMBEDDER) == embedder
+
+    async def embedded(self, collection_id: int) -> list[int]:
+        """As `Chunks.embedded`, of what is to take over."""
+        async with self._database.session() as session:
+            return await find_embedded(session, models.NextEmbedding, collection_id)
+
+    async def embeddings(
+        self, collection_id: int, after_id: int = 0, limit: int | None = None
+    ) -> tuple[list[int], Float32Array]:
+        """As `Chunks.embeddings`, of what is to take over."""
+        async with self._database.session() as session:
+            return await find_vectors(session, models.NextEmbedding, collection_id, after_id, limit)
 
     @retried
     async def take_over(self, embedder: str, reference: str) -> None:

@@ -3,6 +3,7 @@
 Synchronous: searches run in threads. Implements what `retrieval.dense_indexes.DenseIndexes` does.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,17 +24,17 @@ GRAPH_ABOVE = 50_000
 EXACT_IDS = 20_000
 BATCH = 1_000
 
-TABLE = """
-    CREATE TABLE IF NOT EXISTS chunk_vectors (
-        chunk_id bigint PRIMARY KEY, collection_id bigint NOT NULL, vector vector NOT NULL
-    )
-"""
-
 
 class PgVectorIndexes:
-    """Opened once a server; the rows are a copy of `embeddings`, put right at every start."""
+    """Opened once a server; the rows are a copy of `embeddings`, put right at every start.
 
-    def __init__(self, url: str, dimension: int, graph_above: int = GRAPH_ABOVE) -> None:
+    Each embedder has a table of its own, so that one can be filled while another one is searched.
+    """
+
+    def __init__(
+        self, url: str, dimension: int, graph_above: int = GRAPH_ABOVE, embedder: str = ""
+    ) -> None:
+        self._table = f"chunk_vectors_{hashlib.sha256(embedder.encode()).hexdigest()[:12]}"
         self._dimension = dimension
         self._graph_above = graph_above
         self._is_graphed = False
@@ -51,7 +52,7 @@ class PgVectorIndexes:
             ) from error
 
     def ids(self, collection_id: int) -> Ids:
-        statement = text("SELECT chunk_id FROM chunk_vectors WHERE collection_id = :collection")
+        statement = text(f"SELECT chunk_id FROM {self._table} WHERE collection_id = :collection")
         with self._engine.connect() as connection:
             rows = connection.scalars(statement, {"collection": collection_id}).all()
         return np.array(rows, np.int64)
@@ -60,7 +61,7 @@ class PgVectorIndexes:
         """All or nothing. An id that is in the index already is refused."""
         check_vectors(chunk_ids, vectors, self._dimension)
         statement = text(
-            "INSERT INTO chunk_vectors (chunk_id, collection_id, vector) "
+            f"INSERT INTO {self._table} (chunk_id, collection_id, vector) "
             "SELECT id, :collection, CAST(vector AS vector) "
             "FROM unnest(CAST(:ids AS bigint[]), CAST(:vectors AS text[])) AS given(id, vector) "
             "ON CONFLICT DO NOTHING"
@@ -79,16 +80,19 @@ class PgVectorIndexes:
             self._backgrounds[collection_id].add(vectors)
         self._follow_size()
 
-    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
-        """Ids that are not in the index are passed over."""
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> int:
+        """How many went. Ids that are not in the index are passed over."""
         statement = text(
-            "DELETE FROM chunk_vectors WHERE collection_id = :collection "
+            f"DELETE FROM {self._table} WHERE collection_id = :collection "
             "AND chunk_id = ANY(CAST(:ids AS bigint[]))"
         )
+        num_gone = 0
         with storage_errors(), self._engine.begin() as connection:
             for first in range(0, len(chunk_ids), BATCH):
                 ids = _array(chunk_ids[first : first + BATCH])
-                connection.execute(statement, {"collection": collection_id, "ids": ids})
+                values = {"collection": collection_id, "ids": ids}
+                num_gone += connection.execute(statement, values).rowcount
+        return num_gone
 
     def search(
         self, collection_id: int, vector: Float32Array, limit: int, allowed: Ids | None = None
@@ -112,7 +116,7 @@ class PgVectorIndexes:
     def vectors(self, collection_id: int, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
         """What is stored of those that are in the index."""
         statement = text(
-            "SELECT chunk_id, CAST(vector AS text) AS vector FROM chunk_vectors "
+            f"SELECT chunk_id, CAST(vector AS text) AS vector FROM {self._table} "
             "WHERE collection_id = :collection AND chunk_id = ANY(CAST(:ids AS bigint[]))"
         )
         values = {"collection": collection_id, "ids": _array(chunk_ids)}
@@ -130,7 +134,7 @@ class PgVectorIndexes:
     def _sampled(self, collection_id: int) -> Background:
         """From the rows that an earlier process left, at the first question; kept from then on."""
         statement = text(
-            "SELECT CAST(vector AS text) FROM chunk_vectors WHERE collection_id = :collection "
+            f"SELECT CAST(vector AS text) FROM {self._table} WHERE collection_id = :collection "
             "ORDER BY hashint8(chunk_id) LIMIT :limit"
         )
         values = {"collection": collection_id, "limit": SAMPLE}
@@ -142,36 +146,48 @@ class PgVectorIndexes:
             self._backgrounds[collection_id] = background
         return background
 
+    def drop_others(self) -> None:
+        """Forget the vectors of embedders that are used no more."""
+        found = text(
+            "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() "
+            "AND starts_with(tablename, 'chunk_vectors')"
+        )
+        with storage_errors(), self._engine.begin() as connection:
+            for name in set(connection.scalars(found)) - {self._table}:
+                connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
+
     def close(self) -> None:
         self._engine.dispose()
 
     @property
     def _graph(self) -> str:
-        return f"ix_chunk_vectors_hnsw_{self._dimension}"
+        return f"ix_{self._table}_hnsw"
 
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
-            connection.execute(text(TABLE))
             connection.execute(
                 text(
-                    "CREATE INDEX IF NOT EXISTS ix_chunk_vectors_collection_id "
-                    "ON chunk_vectors (collection_id)"
+                    f"CREATE TABLE IF NOT EXISTS {self._table} (chunk_id bigint PRIMARY KEY, "
+                    "collection_id bigint NOT NULL, vector vector NOT NULL)"
                 )
             )
-            # Vectors of another embedder: the start fills the table with those of this one.
-            other = text("DELETE FROM chunk_vectors WHERE vector_dims(vector) <> :dimension")
-            connection.execute(other, {"dimension": self._dimension})
+            connection.execute(
+                text(
+                    f"CREATE INDEX IF NOT EXISTS ix_{self._table}_collection_id "
+                    f"ON {self._table} (collection_id)"
+                )
+            )
 
     def _follow_size(self) -> None:
         if self._is_graphed:
             return
         with self._engine.begin() as connection:
-            num_vectors = connection.scalar(text("SELECT count(*) FROM chunk_vectors")) or 0
+            num_vectors = connection.scalar(text(f"SELECT count(*) FROM {self._table}")) or 0
             if num_vectors > self._graph_above:
                 connection.execute(
                     text(
-                        f"CREATE INDEX IF NOT EXISTS {self._graph} ON chunk_vectors USING hnsw "
+                        f"CREATE INDEX IF NOT EXISTS {self._graph} ON {self._table} USING hnsw "
                         f"((vector::vector({self._dimension})) vector_ip_ops)"
                     )
                 )
@@ -194,7 +210,7 @@ class PgVectorIndexes:
         distance = f"vector::vector({self._dimension}) <#> CAST(:vector AS vector)"
         wanted = "AND chunk_id = ANY(CAST(:ids AS bigint[]))" if is_filtered else ""
         return text(
-            f"SELECT chunk_id, -({distance}) AS score FROM chunk_vectors "
+            f"SELECT chunk_id, -({distance}) AS score FROM {self._table} "
             f"WHERE collection_id = :collection {wanted} ORDER BY {distance} LIMIT :limit"
         )
 

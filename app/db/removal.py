@@ -64,6 +64,7 @@ class Removal:
             chunk_ids = await session.scalars(
                 select(models.Chunk.id).where(models.Chunk.document_id == document_id)
             )
+            num_words = await self._count_words(session, document_id)
             token_ids = await _note_orphans(session, document_id)
             observations = await _forget_observations(session, document_id)
             num_runs = await _redact_runs(session, document_id)
@@ -78,8 +79,20 @@ class Removal:
             tuple(chunk_ids.all()),
             token_ids,
             observations,
+            num_words,
             num_runs,
         )
+
+    async def _count_words(self, session: AsyncSession, document_id: int) -> int:
+        """Chunks of the document that the index of words holds; they go with their rows."""
+        table, key = ("chunk_words", "chunk_id")
+        if self._database.is_sqlite:
+            table, key = ("chunks_fts_docsize", "id")
+        statement = text(
+            f"SELECT count(*) FROM {table} AS held JOIN chunks ON chunks.id = held.{key} "
+            "WHERE chunks.document_id = :document"
+        )
+        return await session.scalar(statement, {"document": document_id}) or 0
 
     async def scrub(self) -> None:
         """Take deleted text out of the write-ahead log too; at start, what a crash left there."""

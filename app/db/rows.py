@@ -124,6 +124,7 @@ class DeletedDocument:
     chunk_ids: tuple[int, ...]
     token_ids: tuple[tuple[int, ...], ...]
     observations: int = 0
+    words: int = 0  # chunks that could be found by their words
     runs: int = 0  # that had seen it, and keep their question and figures only
 
 

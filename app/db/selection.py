@@ -1,7 +1,7 @@
 """A filter as SQL: the same conditions for the search by words and for the list of chunk ids."""
 
 import numpy as np
-from sqlalchemy import ColumnElement, String, cast, func, select
+from sqlalchemy import ColumnElement, String, cast, func, or_, select
 
 from app.db import models
 from app.db.session import Database
@@ -32,23 +32,26 @@ class ChunkSelection:
 def conditions(collection_id: int, filter_: Filter) -> list[ColumnElement[bool]]:
     """What must hold of `Document` and its `Source`; both are joined by the caller."""
     document, source = models.Document, models.Source
+    owner = models.Source.__table__.alias()  # whom results name: what it was merged into
+    owner_id = func.coalesce(source.merged_into, source.id)
     found = [document.collection_id == collection_id, document.visibility == "live"]
     if filter_.sources:
-        found.append(source.name.in_(sorted(filter_.sources)))
+        names = sorted(filter_.sources)
+        named = select(owner.c.id).where(owner.c.name.in_(names))
+        found.append(or_(source.name.in_(names), owner_id.in_(named)))
     if filter_.date_from is not None:
         found.append(document.date >= filter_.date_from)
     if filter_.date_to is not None:
         found.append(document.date <= filter_.date_to)
     if filter_.min_reliability > 0:
-        mean = source.alpha / (source.alpha + source.beta)
-        found.append(mean >= filter_.min_reliability)
+        mean = owner.c.alpha / (owner.c.alpha + owner.c.beta)
+        believed = select(owner.c.id).where(mean >= filter_.min_reliability)
+        found.append(owner_id.in_(believed))
     if filter_.acl_classes is not None:
         found.append(document.acl_class.in_(sorted(filter_.acl_classes)))
     if filter_.only_active:
-        aside = models.Source.__table__.alias()
-        quarantined = select(aside.c.id).where(aside.c.state == "quarantined")
-        found += [source.id.not_in(quarantined)]
-        found += [func.coalesce(source.merged_into, source.id).not_in(quarantined)]
+        quarantined = select(owner.c.id).where(owner.c.state == "quarantined")
+        found += [source.id.not_in(quarantined), owner_id.not_in(quarantined)]
     return found + [_has_tag(tag) for tag in sorted(filter_.tags)]
 
 

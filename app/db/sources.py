@@ -6,12 +6,13 @@ What a person changes about one is in app/db/source_changes.py.
 import time
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.orm import aliased
 
 from app.db import models
 from app.db.collections import check_name, parse_id
+from app.db.job_rows import OPEN
 from app.db.reliability_models import SourceAlias
 from app.db.rows import SourceRow
 from app.db.session import Database, Statement, retried
@@ -100,7 +101,8 @@ class Sources:
     async def weights(self, chunk_ids: Sequence[int]) -> Mapping[int, float]:
         """Reliability behind each chunk; ids that do not exist are left out.
 
-        So are those of sources in quarantine, which keeps them out of every answer.
+        So are those of sources in quarantine and of documents that wait for their removal, which
+        keeps them out of every answer.
         """
         source, owner, chunk = models.Source, aliased(models.Source), models.Chunk
         statement = (
@@ -109,14 +111,21 @@ class Sources:
             .join(source, source.id == models.Document.source_id)
             .join(owner, owner.id == func.coalesce(source.merged_into, source.id))
             .where(chunk.id.in_(chunk_ids), owner.state == "active", source.state == "active")
+            .where(models.Document.visibility == "live")
         )
         async with self._database.session() as session:
             return {row.id: row.weight for row in await session.execute(statement)}
 
-    async def are_all_active(self) -> bool:
-        aside = select(models.Source.id).where(models.Source.state == "quarantined").limit(1)
+    async def are_all_found(self) -> bool:
+        """Whether no source is in quarantine and no document waits for its removal."""
+        source, job = models.Source, models.Job
+        aside = select(source.id).where(source.state == "quarantined")
+        # Of the stage "kv" on, its rows are gone; it may be in that one for days.
+        leaving = select(job.id).where(
+            job.state.in_(OPEN), job.kind == "delete", job.stage.is_distinct_from("kv")
+        )
         async with self._database.session() as session:
-            return await session.scalar(aside) is None
+            return not await session.scalar(select(or_(aside.exists(), leaving.exists())))
 
     async def in_collection(self, collection_id: int) -> Sequence[int]:
         """Whom to ask: sources with a document there that can be found, less those in quarantine.

@@ -128,6 +128,18 @@ async def go_live(session: AsyncSession, document_id: int) -> Swap | None:
     return Swap(document.collection_id, tuple(old_chunk_ids), ids, vectors)
 
 
+async def take_name(session: AsyncSession, document_id: int, sent: models.Document) -> None:
+    """A document that had failed is tried again as what it is called now: another name or type may
+    be why it can be read."""
+    document = models.Document
+    await session.execute(
+        update(document)
+        .where(document.id == document_id, document.state == "failed")
+        .values(name=sent.name, media_type=sent.media_type),
+        execution_options=job_items.QUIET,
+    )
+
+
 def same_name(
     collection_id: int, source_id: int, external_id: str | None
 ) -> tuple[ColumnElement[bool], ...]:
@@ -168,6 +180,7 @@ class Versions:
             await tombstone(session, newer, {"reason": "replaced"})
             if same is not None:
                 await set_facts(session, same.id, new.facts)
+                await take_name(session, same.id, _new_document(new, key, same.visibility))
                 if same.state == "failed":
                     await retry_document(session, same.id)
                 await _add_item(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RESAMPLES = 2000
+RESAMPLES = 10_000
+_AT_ONCE = 1 << 20  # values drawn at a time: 16 MiB of places and values
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,11 @@ class Interval:
 def bootstrap(values: Sequence[float], *, seed: int = 0) -> Interval:
     """Mean and its 95 % percentile interval over resampled questions."""
     data = np.asarray(values, dtype=np.float64)
-    picks = np.random.default_rng(seed).integers(0, len(data), (RESAMPLES, len(data)))
-    means = data[picks].mean(axis=1)
+    drawn, rows = np.random.default_rng(seed), max(1, _AT_ONCE // len(data))
+    means = np.empty(RESAMPLES)
+    for first in range(0, RESAMPLES, rows):
+        part = means[first : first + rows]
+        part[:] = data[drawn.integers(0, len(data), (len(part), len(data)))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
     return Interval(float(data.mean()), float(low), float(high))
 

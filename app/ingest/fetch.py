@@ -18,7 +18,7 @@ from app.errors import FetchRefused
 
 MAX_REDIRECTS = 5
 TOTAL_S = 60.0
-MAX_URL_LEN = 2000
+MAX_URL_BYTES = 2000  # it becomes an external id
 PORTS = {"http": 80, "https": 443}
 # All that is given out of IPv6 lies here: site-local addresses, which Python takes for global, and
 # the older forms that carry an IPv4 address do not.
@@ -87,8 +87,8 @@ class Fetcher:
 
     def check_address(self, url: str) -> Target:
         """Raises `FetchRefused` where the operator does not allow that host. Resolves nothing."""
-        if len(url) > MAX_URL_LEN:
-            raise FetchRefused(f"an address has at most {MAX_URL_LEN:,} characters")
+        if len(url.encode("utf-8", "replace")) > MAX_URL_BYTES:
+            raise FetchRefused(f"an address has at most {MAX_URL_BYTES:,} bytes")
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -115,7 +115,7 @@ class Fetcher:
         except TimeoutError:
             message = f"{url} took longer than {self._total_s:.0f} seconds"
             raise FetchRefused(message) from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             raise FetchRefused(
                 f"{url} cannot be fetched: {error or type(error).__name__}"
             ) from error

@@ -21,6 +21,7 @@ from app.errors import (
     DocumentEmpty,
     DocumentNotFound,
     DocumentTooLarge,
+    InvalidValue,
 )
 from app.ingest.duplicates import DuplicateStore, link_duplicates
 from app.ingest.protocols import Decoder, Parse, Split, VectorIndexes
@@ -29,6 +30,7 @@ from retrieval.errors import EmptyDocument, ParseError, RetrievalError
 from retrieval.protocols import Embedder, Float32Array
 
 MAX_NAME_LEN = 255
+MAX_EXTERNAL_ID_BYTES = 2000  # it is indexed, and an entry of PostgreSQL takes 2,704 at most
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +107,8 @@ class IngestPipeline:
     ) -> Put:
         """As `accept`, under the sender's own name: other bytes take the place of the older ones
         once they can be found. Raises `PreconditionFailed` (see `Versions.put`)."""
+        if len(external_id.encode("utf-8", "replace")) > MAX_EXTERNAL_ID_BYTES:
+            raise InvalidValue(f"an external id has at most {MAX_EXTERNAL_ID_BYTES:,} bytes")
         self.check_size(name, body)
         source = await self._parts.sources.get_or_create(source_name)
         new = NewVersion(

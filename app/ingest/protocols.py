@@ -40,7 +40,9 @@ class VectorIndexes(Protocol):
 
     def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None: ...
 
-    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None: ...
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> int:
+        """How many of them were there."""
+        ...
 
 
 class JobHandler(Protocol):

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.db.chunks import Chunks
 from app.db.collections import Collections
@@ -14,13 +15,23 @@ from app.db.next_vectors import NextVectors
 from app.errors import StorageBusy, StorageFull
 from app.ingest.protocols import VectorIndexes
 from app.ingest.vector_space import VectorSpace
-from retrieval.protocols import Embedder
+from retrieval.protocols import Embedder, Float32Array
 
 BATCH = 32  # chunks; a delete waits for one batch
 LOADED = 100_000  # vectors in memory at once: 150 MB of MiniLM's
 RETRY_S = 30.0  # after a full disk, or a database that does not answer
 
 log = logging.getLogger(__name__)
+
+
+class VectorRows(Protocol):
+    """Vectors in the database: those that are searched, or those that are to take over."""
+
+    async def embedded(self, collection_id: int) -> list[int]: ...
+
+    async def embeddings(
+        self, collection_id: int, after_id: int = 0, limit: int | None = None
+    ) -> tuple[list[int], Float32Array]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,9 @@ class Reembedder:
         """One batch; true once the new vectors are in use. Holds the gate, as ingestion does."""
         parts = self._parts
         async with parts.gate:
+            if await parts.vectors.is_used(parts.embedder.identity):  # and then something broke
+                parts.switch(VectorSpace(parts.embedder, await self._loaded(parts.chunks)))
+                return True
             batch = await parts.vectors.missing(BATCH)
             if batch:
                 texts = [text for _, text in batch]
@@ -74,11 +88,16 @@ class Reembedder:
                 chunk_ids = [chunk_id for chunk_id, _ in batch]
                 await parts.vectors.save(parts.embedder.identity, chunk_ids, vectors)
                 return False
+            # Its index first: what fails before the new vectors count leaves the old ones in use.
+            indexes = await self._loaded(parts.vectors)
             await parts.vectors.take_over(parts.embedder.identity, parts.reference)
-            indexes = parts.make_indexes(parts.embedder.dimension)
-            await load_vectors(parts.collections, parts.chunks, indexes)
             parts.switch(VectorSpace(parts.embedder, indexes))
             return True
+
+    async def _loaded(self, rows: VectorRows) -> VectorIndexes:
+        indexes = self._parts.make_indexes(self._parts.embedder.dimension)
+        await load_vectors(self._parts.collections, rows, indexes)
+        return indexes
 
     async def _keep_trying(self) -> None:
         while True:
@@ -91,25 +110,25 @@ class Reembedder:
             await asyncio.sleep(self._retry_s)
 
 
-async def load_vectors(collections: Collections, chunks: Chunks, indexes: VectorIndexes) -> int:
+async def load_vectors(collections: Collections, rows: VectorRows, indexes: VectorIndexes) -> int:
     """Every index holds exactly the vectors of the database afterwards; how many were missing.
 
     An index that outlives the process may lack what was committed before a crash, and hold what
     was deleted.
     """
-    return sum([await _agree(chunks, indexes, row.id) for row in await collections.list()])
+    return sum([await _agree(rows, indexes, row.id) for row in await collections.list()])
 
 
-async def _agree(chunks: Chunks, indexes: VectorIndexes, collection_id: int) -> int:
+async def _agree(rows: VectorRows, indexes: VectorIndexes, collection_id: int) -> int:
     held = set((await asyncio.to_thread(indexes.ids, collection_id)).tolist())
-    wanted = set(await chunks.embedded(collection_id))
+    wanted = set(await rows.embedded(collection_id))
     if surplus := sorted(held - wanted):
         await asyncio.to_thread(indexes.remove, collection_id, surplus)
     missing = wanted - held
     last_id = min(missing, default=0) - 1
     num_added = 0
     while num_added < len(missing):
-        chunk_ids, vectors = await chunks.embeddings(collection_id, last_id, LOADED)
+        chunk_ids, vectors = await rows.embeddings(collection_id, last_id, LOADED)
         if not chunk_ids:
             break
         new = [at for at, chunk_id in enumerate(chunk_ids) if chunk_id in missing]

@@ -83,12 +83,13 @@ class Remover:
             deleted = await self._removal.delete(document_id)
         except DocumentNotFound:  # an earlier attempt came so far
             return
-        num_chunks = len(deleted.chunk_ids)
         # Not in the loop: some indexes are built anew now and then.
-        await asyncio.to_thread(self._indexes.remove, deleted.collection_id, deleted.chunk_ids)
-        _add(counts, "rows", {"documents": 1, "chunks": num_chunks})
-        _add(counts, "words", {"chunks": num_chunks})
-        _add(counts, "vectors", {"chunks": num_chunks})
+        num_vectors = await asyncio.to_thread(
+            self._indexes.remove, deleted.collection_id, deleted.chunk_ids
+        )
+        _add(counts, "rows", {"documents": 1, "chunks": len(deleted.chunk_ids)})
+        _add(counts, "words", {"chunks": deleted.words})
+        _add(counts, "vectors", {"chunks": num_vectors})
         _add(counts, "runs", {"redacted": deleted.runs})
         _add(counts, "observations", {"rows": deleted.observations})
 
@@ -100,6 +101,10 @@ class Remover:
         async with self._gate:
             purged = await self.purge_pending()
         _add(counts, "kv", {"entries": purged.entries, "bytes": purged.bytes})
+        for tier in purged.tiers:
+            gone = {"entries": tier.entries, "bytes": tier.num_bytes}
+            missed = {} if tier.failed is None else {"missed": 1}  # tried again later
+            _add(counts, f"kv_{tier.tier}", gone | missed)
         if not purged.complete:
             return JobStep(stage="kv", result=counts, retry_in_s=PURGE_AGAIN_S)
         return JobStep(is_done=True, stage="kv", result=counts)

@@ -24,6 +24,7 @@ def ranking_config(settings: Settings, embedder: str) -> RankingConfig:
     is_tuned = record is not None and record.embedder == embedder
     return RankingConfig(
         dense_weight=record.dense_weight if record and is_tuned else DEFAULT_DENSE_WEIGHT,
+        fusion=settings.fusion,
         rerank_depth=settings.rerank_depth,
         relevance_weight=1 - settings.passage_diversity,
         cuts_list=settings.passage_cut,

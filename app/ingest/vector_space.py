@@ -62,5 +62,5 @@ class CurrentSpace:
     def add(self, collection_id: int, chunk_ids: Sequence[int], vectors: Float32Array) -> None:
         self._space.indexes.add(collection_id, chunk_ids, vectors)
 
-    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
-        self._space.indexes.remove(collection_id, chunk_ids)
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> int:
+        return self._space.indexes.remove(collection_id, chunk_ids)

@@ -10,13 +10,22 @@ from app.db.datadir import DataDir, DataDirLock
 from app.db.session import Database
 from app.errors import DataDirInUse
 from app.ingest.reembed import load_vectors
+from tests.contract.conftest import KINDS
 from tests.fakes.store import make_store
-from tests.fakes.vector_child import NUM_CHUNKS, open_indexes, vector_of
+from tests.fakes.vector_child import NUM_CHUNKS, fill, open_indexes, vector_of
 from tests.support.packaged_model import ROOT
 
 pytestmark = pytest.mark.anyio
 
 SIGKILL = -9
+IN_DATABASE = tuple(kind for kind in KINDS if kind.startswith("pgvector"))
+IN_MEMORY = tuple(kind for kind in KINDS if kind not in IN_DATABASE)
+
+
+def url_of(request: pytest.FixtureRequest, engine: str) -> str:
+    of_engine = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}
+    url: str = request.getfixturevalue(of_engine[engine])
+    return url
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -28,21 +37,21 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+CRASHES = ("die adding", "die removing")
+
+
 @pytest.mark.parametrize(
     ("engine", "kind", "what"),
     [
-        ("sqlite", "flat", "die removing"),
-        ("sqlite", "hnsw", "die adding"),
-        ("postgresql", "flat", "die adding"),
-        ("postgresql", "pgvector", "die adding"),
-        ("postgresql", "pgvector", "die removing"),
+        *(("sqlite", kind, CRASHES[at % 2]) for at, kind in enumerate(IN_MEMORY)),
+        *(("postgresql", kind, CRASHES[at % 2]) for at, kind in enumerate(IN_MEMORY, 1)),
+        *(("postgresql", kind, what) for kind in IN_DATABASE for what in CRASHES),
     ],
 )
 async def test_both_agree_after_a_crash(
     request: pytest.FixtureRequest, tmp_path: Path, engine: str, kind: str, what: str
 ) -> None:
-    of_engine = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}
-    database_url: str = request.getfixturevalue(of_engine[engine])
+    database_url = url_of(request, engine)
     child = start(what, database_url, str(tmp_path), kind)
     with child:
         assert child.wait(300) == SIGKILL
@@ -58,6 +67,37 @@ async def test_both_agree_after_a_crash(
     by_words = await store.lexical.search("first second", 1, 500)
     assert {chunk_id for chunk_id, _ in by_words} == set(wanted)
     assert await load_vectors(store.collections, store.chunks, indexes) == 0
+    indexes.close()
+    await database.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_reopened_it_holds_what_it_held(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = url_of(request, "postgresql" if kind in IN_DATABASE else "sqlite")
+    database = await Database.open(url)
+    store = make_store(database, tmp_path)
+    found = []
+    for name in ("first", "second", ""):
+        indexes = open_indexes(url, kind)
+        num_loaded = await load_vectors(store.collections, store.chunks, indexes)
+        lasts = kind in IN_DATABASE  # the others are filled from the database
+        assert num_loaded == (0 if lasts else len(found))
+        if name:
+            await fill(store, name)
+            await load_vectors(store.collections, store.chunks, indexes)
+        else:
+            gone = await store.removal.delete(1)
+            assert indexes.remove(1, gone.chunk_ids) == NUM_CHUNKS
+            assert indexes.remove(1, gone.chunk_ids) == 0
+        found = indexes.search(1, vector_of(NUM_CHUNKS + 1), 2 * NUM_CHUNKS)
+        indexes.close()
+    indexes = open_indexes(url, kind)
+    await load_vectors(store.collections, store.chunks, indexes)
+    assert len(found) == NUM_CHUNKS
+    again = indexes.search(1, vector_of(NUM_CHUNKS + 1), 2 * NUM_CHUNKS)
+    assert [number for number, _ in again] == [number for number, _ in found]
     indexes.close()
     await database.close()
 

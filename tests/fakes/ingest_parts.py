@@ -64,9 +64,9 @@ class DictIndexes:
             assert chunk_id not in mine
             mine[chunk_id] = vector
 
-    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> None:
-        for chunk_id in chunk_ids:
-            self.vectors.get(collection_id, {}).pop(chunk_id, None)
+    def remove(self, collection_id: int, chunk_ids: Sequence[int]) -> int:
+        mine = self.vectors.get(collection_id, {})
+        return sum(mine.pop(chunk_id, None) is not None for chunk_id in chunk_ids)
 
     def ids(self, collection_id: int) -> Ids:
         return np.array(sorted(self.vectors.get(collection_id, {})), np.int64)

@@ -23,7 +23,10 @@ NUM_CHUNKS = 10
 
 
 def open_indexes(url: str, kind: str) -> DenseIndexes | PgVectorIndexes:
-    return PgVectorIndexes(url, DIMENSION) if kind == "pgvector" else DenseIndexes(DIMENSION, kind)
+    if not kind.startswith("pgvector"):
+        return DenseIndexes(DIMENSION, kind)
+    graph_above = 5 if kind == "pgvector-graph" else 10**9
+    return PgVectorIndexes(url, DIMENSION, graph_above)
 
 
 def vector_of(chunk_id: int) -> np.ndarray:

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.api.deps import ContainerDep
+from app.api.errors import to_problem
 from app.api.idempotency import accepted, answer_once, digest_of
 from app.api.job_schemas import BulkLine, BulkResult, NewText, NewUrls
 from app.api.routes.documents import DEFAULT_SOURCE, take_text
 from app.api.routes.jobs import view
-from app.api.uploads import parse_text
+from app.api.uploads import max_json_bytes, parse_text
 from app.bootstrap import Container
 from app.db.job_rows import NewJob, new_job_id
 from app.errors import DocumentTooLarge, InvalidValue, LarderError
@@ -33,7 +35,7 @@ async def upload_lines(collection_id: int, request: Request, container: Containe
     await container.collections.get(collection_id)
     if not request.headers.get("content-type", "").startswith(NDJSON):
         raise InvalidValue(f"Send one JSON object a line, as {NDJSON}.")
-    limit = 2 * container.settings.max_document_bytes + 4096  # JSON escapes, and the other fields
+    limit = max_json_bytes(container.settings.max_document_bytes)
     if "Idempotency-Key" not in request.headers:
         return accepted(*await _take_lines(container, collection_id, _lines(request, limit)))
     # The answer depends on the whole body, so it has to be known before the first line is taken.
@@ -92,19 +94,32 @@ async def _lines(request: Request, limit: int) -> AsyncIterator[bytes | None]:
 async def _take_lines(
     container: Container, collection_id: int, lines: AsyncIterator[bytes | None]
 ) -> tuple[BulkResult, str | None]:
+    """Whatever ends the request early, what was taken is told, and where it ended."""
     job_id, results, number = new_job_id(), list[BulkLine](), 0
     try:
         async for line in lines:
             number += 1
-            if line is not None and not line.strip():
+            if len(results) == MAX_LINES and (line is None or line.strip()):
+                results.append(_left_out(number, "too_many_lines", f"{MAX_LINES:,} are taken."))
+            if len(results) > MAX_LINES or (line is not None and not line.strip()):
                 continue
-            if len(results) >= MAX_LINES:
-                raise InvalidValue(f"More than {MAX_LINES:,} documents; the first ones are taken.")
             results.append(await _take_line(container, collection_id, job_id, number, line))
+    except (LarderError, HTTPException) as error:
+        if not any(result.status != "refused" for result in results):
+            raise
+        problem = to_problem(error)
+        is_read = isinstance(error, LarderError)  # else the request broke off behind this line
+        last = number if is_read else number + 1
+        results.append(_left_out(last, problem.code, problem.detail))
     finally:
         container.worker.submit()
     is_any = any(result.status != "refused" for result in results)
     return BulkResult(items=results, job_id=job_id if is_any else None), job_id if is_any else None
+
+
+def _left_out(number: int, code: str, reason: str) -> BulkLine:
+    detail = f"This line and all after it are left out. {reason}"
+    return BulkLine(line=number, status="refused", code=code, detail=detail)
 
 
 async def _take_line(

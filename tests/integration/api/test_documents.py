@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from app.bootstrap import Container
+from app.decoder.types import PurgeReport
 from tests.fakes.decoder import FakeDecoder
 from tests.integration.api.conftest import POOL
 
@@ -202,6 +203,35 @@ async def test_text_and_chunks_agree(client: httpx2.AsyncClient, town: int) -> N
         "page",
     }
     assert chunk["text"] == text["text"][chunk["start"] : chunk["end"]]
+
+
+async def test_a_delete_that_misses_a_tier_says_so(
+    client: httpx2.AsyncClient, town: int, decoder: FakeDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def purge(token_ids: object) -> PurgeReport:
+        return PurgeReport(0, 0, complete=False)
+
+    monkeypatch.setattr(decoder, "purge", purge)
+    page = (await client.get(f"/api/v1/collections/{town}/documents")).json()
+    path = f"/api/v1/documents/{page['items'][0]['id']}"
+    reply = await client.delete(path)
+    assert reply.status_code == 202
+    job = reply.json()
+    assert (job["kind"], job["state"], job["stage"]) == ("delete", "queued", "kv")
+    assert reply.headers["location"] == f"/api/v1/jobs/{job['id']}"
+    assert (await client.get(path)).status_code == 404
+    assert (await client.get(f"{path}/text")).status_code == 404
+
+
+async def test_the_text_of_a_document_that_waits_for_its_removal_is_not_shown(
+    client: httpx2.AsyncClient, container: Container, town: int
+) -> None:
+    await container.worker.stop()
+    page = (await client.get(f"/api/v1/collections/{town}/documents")).json()
+    path = f"/api/v1/documents/{page['items'][0]['id']}"
+    reply = await client.delete(path, headers={"Prefer": "respond-async"})
+    assert reply.status_code == 202
+    assert (await client.get(f"{path}/text")).status_code == 404
 
 
 async def test_delete_reports_what_went(

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 
+from app.api.routes import bulk
 from app.bootstrap import Container
+from app.errors import StorageBusy
 from tests.integration.api.conftest import POOL
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +138,82 @@ async def test_json_documents_and_lines(
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid_value")
 
 
+LINES = {"content-type": "application/x-ndjson"}
+
+
+def lines_of(*names: str) -> bytes:
+    return b"".join(
+        json.dumps({"name": f"{name}.md", "text": name}).encode() + b"\n" for name in names
+    )
+
+
+async def test_lines_beyond_the_limit_leave_those_before(
+    client: httpx2.AsyncClient, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MAX_LINES", 2)
+    body = lines_of("a", "b") + b"\n" + lines_of("c", "d")
+    reply = await client.post(f"{empty}/documents:bulk", content=body, headers=LINES)
+    assert reply.status_code == 202
+    found = [(item["line"], item["status"], item["code"]) for item in reply.json()["items"]]
+    assert found == [
+        (1, "created", None),
+        (2, "created", None),
+        (4, "refused", "too_many_lines"),
+    ]
+    assert reply.headers["location"] == f"{JOBS}/{reply.json()['job_id']}"
+
+
+async def test_a_database_that_is_held_half_way_leaves_what_was_taken(
+    client: httpx2.AsyncClient, container: Container, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, calls = container.ingest.accept, 0
+
+    async def accept_two(*args: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise StorageBusy("another program holds the database")
+        return await accept(*args)
+
+    monkeypatch.setattr(container.ingest, "accept", accept_two)
+    body = lines_of("a", "b", "c", "d")
+    reply = await client.post(f"{empty}/documents:bulk", content=body, headers=LINES)
+    assert reply.status_code == 202
+    found = [(item["line"], item["status"], item["code"]) for item in reply.json()["items"]]
+    assert found[2:] == [(3, "refused", "storage_busy")]
+    reply = await client.post(f"{empty}/documents:bulk", content=body, headers=LINES)
+    assert reply.status_code == 503  # nothing was taken
+
+
+async def test_a_body_that_is_too_long_leaves_what_was_taken(
+    client: httpx2.AsyncClient, empty: str
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield lines_of("a")
+        while True:
+            yield b"\n" * 500_000
+
+    reply = await client.post(f"{empty}/documents:bulk", content=endless(), headers=LINES)
+    assert reply.status_code == 202
+    taken, left = reply.json()["items"]
+    assert (taken["line"], taken["status"]) == (1, "created")
+    assert (left["status"], left["code"]) == ("refused", "request_too_large")
+    assert "all after it" in left["detail"]
+
+
+async def test_escapes_do_not_make_a_document_too_large(
+    client: httpx2.AsyncClient, empty: str
+) -> None:
+    small, large = "\x01" * 49_000, "\x01" * 51_000
+    for text, status in ((small, 202), (large, 413)):
+        body = {"name": "a.md", "text": text, "tags": ["t"]}
+        assert (await client.post(f"{empty}/documents", json=body)).status_code == status
+        content = json.dumps(body | {"name": "b.md"}).encode()
+        reply = await client.post(f"{empty}/documents:bulk", content=content, headers=LINES)
+        (item,) = reply.json()["items"]
+        assert item["status"] == ("unchanged" if status == 202 else "refused")
+
+
 async def test_the_same_key_is_answered_once(client: httpx2.AsyncClient, empty: str) -> None:
     path, key = f"{empty}/documents", {"Idempotency-Key": "k1"}
     first = await client.post(path, files={"file": ("a.md", b"one")}, headers=key)
@@ -154,7 +233,7 @@ async def test_the_same_key_is_answered_once(client: httpx2.AsyncClient, empty: 
     assert replies[0].json() == replies[1].json()
     large = json.dumps({"name": "l.md", "text": "l" * 40_000}).encode() + b"\n"
     lines = lines | {"Idempotency-Key": "k3"}
-    reply = await client.post(f"{path}:bulk", content=3 * large, headers=lines)
+    reply = await client.post(f"{path}:bulk", content=8 * large, headers=lines)
     assert (reply.status_code, reply.json()["code"]) == (413, "document_too_large")
     # What is deleted is not shown again by a kept answer either.
     await client.delete(f"/api/v1/documents/{first.json()['items'][0]['id']}")

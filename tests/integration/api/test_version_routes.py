@@ -104,6 +104,9 @@ async def test_limits_of_a_version(client: httpx2.AsyncClient, base: str) -> Non
     assert "50,000" in reply.json()["detail"]
     assert (await client.put(path, content=b"")).json()["code"] == "empty_document"
     assert (await client.put(f"{path}{'x' * 1000}", content=b"x")).status_code == 422
+    reply = await client.put(f"{path}{chr(0x1F980) * 600}", content=b"x")
+    assert reply.status_code == 422
+    assert "2,000 bytes" in reply.json()["detail"]
 
 
 def manifest(files: dict[str, str]) -> dict[str, object]:

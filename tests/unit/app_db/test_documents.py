@@ -97,6 +97,19 @@ async def test_same_bytes_same_place_same_document(store) -> None:
         await store.documents.add(99, source.id, "a", b"x", None)
 
 
+async def test_a_document_that_failed_is_tried_under_its_new_name(store) -> None:
+    collection = await store.collections.create("c")
+    source = await store.sources.get_or_create("s")
+    args = (collection.id, source.id)
+    first, _ = await store.documents.add(*args, "a.bin", b"x", None, "j")
+    await store.documents.mark_failed(first.id, "a.bin is a binary file; send text")
+    again, created = await store.documents.add(*args, "a.md", b"x", None, "k")
+    assert (again.id, created, again.state) == (first.id, False, "received")
+    assert (again.name, again.media_type) == ("a.md", "text/markdown")
+    other, _ = await store.documents.add(*args, "b.md", b"x", None, "k")
+    assert other.name == "a.md"  # it is on its way
+
+
 async def test_states_from_received_to_ready(store) -> None:
     document = await store.add("a", ["one", "three"])
     assert document.state == "chunked"

@@ -110,6 +110,8 @@ async def test_cancel_and_retry(store) -> None:
     job = await store.jobs.retry("j")
     assert (job.state, job.total, job.done) == ("queued", 3, 1)
     assert (await store.documents.get(raw.id)).state == "received"
+    assert (await store.documents.get(found.id)).state == "indexed"  # its KV is still to come
+    assert (await store.documents.get(ready.id)).state == "ready"
     with pytest.raises(JobNotOpen, match="nothing to try again"):
         await store.jobs.retry("j")
     with pytest.raises(JobNotFound):

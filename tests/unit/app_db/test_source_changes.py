@@ -2,7 +2,10 @@
 
 import pytest
 
+from app.db.job_rows import JobStep
+from app.db.selection import ChunkSelection
 from app.errors import InvalidValue, SourceExists, SourceNotFound
+from retrieval.types import Filter
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +49,16 @@ async def test_a_merged_source_answers_as_the_other_until_separated(store) -> No
     assert (passage.source_id, passage.source) == (paper.id, "paper")
     assert passage.reliability == pytest.approx(0.9)
     assert (await store.sources.weights([chunk_id]))[chunk_id] == pytest.approx(0.9)
+    for wanted, ids in [
+        (Filter(sources=frozenset({"paper"})), [chunk_id]),  # as results name it
+        (Filter(sources=frozenset({"mirror"})), [chunk_id]),
+        (Filter(sources=frozenset({"group"})), []),
+        (Filter(min_reliability=0.8), [chunk_id]),
+    ]:
+        selected = await ChunkSelection(store.database).chunk_ids(document.collection_id, wanted)
+        assert selected.tolist() == ids
+        hits = await store.lexical.search("one", document.collection_id, 5, wanted)
+        assert [number for number, _ in hits] == ids
     await store.source_changes.merge(paper.id, group.id, "mara")
     assert (await store.sources.get(mirror)).owner == group.id
     with pytest.raises(InvalidValue, match="itself"):
@@ -81,6 +94,23 @@ async def test_quarantine_takes_passages_out_of_the_ranking(store) -> None:
         ("released", ""),
         ("quarantined", "sold"),
     ]
+
+
+async def test_what_waits_for_its_removal_leaves_no_gap(store) -> None:
+    going, staying = await store.add("a", ["one"]), await store.add("b", ["two"])
+    chunk_ids = [
+        chunk_id
+        for row in (going, staying)
+        for chunk_id, _ in await store.chunks.unembedded(row.id)
+    ]
+    assert await store.sources.are_all_found()
+    job_id = await store.removal.request([going.id], "asked")
+    assert list(await store.sources.weights(chunk_ids)) == chunk_ids[1:]
+    assert not await store.sources.are_all_found()
+    job = await store.leases.claim(["delete"], {})
+    await store.leases.keep(job_id, JobStep(stage="kv", retry_in_s=30.0))
+    assert job.id == job_id
+    assert await store.sources.are_all_found()  # only a tier is waited for
 
 
 async def test_whoever_is_merged_into_a_quarantined_source_is_out_too(store) -> None:

@@ -22,6 +22,7 @@ PAGES = {
     "/loop": (302, {"Location": "/loop"}, b""),
     "/inside": (302, {"Location": "http://inside.test/a.md"}, b""),
     "/file": (302, {"Location": "file:///etc/passwd"}, b""),
+    "/bracket": (302, {"Location": "http://[::1/x"}, b""),
     "/big": (200, {}, b"x" * 3000),
     "/packed": (200, {"Content-Encoding": "gzip"}, b"x"),
     "/gone": (404, {}, b""),
@@ -91,6 +92,7 @@ async def test_a_page_comes_from_the_checked_address_under_its_own_name(port: in
         ("/loop", "more than 5 redirects"),
         ("/inside", "inside.test is not on the public internet"),
         ("/file", "no address that begins with http"),
+        ("/bracket", "cannot be fetched"),
         ("/big", "larger than 2,000 bytes"),
         ("/packed", "packed content"),
         ("/gone", "answered 404"),
@@ -117,6 +119,7 @@ async def test_what_is_not_taken(port: int, path: str, reason: str) -> None:
         "http:///x",
         "http://docs.test/\n",
         "x" * 3000,
+        "http://docs.test:81/" + "\u00e9" * 1000,
     ],
 )
 def test_addresses_that_are_refused_unasked(url: str) -> None:

@@ -195,6 +195,34 @@ async def test_a_third_embedder_forgets_the_second(scene: Scene) -> None:
     assert vectors.shape == (100, 4)
 
 
+async def test_what_breaks_at_the_end_leaves_the_old_vectors_in_use(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, new = scene.kitchen.store, HashEmbedder("hash-2", 16)
+    load, errors = reembed.load_vectors, [MemoryError("no room for another index")]
+
+    async def fail_first(*args: object) -> int:
+        if errors:
+            raise errors.pop()
+        return await load(*args)
+
+    monkeypatch.setattr(reembed, "load_vectors", fail_first)
+    with pytest.raises(MemoryError):
+        await scene.reembedder(new).run()
+    assert await store.stamps.get(EMBEDDER) == "hash-1"
+    assert await scene.nearest(indexed("line 7")) == pytest.approx(1, abs=1e-5)
+    await scene.kitchen.pipeline.process((await scene.kitchen.accept(b"late", "b.txt")).id)
+    await scene.reembedder(new).run()
+    assert len(new.texts) == len(LINES) + 1  # nothing twice
+    assert await scene.nearest("b.txt\nlate") == pytest.approx(1, abs=1e-5)
+    # Taken over, and then cut off before searches followed.
+    again = scene.reembedder(new)
+    scene.used.clear()
+    before = len(new.texts)
+    await again.run()
+    assert (scene.used, len(new.texts)) == (["hash-2"], before)
+
+
 async def test_tries_again_in_the_background(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     errors: list[Exception] = [StorageFull("full"), RuntimeError("broken")]
     begin = NextVectors.begin

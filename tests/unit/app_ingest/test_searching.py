@@ -19,10 +19,16 @@ pytestmark = pytest.mark.anyio
 
 
 def test_settings_and_the_tuned_weight(tmp_path: Path) -> None:
-    settings = make_settings(tmp_path, passage_diversity=0.3, passage_cut=True, rerank_depth=7)
+    settings = make_settings(
+        tmp_path, passage_diversity=0.3, passage_cut=True, rerank_depth=7, fusion="ranks"
+    )
     config = ranking_config(settings, "e")
     assert config.relevance_weight == pytest.approx(0.7)
     assert (config.cuts_list, config.rerank_depth) == (True, 7)
+    assert (config.fusion, ranking_config(make_settings(tmp_path), "e").fusion) == (
+        "ranks",
+        "scores",
+    )
     assert config.dense_weight == DEFAULT_DENSE_WEIGHT
     write_ranking(tmp_path, RankingRecord("e", 0.8, "set", 50))
     assert ranking_config(settings, "e").dense_weight == 0.8

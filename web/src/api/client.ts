@@ -50,8 +50,10 @@ export const listDocuments = (collection: Id, after: Id | null, signal?: AbortSi
 export const getDocument = (id: Id, signal?: AbortSignal) =>
   get(`/documents/${key(id)}`, t.document, signal);
 
-export async function deleteDocument(id: Id): Promise<t.Purged> {
+/** What went; null where something is still to go, which a job does later. */
+export async function deleteDocument(id: Id): Promise<t.Purged | null> {
   const reply = await send(`/documents/${key(id)}`, { method: "DELETE" });
+  if (reply.status === 202) return null;
   return t.purged(await reply.json(), "reply");
 }
 

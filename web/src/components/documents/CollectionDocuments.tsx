@@ -18,9 +18,11 @@ interface Props {
   onChanged: () => void;
 }
 
-const deletedText = (doc: Doc, purged: Purged) =>
-  `“${titleOf(doc)}” is gone: ${plural(purged.chunks, "passage")} and ` +
-  `${plural(purged.kv_entries, "stored entry", "stored entries")} (${formatBytes(purged.kv_bytes)}).`;
+const deletedText = (doc: Doc, purged: Purged | null) =>
+  purged
+    ? `“${titleOf(doc)}” is gone: ${plural(purged.chunks, "passage")} and ` +
+      `${plural(purged.kv_entries, "stored entry", "stored entries")} (${formatBytes(purged.kv_bytes)}).`
+    : `“${titleOf(doc)}” is found no more; a job removes what is left of it.`;
 
 export function CollectionDocuments({ collection, sources, onChanged }: Props) {
   const { docs, hasMore, error, loadMore, put, drop } = useDocuments(collection.id, onChanged);
@@ -41,7 +43,7 @@ export function CollectionDocuments({ collection, sources, onChanged }: Props) {
     if (done) status.current?.focus();
   }, [done]);
 
-  const onDeleted = (doc: Doc, purged: Purged) => {
+  const onDeleted = (doc: Doc, purged: Purged | null) => {
     setDeleting(null);
     setDone(deletedText(doc, purged));
     drop(doc.id);

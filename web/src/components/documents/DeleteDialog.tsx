@@ -11,7 +11,7 @@ import { titleOf } from "./DocumentRow";
 interface Props {
   doc: Doc;
   onClose: () => void;
-  onDeleted: (doc: Doc, purged: Purged) => void;
+  onDeleted: (doc: Doc, purged: Purged | null) => void;
 }
 
 export function DeleteDialog({ doc, onClose, onDeleted }: Props) {
