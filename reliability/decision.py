@@ -20,6 +20,7 @@ ACCEPT = 0.7  # tau, until labelled questions say better (judged.learn_threshold
 CLOSE = 0.2  # the two best are nearer than this: sources disagree
 WELL_KNOWN = 0.8  # one family suffices where its source's 10 % quantile lies above
 LEAST_WEIGHT, MOST_WEIGHT = -1.0, 4.0
+NEW_WEIGHT = math.log(2)  # most a newcomer's word adds: a new name is cheap
 
 DecisionKind = Literal["abstain", "answer", "several", "disagree", "low_support"]
 Wording = Literal["likely", "contested", "thin"]
@@ -73,6 +74,7 @@ class DecisionConfig:
     takes_several: bool = False
     strict: bool = False  # abstain where support is low
     calibrator: Calibrator | None = None
+    newcomers: frozenset[int] = frozenset()  # sources of whom little is known
 
 
 def decide(
@@ -111,11 +113,12 @@ def _beliefs(
     return found
 
 
-def vote_weight(posterior: BetaPosterior, wrong_options: float) -> float:
+def vote_weight(posterior: BetaPosterior, wrong_options: float, *, is_new: bool = False) -> float:
     """What a source's word adds in nats: psi(A) - psi(B) + ln n, bounded at both ends."""
     psi = digamma(np.array([posterior.alpha, posterior.beta]))
     odds = min(float(psi[0] - psi[1]), MOST_WEIGHT)
-    return max(LEAST_WEIGHT, odds + math.log(max(1.0, wrong_options)))
+    weight = max(LEAST_WEIGHT, odds + math.log(max(1.0, wrong_options)))
+    return min(weight, NEW_WEIGHT) if is_new else weight
 
 
 def answer_scores(
@@ -128,7 +131,8 @@ def answer_scores(
     cast: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
     for vote in votes:
         belief = posteriors.get(vote.source, BetaPosterior(1, 1))
-        weight = vote.alignment * vote_weight(belief, options)
+        is_new = vote.source in config.newcomers
+        weight = vote.alignment * vote_weight(belief, options, is_new=is_new)
         members = cast[vote.answer, vote.family]
         members[vote.source] = max(weight, members.get(vote.source, -math.inf))
     once: dict[tuple[str, int], float] = defaultdict(float)

@@ -17,7 +17,7 @@ from reliability.observations import Observation
 from reliability.table import ClaimTable, build_table
 from reliability.types import BetaPosterior
 
-PRIOR_STRENGTH = 3.0  # of the belief about a source before anything was observed
+PRIOR_STRENGTH = 4.0  # of the belief about a source before anything was observed
 LEAST_ACCEPTED = 0.5
 MOST = 2000  # newest judged answers; more would tell nothing new
 

@@ -58,6 +58,12 @@ class Observation:
         else:
             self._check_word()
 
+    @property
+    def is_of_source(self) -> bool:
+        """What the source itself was found saying; else a person's word only. Nobody is named in
+        what sources say."""
+        return self.kind == "probe" and not self.author
+
     def _check_probe(self) -> None:
         if self.source is None or self.verdict is not None:
             raise InvalidObservation("a probe has a source and no verdict")

@@ -50,7 +50,8 @@ def _leads(
     divided, options = Counter(left), config.wrong_options
 
     def weight(source: int) -> float:
-        return vote_weight(posteriors.get(source, UNKNOWN), options)
+        belief = posteriors.get(source, UNKNOWN)
+        return vote_weight(belief, options, is_new=source in config.newcomers)
 
     # Dividing its word costs the leader a vote for it, and another answer a vote against it.
     worst = answer_scores(

@@ -112,19 +112,14 @@ def _claims(rows: Iterable[Observation]) -> dict[tuple[int, tuple[str, str]], Ob
 
 
 def _rank(row: Observation) -> int:
-    if _is_of_person(row):
+    if not row.is_of_source:
         return 0
     return 2 if row.is_planned else 1
 
 
-def _is_of_person(row: Observation) -> bool:
-    """A claim by its author's word only; nobody is named in what sources say."""
-    return row.kind != "probe" or bool(row.author)
-
-
 def _is_planned(row: Observation) -> bool:
     """Not under the cap on storms, which is for what sources say: people have caps of their own."""
-    return row.is_planned or _is_of_person(row)
+    return row.is_planned or not row.is_of_source
 
 
 def _shuffled(value: tuple[str, str]) -> bytes:

@@ -49,7 +49,7 @@ def explain_run(
         to_posteriors(sources),
         log,
         Families({vote.chunk_id: vote.family for vote in votes}, tuple(joins)),
-        decision_config(basis, takes_several=bool(verdict["takes_several"])),
+        decision_config(basis, sources, takes_several=bool(verdict["takes_several"])),
     )
     names = {source.source_id: source.source for source in sources}
     by_chunk = {vote.chunk_id: vote for vote in votes}

@@ -136,7 +136,8 @@ class AnswerPipeline:
         kept = self._warm_first(scored, [rows[chunk_id] for chunk_id in assessment.kept])
         request = self._fill_prompt(question, trust, kept)
         version, calibration = await self._beliefs.version(), await self._beliefs.calibration()
-        basis = Basis(question.text, trust, version, calibration)
+        copiers = await self._beliefs.copiers()
+        basis = Basis(question.text, trust, version, calibration, copiers)
         watch.lap("assess")
         yield convert.to_assessed(assessment, request, rows)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
 from kvstore.types import ReuseOptions
 from reliability.calibration import Calibration
+from reliability.families.types import Pair
 from reliability.observations import ObservationLog
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
@@ -40,6 +41,10 @@ class Beliefs(Protocol):
 
     async def calibration(self) -> Calibration:
         """How scores of answers become chances, as of that state."""
+        ...
+
+    async def copiers(self) -> frozenset[Pair]:
+        """Pairs of sources (ids, the smaller first) whose common answers count once."""
         ...
 
     async def observations(self) -> ObservationLog:

@@ -173,6 +173,7 @@ class BelievedSource:
     source: str
     alpha: float
     beta: float
+    is_new: bool = False  # so little is known of it that its word counts as a stranger's
 
 
 @dataclass(frozen=True, slots=True)

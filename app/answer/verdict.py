@@ -4,7 +4,7 @@ Pure; the order of passages plays no role.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.answer.citations import stances
 from app.answer.short_answers import ShortAnswer, asks_for_several, judge, senses
@@ -24,13 +24,12 @@ from reliability.alignment import align
 from reliability.calibration import Calibration, Calibrator
 from reliability.decision import ACCEPT, AnswerBelief, Decision, DecisionConfig, Vote, decide
 from reliability.families.find import FamilyConfig, find_families
-from reliability.families.types import Families, Passage
+from reliability.families.types import Families, Pair, Passage
 from reliability.matching import cluster_answers
 from reliability.prior import prior_with_mean
 from reliability.types import BetaPosterior
 
 LEAST_SHOWN = 10.0**-DIGITS / 2
-ONE_VOICE = FamilyConfig(one_voice=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class Basis:
     trust: Trust
     version: int
     calibration: Calibration | None = None
+    copiers: frozenset[Pair] = frozenset()  # sources whose common answers count once
 
 
 def heard_in_votes(
@@ -104,22 +104,23 @@ def heard_in_answer(
     ]
 
 
-def cast_votes(heard: Sequence[Heard], question: str) -> tuple[tuple[HeardVote, ...], Families]:
+def cast_votes(heard: Sequence[Heard], basis: Basis) -> tuple[tuple[HeardVote, ...], Families]:
     """What is counted: each word with its sense and its family of evidence."""
-    sense_of = senses(question, [item.row.title for item in heard])
-    families = find_families([_passage(item) for item in heard], ONE_VOICE)
+    sense_of = senses(basis.question, [item.row.title for item in heard])
+    config = FamilyConfig(copiers=basis.copiers, one_voice=True)
+    families = find_families([_passage(item) for item in heard], config)
     pairs = zip(heard, sense_of, strict=True)
     return tuple(_vote(item, sense, families) for item, sense in pairs), families
 
 
 def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
     """The verdict on `heard`."""
-    votes, families = cast_votes(heard, basis.question)
+    votes, families = cast_votes(heard, basis)
     rows = {item.row.source_id: item.row for item in heard}
     sources = tuple(_believed(rows[source_id]) for source_id in sorted(rows))
     takes_several = asks_for_several(basis.question)
     calibration = None if basis.calibration is None else to_chance_basis(basis.calibration)
-    config = decision_config(calibration, takes_several=takes_several)
+    config = decision_config(calibration, sources, takes_several=takes_several)
     decision = decide([to_vote(vote) for vote in votes], to_posteriors(sources), config)
     names = {source.source_id: source.source for source in sources}
     given = {(belief.answer, belief.sense) for belief in decision.answers}
@@ -155,12 +156,16 @@ def to_chance_basis(calibration: Calibration) -> ChanceBasis:
     )
 
 
-def decision_config(basis: ChanceBasis | None, *, takes_several: bool) -> DecisionConfig:
+def decision_config(
+    basis: ChanceBasis | None, sources: Sequence[BelievedSource], *, takes_several: bool
+) -> DecisionConfig:
+    newcomers = frozenset(source.source_id for source in sources if source.is_new)
+    plain = DecisionConfig(takes_several=takes_several, newcomers=newcomers)
     if basis is None:
-        return DecisionConfig(takes_several=takes_several)
+        return plain
     knots = tuple(basis.score_odds), tuple(basis.chance_odds)
     calibrator = Calibrator(basis.method, *knots, labels=basis.answers + basis.thumbs)
-    return DecisionConfig(basis.accept, takes_several=takes_several, calibrator=calibrator)
+    return replace(plain, accept=basis.accept, calibrator=calibrator)
 
 
 def is_learned_here(basis: ChanceBasis | None) -> bool:
@@ -229,4 +234,4 @@ def _vote(item: Heard, sense: str, families: Families) -> HeardVote:
 
 def _believed(row: PassageRow) -> BelievedSource:
     belief = prior_with_mean(row.reliability, row.strength)
-    return BelievedSource(row.source_id, row.source, belief.alpha, belief.beta)
+    return BelievedSource(row.source_id, row.source, belief.alpha, belief.beta, row.is_new)

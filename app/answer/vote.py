@@ -97,7 +97,7 @@ class SourceVote:
         asked, families = self._asked, known_families(passages)
         left = by_weight(passages, families)
         while left and not is_decided(
-            self._basis.question, self._heard(), asked.rows, passages, families, self._kappa
+            self._basis, self._heard(), asked.rows, passages, families, self._kappa
         ):
             size = min(max(1, self._kappa), MAX_ROUND)
             yield await self._ask(request, left[:size])
@@ -162,7 +162,7 @@ def _weights(passages: Sequence[PassageRow], families: Mapping[int, int]) -> dic
     weights: dict[int, float] = {}
     for row in passages:
         belief = prior_with_mean(row.reliability, row.strength)
-        weight = vote_weight(belief, MIN_WRONG_ANSWERS)
+        weight = vote_weight(belief, MIN_WRONG_ANSWERS, is_new=row.is_new)
         family = families[row.chunk_id]
         weights[family] = max(weight, weights.get(family, -math.inf))
     return weights
@@ -177,7 +177,7 @@ def by_weight(passages: Sequence[PassageRow], families: Mapping[int, int]) -> li
 
 
 def is_decided(
-    question: str,
+    basis: Basis,
     heard: Sequence[Heard],
     asked: Sequence[PassageRow],
     passages: Sequence[PassageRow],
@@ -194,23 +194,25 @@ def is_decided(
     selected = select(votes, kappa=kappa)
     if not set(selected.asked) <= done:
         return False
-    return selected.reason != "decided" or _cannot_turn(question, heard, asked, passages)
+    return selected.reason != "decided" or _cannot_turn(basis, heard, asked, passages)
 
 
 def _cannot_turn(
-    question: str,
+    basis: Basis,
     heard: Sequence[Heard],
     asked: Sequence[PassageRow],
     passages: Sequence[PassageRow],
 ) -> bool:
     """By the rule of the verdict itself. Titles that part senses leave it open."""
-    if len(set(senses(question, [row.title for row in passages]))) > 1:
+    if len(set(senses(basis.question, [row.title for row in passages]))) > 1:
         return False
     beliefs = {row.source_id: prior_with_mean(row.reliability, row.strength) for row in passages}
     spoken = {row.chunk_id for row in asked}
     left = [row.source_id for row in passages if row.chunk_id not in spoken]
-    votes, _ = cast_votes(heard, question)
-    config = DecisionConfig(takes_several=asks_for_several(question))
+    votes, _ = cast_votes(heard, basis)
+    newcomers = frozenset(row.source_id for row in passages if row.is_new)
+    takes_several = asks_for_several(basis.question)
+    config = DecisionConfig(takes_several=takes_several, newcomers=newcomers)
     return is_settled([to_vote(vote) for vote in votes], left, beliefs, config)
 
 

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
 from app.db.neighbours import find_primers
-from app.db.rows import PassageRow, UncachedRow
+from app.db.rows import NEUTRAL, PROBATION, PassageRow, UncachedRow
 from app.db.session import Database, Statement, retried
 from app.errors import ChunkNotFound
 
@@ -157,6 +157,7 @@ class Chunks:
                 source.name.label("source"),
                 (source.alpha / (source.alpha + source.beta)).label("reliability"),
                 (source.alpha + source.beta).label("strength"),
+                _is_new(source).label("is_new"),
                 document.title,
                 chunk.label,
                 chunk.text,
@@ -208,6 +209,13 @@ def _of_live(statement: Statement, table: Vectors, collection_id: int) -> Statem
         .join(document, document.id == chunk.document_id)
         .where(document.collection_id == collection_id, document.visibility == "live")
     )
+
+
+def _is_new(source: type[models.Source]) -> ColumnElement[bool]:
+    """As `SourceRow.is_new` says it."""
+    observed = source.alpha + source.beta - source.prior_alpha - source.prior_beta
+    vouched = or_(source.prior_alpha != NEUTRAL, source.prior_beta != NEUTRAL)
+    return and_(~vouched, observed < PROBATION)
 
 
 async def _places(session: AsyncSession, chunk_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:

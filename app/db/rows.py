@@ -26,6 +26,12 @@ class CollectionRow:
     tokens: int
 
 
+# Nobody is believed or doubted before anything is known: mean 0.5, worth four observations. Until
+# ten more, whatever they say, a source is new: names are cheap.
+NEUTRAL = 2.0
+PROBATION = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRow:
     id: int
@@ -33,8 +39,8 @@ class SourceRow:
     alpha: float
     beta: float
     documents: int
-    prior_alpha: float = 2.0
-    prior_beta: float = 2.0
+    prior_alpha: float = NEUTRAL
+    prior_beta: float = NEUTRAL
     class_name: str | None = None
     state: SourceState = "active"
     merged_into: int | None = None
@@ -42,6 +48,13 @@ class SourceRow:
     @property
     def reliability(self) -> float:
         return self.alpha / (self.alpha + self.beta)
+
+    @property
+    def is_new(self) -> bool:
+        """Nobody vouched for it, and fewer than ten observations' worth is known of it."""
+        prior = self.prior_alpha, self.prior_beta
+        observed = self.alpha + self.beta - sum(prior)
+        return prior == (NEUTRAL, NEUTRAL) and observed < PROBATION
 
     @property
     def owner(self) -> int:
@@ -186,6 +199,7 @@ class PassageRow:
     token_ids: tuple[int, ...]
     primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
     strength: float = 4.0  # observations that the reliability rests on (alpha + beta)
+    is_new: bool = False  # nobody vouched for its source, and little was observed of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,11 @@ from app.db import models
 from app.db.collections import check_name, parse_id
 from app.db.job_rows import OPEN
 from app.db.reliability_models import SourceAlias
-from app.db.rows import SourceRow
+from app.db.rows import NEUTRAL, SourceRow
 from app.db.session import Database, Statement, retried
 from app.errors import InvalidValue, SourceNotFound
 
-# Nobody is believed or doubted before anything is known: mean 0.5, worth four observations.
-PRIOR_ALPHA = PRIOR_BETA = 2.0
+PRIOR_ALPHA = PRIOR_BETA = NEUTRAL
 LEAST_STATED, MOST_STATED = 0.01, 0.99  # nobody knows more; beyond, one word outweighs all others
 
 Rows = list[SourceRow]

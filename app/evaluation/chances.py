@@ -107,12 +107,13 @@ def _heard(row: Observation, source: SourceRow) -> Heard:
         reliability=source.reliability,
         title="",
         label="",
-        text=" ".join(_word(f"{marked} {place}") for place in range(TEXT_WORDS)),
+        text=" ".join(word(f"{marked} {place}") for place in range(TEXT_WORDS)),
         start=0,
         end=0,
         page=None,
         token_ids=(),
         strength=source.alpha + source.beta,
+        is_new=source.is_new,
     )
     return Heard(passage, str(row.answer), str(row.answer), row.alignment)
 
@@ -141,11 +142,11 @@ def _spelled(world: World) -> World:
 
     def spelled(rows: Sequence[Observation]) -> tuple[Observation, ...]:
         return tuple(
-            replace(row, answer=None if row.answer is None else _word(row.answer)) for row in rows
+            replace(row, answer=None if row.answer is None else word(row.answer)) for row in rows
         )
 
-    truths = {name: frozenset(map(_word, found)) for name, found in world.truths.items()}
-    probes = {name: frozenset(map(_word, found)) for name, found in world.probe_truths.items()}
+    truths = {name: frozenset(map(word, found)) for name, found in world.truths.items()}
+    probes = {name: frozenset(map(word, found)) for name, found in world.probe_truths.items()}
     return replace(
         world,
         probes=spelled(world.probes),
@@ -155,7 +156,7 @@ def _spelled(world: World) -> World:
     )
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """Ten letters that stand for a text."""
     digest = hashlib.sha256(text.encode()).digest()
     return "".join("abcdefghijklmnopqrstuvwxyz"[byte % 26] for byte in digest[:10])

@@ -8,20 +8,22 @@ import numpy as np
 from app.evaluation.reliability_attacks import ATTACKS
 from app.evaluation.reliability_quality import Row
 from app.evaluation.reliability_scene import TARGETS, Scene, honest_scene
+from app.evaluation.reliability_served import served_answers
 from app.evaluation.statistics import bootstrap
 from reliability.estimators.larder import LarderConfig, LarderEstimator
 from reliability.estimators.majority import Majority
 from reliability.estimators.protocol import Estimator
 from reliability.families.find import FamilyConfig, find_families
+from reliability.families.habits import copying_pairs, count_once
 from reliability.families.restatement import cosine_limit
 from reliability.observations import Observation
-from reliability.prior import CLASS_PRIORS
 from reliability.table import build_table
 from reliability.voting import winners
 
 
 def attack_rows(names: Sequence[str], draws: int, progress: Callable[[], None]) -> list[Row]:
-    """Accuracy and the attacker's success on the targets: plain, majority, larder."""
+    """Accuracy and the attacker's success on the targets: plain, majority, larder with all it knows
+    of a scene (meaning, days, first days), and served: as a server answers them."""
     rows: list[Row] = []
     for name in names:
         attack, strengths, topics = ATTACKS[name]
@@ -67,17 +69,20 @@ def _answers(scene: Scene) -> dict[str, dict[str, str]]:
         and scene.passages[i].question != scene.passages[j].question
     )  # fmt: skip
     families = find_families(scene.passages, FamilyConfig(cosine_limit=limit)).family_of
-    config = LarderConfig(prior=CLASS_PRIORS["unknown"], probation=10.0)
+    config = LarderConfig(probation=10.0)
     as_passages = [
         Observation(r.observation_id, r.kind, r.question, r.answer, place, verdict=r.verdict)
         for place, r in enumerate(scene.rows)
         if r.kind == "probe"
     ]
     with_families = [replace(r, family=families.get(r.observation_id)) for r in scene.rows]
+    copiers = copying_pairs(row for row in with_families if row.question not in scene.false)
+    with_families = list(count_once(with_families, copiers))
     return {
         "plain": _vote(Majority(), as_passages, scene),
         "majority": _vote(Majority(), scene.rows, scene),
         "larder": _vote(LarderEstimator(config), with_families, scene),
+        "served": served_answers(scene),
     }
 
 

@@ -4,7 +4,7 @@ After RA-RAG's benchmark (coverage 0.6, each source draws right or wrong alone),
 copies, few wrong options, topics, time, several truths, and texts from which copies are found.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from app.evaluation.reliability_authors import make_authors
 from app.evaluation.reliability_world import Truths, World
 from reliability.arrays import FloatArray
 from reliability.families.find import find_families
+from reliability.families.habits import copying_pairs, count_once
 from reliability.families.types import Passage
 from reliability.observations import Observation
 
@@ -112,9 +113,9 @@ class _Maker:
         truths: dict[str, frozenset[str]] = {}
         for number in range(self._spec.probes + TESTS):
             truths |= self._add_question(number)
-        rows = tuple(self._with_families())
         labels = tuple(self._labels(truths))
         names = {f"q{number}" for number in range(self._spec.probes)}
+        rows = self._with_families(names)
         return World(
             self._spec.name,
             (*(row for row in rows if row.question in names), *labels),
@@ -174,11 +175,13 @@ class _Maker:
         self._rows.append(row)
         self._passages.append(Passage(place, source, text, name, answer))
 
-    def _with_families(self) -> list[Observation]:
+    def _with_families(self, probes: Collection[str]) -> tuple[Observation, ...]:
+        """As a server finds them: within each question, and habits from what was probed."""
         if not self._spec.copies:
-            return self._rows
+            return tuple(self._rows)
         families = find_families(self._passages).family_of
-        return [replace(row, family=families[row.observation_id]) for row in self._rows]
+        rows = [replace(row, family=families[row.observation_id]) for row in self._rows]
+        return count_once(rows, copying_pairs(row for row in rows if row.question in probes))
 
     def _labels(self, truths: Truths) -> list[Observation]:
         chosen = self._random.permutation(self._spec.probes)[: self._spec.labels]

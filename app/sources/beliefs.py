@@ -21,6 +21,7 @@ from app.sources.estimate import (
     beliefs_of,
     build_estimator,
     fit,
+    fold_and_fit,
     from_rows,
     from_settings,
     to_rows,
@@ -31,6 +32,7 @@ from app.sources.judging import default_calibration, judged_by, learn, learned_c
 from app.sources.types import Rebuilt
 from reliability.calibration import Calibration
 from reliability.estimators.protocol import Estimate, Estimator
+from reliability.families.types import Pair
 from reliability.incremental import absorb
 from reliability.observations import ObservationLog
 
@@ -72,6 +74,7 @@ class Beliefs:
         self._read: _Known | None = None
         self._log: tuple[tuple[int, int], ObservationLog] | None = None
         self._calibration_of, self._calibration = 0, default_calibration()
+        self._copiers_of, self._copiers = 0, frozenset[Pair]()
 
     async def refit(self, reason: str, estimator: str | None = None) -> VersionRow:
         """A new version from all observations; the estimator of the one before unless named."""
@@ -119,7 +122,8 @@ class Beliefs:
             return await self.catch_up()
         rows = await self._observations.active(as_of=latest.last_observation_id)
         digest = fold(rows, from_settings(latest.settings)).version()
-        now = to_settings(await self.circumstances())
+        copiers = from_settings(latest.settings).copiers
+        now = to_settings(replace(await self.circumstances(), copiers=copiers))
         if digest != latest.digest or now != latest.settings:
             return await self.refit("what it rested on had changed")
         return await self.catch_up()
@@ -145,6 +149,14 @@ class Beliefs:
             self._calibration_of = version
         return self._calibration
 
+    async def copiers(self) -> frozenset[Pair]:
+        """Sources that copy from one another, as last estimated."""
+        version = await self.version()
+        if version and self._copiers_of != version:
+            settings = (await self._versions.get(version)).settings
+            self._copiers_of, self._copiers = version, from_settings(settings).copiers
+        return self._copiers
+
     async def observations(self) -> ObservationLog:
         """All that counts now, as estimators read it; folded once until something was observed or
         a version written (a deleted document's rows leave with one)."""
@@ -153,7 +165,8 @@ class Beliefs:
         at = news.version, news.rows[-1].id if news.rows else last_id
         if self._log is None or self._log[0] != at:
             rows = await self._observations.active()
-            self._log = at, fold(rows, await self.circumstances())
+            now = replace(await self.circumstances(), copiers=await self.copiers())
+            self._log = at, fold(rows, now)
         return self._log[1]
 
     async def estimator(self) -> str:
@@ -211,7 +224,9 @@ class Beliefs:
         last_id = await self._observations.last_id()
         rows = await self._observations.active(as_of=last_id)
         circumstances = await self.circumstances()
-        log, estimate = await asyncio.to_thread(_fold_and_fit, name, rows, circumstances)
+        circumstances, log, estimate = await asyncio.to_thread(
+            fold_and_fit, name, rows, circumstances
+        )
         judged = await self._runs.judged(*judged_by(rows))
         calibration = await asyncio.to_thread(learn, rows, log, estimate, judged, circumstances)
         version = NewVersion(
@@ -243,13 +258,6 @@ def _within_caps(news: News, circumstances: Circumstances) -> list[ObservationRo
     kept = within_day_cap(cap_feedback(news.same_days, circumstances), circumstances)
     fresh = {row.id for row in news.rows}
     return [row for row in kept if row.id in fresh]
-
-
-def _fold_and_fit(
-    name: str, rows: Sequence[ObservationRow], circumstances: Circumstances
-) -> tuple[ObservationLog, Estimate | None]:
-    log = fold(rows, circumstances)
-    return log, fit(name, log, circumstances)
 
 
 def _needs_refit(

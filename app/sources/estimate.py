@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.db.reliability_rows import PosteriorRow, VersionRow
-from app.sources.fold import Circumstances
+from app.db.reliability_rows import ObservationRow, PosteriorRow, VersionRow
+from app.db.sources import PRIOR_ALPHA, PRIOR_BETA
+from app.sources.fold import Circumstances, fold
 from reliability.estimators.larder import LarderConfig, LarderEstimator
 from reliability.estimators.protocol import Estimate, Estimator
 from reliability.estimators.registry import make_estimator
+from reliability.families.habits import copying_pairs, count_once
 from reliability.observations import ObservationLog
 from reliability.special import beta_quantile
 from reliability.table import build_table
@@ -20,14 +22,20 @@ from reliability.types import BetaPosterior
 
 DEFAULT_ESTIMATOR = "larder"
 TAIL = 0.1  # the interval holds 80 %
+NOBODY_SAID = PRIOR_ALPHA, PRIOR_BETA
 
 
 def build_estimator(name: str, circumstances: Circumstances) -> Estimator:
-    """Only our own estimator starts each source where its class or a person says."""
+    """Only our own estimator starts a source where its class or a person says; what those start at
+    of whom nobody said anything it learns from sources as active."""
     if name != DEFAULT_ESTIMATOR:
         return make_estimator(name)
-    priors = {source: BetaPosterior(*prior) for source, prior in circumstances.priors.items()}
-    return LarderEstimator(LarderConfig(class_priors=priors))
+    stated = {
+        source: BetaPosterior(*prior)
+        for source, prior in circumstances.priors.items()
+        if prior != NOBODY_SAID
+    }
+    return LarderEstimator(LarderConfig(BetaPosterior(*NOBODY_SAID), class_priors=stated))
 
 
 def fit(name: str, log: ObservationLog, circumstances: Circumstances) -> Estimate | None:
@@ -36,6 +44,16 @@ def fit(name: str, log: ObservationLog, circumstances: Circumstances) -> Estimat
     if not table.sources:
         return None
     return build_estimator(name, circumstances).fit(table)
+
+
+def fold_and_fit(
+    name: str, rows: Sequence[ObservationRow], circumstances: Circumstances
+) -> tuple[Circumstances, ObservationLog, Estimate | None]:
+    """Who copies from whom shows over many questions, so it is learned here, from all of them."""
+    found = fold(rows, circumstances)
+    circumstances = replace(circumstances, copiers=copying_pairs(found.rows))
+    log = ObservationLog(count_once(found.rows, circumstances.copiers))
+    return circumstances, log, fit(name, log, circumstances)
 
 
 def to_rows(estimate: Estimate | None) -> list[PosteriorRow]:
@@ -124,17 +142,20 @@ def to_settings(circumstances: Circumstances) -> dict[str, object]:
         "owners": {str(key): value for key, value in circumstances.owners.items()},
         "quarantined": sorted(circumstances.quarantined),
         "priors": {str(key): list(value) for key, value in circumstances.priors.items()},
+        "copiers": [list(pair) for pair in sorted(circumstances.copiers)],
     }
 
 
 def from_settings(settings: Mapping[str, object]) -> Circumstances:
     owners, priors = settings["owners"], settings["priors"]
-    quarantined = settings["quarantined"]
+    quarantined, copiers = settings["quarantined"], settings.get("copiers", [])
     assert isinstance(owners, dict)
     assert isinstance(priors, dict)
     assert isinstance(quarantined, list)
+    assert isinstance(copiers, list)
     return Circumstances(
         {int(key): value for key, value in owners.items()},
         frozenset(quarantined),
         {int(key): (alpha, beta) for key, (alpha, beta) in priors.items()},
+        frozenset((one, other) for one, other in copiers),
     )

@@ -62,7 +62,7 @@ class Explainer:
         rows = await self._observations.active()
         own = [item for item in rows if item.source_id in members]
         owners = {other.id: other.owner for other in everyone}
-        log = fold(rows, Circumstances(owners)).rows
+        log = fold(rows, Circumstances(owners, copiers=await self._beliefs.copiers())).rows
         asked = Counter((item.kind, item.answer is not None) for item in own)
         people, crossed, alone = _checked(row.id, log)
         history = await self._observations.undone_count(members)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from app.db.observations import DAY_S
 from app.db.reliability_rows import ObservationRow
+from reliability.families.habits import count_once
+from reliability.families.types import Pair
 from reliability.matching import cluster_answers, normal_answer
 from reliability.observations import (
     FEEDBACK_PER_AUTHOR_AND_DAY,
@@ -41,6 +43,7 @@ class Circumstances:
     owners: Mapping[int, int] = field(default_factory=dict)  # merged source to its owner
     quarantined: frozenset[int] = frozenset()
     priors: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    copiers: frozenset[Pair] = frozenset()  # sources caught copying, as last estimated
 
     def owner(self, source_id: int) -> int:
         return self.owners.get(source_id, source_id)
@@ -63,7 +66,7 @@ def fold(rows: Sequence[ObservationRow], circumstances: Circumstances) -> Observ
             thumbs.add(_thumb(row))
         topic = topics.get(row.question, "")
         log.append(_observation(row, kind, topic, names, circumstances))
-    return ObservationLog(tuple(log))
+    return ObservationLog(count_once(log, circumstances.copiers))
 
 
 def _thumb(row: ObservationRow) -> Thumb:

@@ -11,7 +11,7 @@ from app.db.reliability_rows import JudgedRun, NewCalibration, ObservationRow
 from app.sources.fold import Circumstances, cap_feedback
 from reliability.alignment import align
 from reliability.calibration import Calibration, Calibrator, Line, calibrator_of
-from reliability.decision import AnswerBelief, Vote, decide
+from reliability.decision import AnswerBelief, DecisionConfig, Vote, decide
 from reliability.errors import NotCalibrated, ReliabilityError
 from reliability.estimators.protocol import Estimate
 from reliability.judged import MOST, Judged, judged_questions, learn_calibrator, learn_threshold
@@ -180,7 +180,10 @@ def _leading(run: JudgedRun) -> AnswerBelief | None:
         source["source_id"]: BetaPosterior(source["alpha"], source["beta"])
         for source in _items(run.verdict["sources"])
     }
-    heard = decide(votes, beliefs).all_answers
+    newcomers = frozenset(
+        source["source_id"] for source in _items(run.verdict["sources"]) if source.get("is_new")
+    )
+    heard = decide(votes, beliefs, DecisionConfig(newcomers=newcomers)).all_answers
     return heard[0] if len({belief.sense for belief in heard}) == 1 else None
 
 

@@ -19,7 +19,7 @@ LEAST_WEIGHT = -1.0  # a known liar must not become an oracle of the opposite
 
 @dataclass(frozen=True, slots=True)
 class LarderConfig:
-    prior: BetaPosterior = field(default_factory=lambda: BetaPosterior(2, 1))
+    prior: BetaPosterior = field(default_factory=lambda: BetaPosterior(2, 2))
     class_priors: Mapping[int, BetaPosterior] = field(default_factory=dict)
     timing: Timing = SLOW
     probes_per_day: float = PROBES_PER_SOURCE_AND_DAY

@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from reliability.families.exact import exact_joins, voice_joins
+from reliability.families.habits import habit_joins
 from reliability.families.lexical import lexical_joins
-from reliability.families.lineage import habit_joins, origin_joins
+from reliability.families.lineage import origin_joins
 from reliability.families.restatement import restatement_joins
-from reliability.families.types import Families, Join, Passage
+from reliability.families.types import Families, Join, Pair, Passage
 from reliability.families.union_find import UnionFind
 
 
@@ -16,11 +17,12 @@ from reliability.families.union_find import UnionFind
 class FamilyConfig:
     """`cosine_limit` None switches L2 off: the corpus has not been measured.
 
-    `one_voice`: what a source says twice is one piece of evidence, in whatever words.
+    `copiers`: sources that copy by habit, as observed. `one_voice`: what a source says twice is one
+    piece of evidence, in whatever words.
     """
 
     cosine_limit: float | None = None
-    habits: bool = True
+    copiers: frozenset[Pair] = frozenset()
     one_voice: bool = False
 
 
@@ -40,9 +42,7 @@ def find_families(
         found = {(join.one, join.other) for join in exact}
         joins += exact
         joins += [j for j in lexical_joins(group) if (j.one, j.other) not in found]
-    if config.habits:
-        joins += habit_joins(passages, list(joins))
-    for group in by_question.values():
+        joins += habit_joins(group, config.copiers)
         joins += restatement_joins(group, config.cosine_limit) + origin_joins(group)
         if config.one_voice:
             joins += voice_joins(group)

@@ -9,6 +9,9 @@ from reliability.arrays import FloatArray
 Level = Literal["L0", "L1", "L2", "L3", "L4"]
 
 
+Pair = tuple[int, int]  # two sources, the smaller id first
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """What a source shows for one question. Empty fields are unknown, and unknown joins nothing.

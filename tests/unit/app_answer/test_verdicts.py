@@ -278,10 +278,10 @@ def test_a_vote_ends_where_the_rest_cannot_change_it() -> None:
     ordered = by_weight(rows, families)
     assert [r.chunk_id for r in ordered] == [1, 2, 3]
     said = [(passage, read_answer("1742", QUESTION)) for passage in good]
-    assert is_decided(QUESTION, heard_in_votes(QUESTION, said), good, rows, families, kappa=5)
-    assert not is_decided(QUESTION, [], [], rows, families, kappa=5)
+    assert is_decided(basis(), heard_in_votes(QUESTION, said), good, rows, families, kappa=5)
+    assert not is_decided(basis(), [], [], rows, families, kappa=5)
     assert is_decided(
-        QUESTION, heard_in_votes(QUESTION, said[:1]), good[:1], rows, families, kappa=1
+        basis(), heard_in_votes(QUESTION, said[:1]), good[:1], rows, families, kappa=1
     )
 
 
@@ -294,7 +294,7 @@ def test_a_vote_goes_on_where_several_answers_or_senses_may_come() -> None:
     def decided(question: str, passages: list[PassageRow]) -> bool:
         said = [(passage, read_answer("1742", question)) for passage in good]
         heard = heard_in_votes(question, said)
-        return is_decided(question, heard, good, passages, families, kappa=5)
+        return is_decided(basis(question=question), heard, good, passages, families, kappa=5)
 
     assert decided(QUESTION, rows)
     assert not decided("List all years in which the mill was built.", rows)

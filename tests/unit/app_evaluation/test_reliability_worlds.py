@@ -9,11 +9,13 @@ import pytest
 
 from app.errors import InvalidValue
 from app.evaluation.reliability_attack_runs import attack_rows
-from app.evaluation.reliability_attacks import ATTACKS
+from app.evaluation.reliability_attacks import ATTACKS, sybils_copied
 from app.evaluation.reliability_documents import load_poisoned, load_ramdocs
 from app.evaluation.reliability_plots import write_plots
 from app.evaluation.reliability_quality import compare, cross_fit, evaluate
 from app.evaluation.reliability_run import check_names, file_world
+from app.evaluation.reliability_scene import honest_scene
+from app.evaluation.reliability_served import served_answers
 from app.evaluation.reliability_speed import speed_row
 from app.evaluation.reliability_tables import load_claims
 from app.evaluation.reliability_worlds import SPECS, WORLDS, make_world
@@ -241,7 +243,21 @@ def test_attacks_beat_a_plain_vote_and_not_ours() -> None:
     calm, plain = rows["attack_none", "larder"], rows["attack_none", "plain"]
     assert float(str(calm["accuracy"])) >= float(str(plain["accuracy"])) - 0.02
     assert set(ATTACKS) >= {"poison", "sybils", "camouflage", "on_off", "brigade", "framing"}
-    assert float(str(rows["attack_many_files", "larder"]["success"])) < 0.05
+    for system in ("larder", "served"):
+        assert float(str(rows["attack_many_files", system]["success"])) < 0.05
+    assert (
+        float(str(rows["attack_none", "served"]["accuracy"]))
+        >= float(str(plain["accuracy"])) - 0.01
+    )
+
+
+def test_habits_are_seen_as_a_server_sees_questions() -> None:
+    """Twelve accounts that copy four in five texts: one question at a time shows those only."""
+    scene = honest_scene(np.random.default_rng([0, 12]))
+    sybils_copied(scene, 12)
+    found = served_answers(scene)
+    taken = [found.get(question) == answer for question, answer in scene.false.items()]
+    assert np.mean(taken) < 0.05
 
 
 def test_plots_are_svg(tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ from app.db.observations import append_rows
 from app.db.reliability_rows import NewObservation
 from app.sources.types import Label, Undo
 from reliability.errors import UnknownEstimator
+from reliability.estimators.larder import LarderConfig, LarderEstimator
+from reliability.table import build_table
+from reliability.types import BetaPosterior
 from tests.unit.app_sources.conftest import DAY
 
 pytestmark = pytest.mark.anyio
@@ -134,6 +137,49 @@ async def test_no_number_stops_learning(desk, zeros: int) -> None:
     await desk.beliefs.refit("probes")
     log = await desk.beliefs.observations()
     assert len({row.answer for row in log.rows}) == 3
+
+
+async def test_sources_of_whom_nobody_said_anything_start_where_those_as_active_are(desk) -> None:
+    """Sources that speak once are mostly wrong here; a new one of them is not taken for even."""
+    good = [await desk.source(f"good {n}") for n in range(4)]
+    once = [await desk.source(f"once {n}") for n in range(40)]
+    stated = await desk.source("stated")
+    await desk.curator.set_class(stated, "curated", "mara")
+    async with desk.store.database.transaction() as session:
+        for n, source in enumerate([*once, stated]):
+            rows = [NewObservation("probe", other, f"who was {n}?", "Anna Berg") for other in good]
+            wrong = NewObservation("probe", source, f"who was {n}?", f"Otto {'KLMNP'[n % 5]}urz")
+            await append_rows(session, [*rows, wrong], n * DAY / 10)
+    await desk.beliefs.refit("probes")
+    log = await desk.beliefs.observations()
+    plain = {stated: BetaPosterior(5, 1)}
+    same = LarderEstimator(LarderConfig(BetaPosterior(2, 2), plain)).fit(build_table(log.rows))
+    for source in (good[0], once[0], stated):
+        assert await desk.reliability(source) == pytest.approx(same.posterior(source).mean)
+    assert await desk.reliability(once[0]) < 0.3 < 0.6 < await desk.reliability(stated)
+
+
+async def test_who_copies_by_habit_counts_once_however_it_is_worded(desk) -> None:
+    """Caught with the same text six times: forty more answers in words of their own are one voice
+    each, also in what is answered from then on."""
+    one, two, good, fair = [await desk.source(name) for name in ("one", "two", "good", "fair")]
+    async with desk.store.database.transaction() as session:
+        for n in range(46):
+            question, family = f"who was {n}?", n + 1 if n < 6 else None
+            rows = [
+                NewObservation("probe", source, question, "Otto Kurz", family=family)
+                for source in (one, two)
+            ]
+            rows += [NewObservation("probe", s, question, "Anna Berg") for s in (good, fair)]
+            await append_rows(session, rows, n * DAY / 10)
+    version = await desk.beliefs.refit("probes")
+    assert await desk.beliefs.copiers() == frozenset({(one, two)})
+    assert await desk.reliability(one) < 0.3 < 0.7 < await desk.reliability(good)
+    assert (await desk.beliefs.rebuild(version.id)).is_same
+    assert (await desk.beliefs.start()).id == version.id
+    assert (await desk.explainer.explain(one)).counts.copies == 46
+    await desk.curator.undo(Undo(source_id=two), "mara")
+    assert await desk.beliefs.copiers() == frozenset()
 
 
 async def test_the_server_starts_even_where_nothing_can_be_learned(

@@ -85,6 +85,18 @@ def test_a_list_of_which_nothing_is_sure_has_low_support() -> None:
     assert (decision.kind, decision.answers[0].answer) == ("answer", "a")
 
 
+def test_a_newcomer_adds_little_however_right_it_seems() -> None:
+    """A new name is cheap: five of them with five right answers each outvoted two known sources."""
+    new = BetaPosterior(7, 2)
+    beliefs = POSTERIORS | dict.fromkeys(range(90, 95), new)
+    votes = [vote(1, "a"), vote(2, "a"), *(vote(source, "b") for source in range(90, 95))]
+    assert decide(votes, beliefs).answers[0].answer == "b"
+    config = DecisionConfig(newcomers=frozenset(range(90, 95)))
+    assert decide(votes, beliefs, config).answers[0].answer == "a"
+    assert vote_weight(new, 9, is_new=True) == pytest.approx(np.log(2))
+    assert vote_weight(BetaPosterior(1, 9), 2, is_new=True) == -1.0
+
+
 def test_a_liar_is_no_oracle_of_the_opposite() -> None:
     assert vote_weight(BetaPosterior(1, 1000), 2) == -1.0
     assert vote_weight(BetaPosterior(1e6, 1), 1) == 4.0

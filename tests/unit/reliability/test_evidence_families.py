@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from reliability.estimators.larder import LarderEstimator
 from reliability.families.copying import dependence, suspect_copies
 from reliability.families.find import FamilyConfig, find_families
+from reliability.families.habits import copying_pairs, count_once
 from reliability.families.lexical import jaccard, shingles, signatures
 from reliability.families.lineage import origins
 from reliability.families.restatement import cosine_limit
@@ -101,6 +102,18 @@ def test_a_common_origin_joins() -> None:
     assert origins("See https://a.example/x.") == {"https://a.example/x"}
 
 
+def learned(passages: list[Passage]) -> dict[int, int | None]:
+    """Family of each claim after an estimate: found question by question, then by habit."""
+    families = find_families(passages).family_of
+    rows = [
+        Observation(p.passage_id, "probe", p.question, p.answer, p.source,
+                    family=families[p.passage_id])
+        for p in passages
+    ]  # fmt: skip
+    joined = count_once(rows, copying_pairs(rows))
+    return {row.observation_id: row.family for row in joined}
+
+
 def test_sources_that_copy_by_habit_are_known_when_they_paraphrase() -> None:
     passages = []
     for number in range(8):
@@ -110,9 +123,10 @@ def test_sources_that_copy_by_habit_are_known_when_they_paraphrase() -> None:
         for source, text in enumerate(texts):
             place = 2 * number + source
             passages.append(Passage(place, source, f"{text} {number}", f"q{number}", "a"))
-    found = find_families(passages).family_of
+    found = learned(passages)
     assert found[14] == found[15]
-    assert find_families(passages, FamilyConfig(habits=False)).family_of[14] != found[15]
+    assert len(set(found.values())) == 8
+    assert learned(passages[8:])[14] != learned(passages[8:])[15]
 
 
 @pytest.mark.parametrize(("contradictions", "joined"), [(0, True), (4, False)])
@@ -128,8 +142,39 @@ def test_sources_that_copy_in_other_words_mostly_are_known_by_never_differing(
             answer = "other" if differs else "a"
             place = 2 * number + source
             passages.append(Passage(place, source, f"{text} {number}", f"q{number}", answer))
-    found = find_families(passages).family_of
+    found = learned(passages)
     assert (found[40] == found[41]) is joined
+
+
+def test_words_of_people_teach_no_habit() -> None:
+    rows = [
+        Observation(2 * n + s, "label", f"q{n}", "a", s, verdict=1.0, author="m", family=n)
+        for n in range(8)
+        for s in (0, 1)
+    ]
+    assert copying_pairs(rows) == frozenset()
+    assert count_once(rows, []) == tuple(rows)
+
+
+def test_a_habit_joins_the_families_that_both_are_in() -> None:
+    """1 and 2 copy from one another; here each repeats somebody else's text, too."""
+    rows = [
+        Observation(n, "probe", "q", "a", source, family=family)
+        for n, (source, family) in enumerate([(1, 7), (3, 7), (2, 8), (4, 8), (5, None)])
+    ]
+    assert [row.family for row in count_once(rows, {(1, 2)})] == [7, 7, 7, 7, None]
+    alone = [Observation(n, "probe", "q", "a", n) for n in (1, 2, 3)]
+    assert [row.family for row in count_once(alone, {(1, 2)})] == [-2, -2, None]
+    apart = [Observation(n, "probe", "q", f"a{n}", n) for n in (1, 2)]
+    assert count_once(apart, {(1, 2)}) == tuple(apart)
+
+
+def test_what_is_known_of_habits_joins_the_passages_of_one_question() -> None:
+    passages = [Passage(n, n, f"words of {n} only", "q", "a") for n in (1, 2, 3)]
+    config = FamilyConfig(copiers=frozenset({(1, 2)}))
+    assert levels(passages, config) == {"L3"}
+    found = find_families(passages, config).family_of
+    assert found[1] == found[2] != found[3]
 
 
 def test_honest_agreement_in_own_words_stays_apart() -> None:

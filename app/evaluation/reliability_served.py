@@ -1,0 +1,117 @@
+"""A scene as a server answers it: rows folded and fitted, each target judged as a vote is.
+
+The same functions as the read path and the estimate; only the database, the search and the decoder
+are left out (each passage of a question is found, and says what it claims).
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from app.answer.verdict import Basis, Heard, judge_passages
+from app.db.observations import DAY_S
+from app.db.reliability_rows import ObservationRow
+from app.db.rows import NEUTRAL, PassageRow, SourceRow
+from app.evaluation.chances import word
+from app.evaluation.reliability_scene import Scene
+from app.sources.estimate import DEFAULT_ESTIMATOR, fold_and_fit
+from app.sources.fold import Circumstances
+from app.sources.judging import default_calibration
+from reliability.estimators.protocol import Estimate
+from reliability.families.find import find_families
+from reliability.families.types import Passage
+from reliability.observations import Observation
+
+
+def served_answers(scene: Scene) -> dict[str, str]:
+    """The leading answer to each target."""
+    spelled = {word(str(row.answer)): str(row.answer) for row in scene.rows}
+    past = [row for row in scene.rows if row.question not in scene.false]
+    circumstances, _, estimate = fold_and_fit(
+        DEFAULT_ESTIMATOR, _stored(past, scene.passages), Circumstances()
+    )
+    of_question: dict[str, list[Heard]] = defaultdict(list)
+    for row in scene.rows:
+        if row.question in scene.false and row.kind == "probe" and row.source is not None:
+            source = _source(row.source, estimate)
+            of_question[row.question].append(_heard(row, source, scene.passages))
+    found = {}
+    for question, heard in of_question.items():
+        basis = Basis(question, "vote", 1, default_calibration(), circumstances.copiers)
+        verdict = judge_passages(heard, basis)
+        if verdict.answers:
+            found[question] = spelled[verdict.answers[0].answer]
+    return found
+
+
+def _stored(rows: Sequence[Observation], passages: Sequence[Passage]) -> list[ObservationRow]:
+    """As an estimate stores them: families are found question by question."""
+    by_id = {passage.passage_id: passage for passage in passages}
+    asked: dict[str, list[Passage]] = defaultdict(list)
+    for row in rows:
+        if row.kind == "probe":
+            asked[row.question].append(by_id[row.observation_id])
+    families: dict[int, int] = {}
+    for group in asked.values():
+        families |= _shared(find_families(group).family_of)
+    return [
+        ObservationRow(
+            id=row.observation_id,
+            kind=row.kind,
+            source_id=row.source,
+            question=row.question,
+            topic=row.topic,
+            answer=None if row.answer is None else word(row.answer),
+            verdict=row.verdict,
+            weight=row.alignment,
+            family=families.get(row.observation_id),
+            author=row.author,
+            note="",
+            document_id=None,
+            question_document_id=None,
+            run_id=None,
+            estimate_id=None,
+            observed_at=row.day * DAY_S,
+            undone_by=None,
+        )
+        for row in rows
+    ]
+
+
+def _shared(family_of: Mapping[int, int]) -> dict[int, int]:
+    """Families of more than one, named by their first passage."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for passage, family in family_of.items():
+        members[family].append(passage)
+    return {p: min(group) for group in members.values() if len(group) > 1 for p in group}
+
+
+def _source(number: int, estimate: Estimate | None) -> SourceRow:
+    """As ranking reads it: what was learned, or where everybody starts."""
+    row = SourceRow(number, f"source {number}", NEUTRAL, NEUTRAL, 1)
+    if estimate is None or number not in estimate.sources:
+        return row
+    belief = estimate.posterior(number)
+    return replace(row, alpha=belief.alpha, beta=belief.beta)
+
+
+def _heard(row: Observation, source: SourceRow, passages: Sequence[Passage]) -> Heard:
+    answer = word(str(row.answer))
+    passage = PassageRow(
+        chunk_id=row.observation_id,
+        document_id=row.observation_id,
+        collection_id=1,
+        source_id=source.id,
+        source=source.name,
+        reliability=source.reliability,
+        title="",
+        label="",
+        text=passages[row.observation_id].text,
+        start=0,
+        end=0,
+        page=None,
+        token_ids=(),
+        strength=source.alpha + source.beta,
+        is_new=source.is_new,
+    )
+    return Heard(passage, answer, answer, row.alignment)
