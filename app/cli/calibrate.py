@@ -49,7 +49,8 @@ class Asked:
 def run_calibrate(asked: Asked, *, as_json: bool) -> None:
     """Exit code 1 where the outcome is that chunks may not be reused."""
     settings = load_settings()
-    asked = replace(asked, plan=replace(asked.plan, encodings=settings.kv_encodings))
+    served = replace(asked.plan, encodings=settings.kv_encodings, keep_share=settings.kv_keep_share)
+    asked = replace(asked, plan=served)
     console = Console(stderr=True)
     with Status("reading the model", console=console) as status:
 

@@ -43,6 +43,7 @@ class Plan:
     questions: int
     answer_tokens: int
     encodings: tuple[Encoding, ...] = ("primed",)
+    keep_share: float = 1.0  # of a chunk's tokens, as served (`kv_keep_share`)
 
     def __post_init__(self) -> None:
         if not self.target > 0:
@@ -78,7 +79,8 @@ class Calibrator:
         self._bench = bench
         self._identity = identity
         self._plan = plan
-        self._evaluation = ReuseEvaluation(bench, plan.answer_tokens, ("+".join(plan.encodings),))
+        served = "+".join(plan.encodings)
+        self._evaluation = ReuseEvaluation(bench, plan.answer_tokens, (served,), plan.keep_share)
 
     def run(self, cases: Sequence[QuestionCase], progress: Progress) -> Findings:
         """Raises InvalidValue where there are too few cases; `progress` gets lines to show."""

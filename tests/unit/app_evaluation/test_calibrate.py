@@ -21,6 +21,7 @@ from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.errors import InvalidValue
 from app.evaluation import calibrate as calibrate_module
+from app.evaluation.bench_model import Bench
 from app.evaluation.calibrate import (
     HIGH_RATIOS,
     Calibrator,
@@ -34,7 +35,9 @@ from app.evaluation.calibrate import (
 from app.evaluation.calibration_set import DEMO, QUESTIONS, built_in_cases
 from app.evaluation.reuse_quality import Arm
 from app.settings import load_settings
+from kvstore.config import ReuseConfig
 from kvstore.proofs import Proof
+from kvstore.reuse import ReuseEngine
 from tests.support.model_folder import save_tiny_model
 from tests.support.tiny_models import SHAPE
 
@@ -107,6 +110,22 @@ def test_the_encodings_that_are_served_are_measured_and_recorded(
     body = json.loads(result.stdout)
     assert body["encodings"] == ["primed", "neutral", "head"]
     assert {row["encoding"] for row in body["evidence"]["searched"]} == {"primed+neutral"}
+
+
+def test_what_is_left_out_of_a_passage_is_left_out_here_too(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+    made = Bench.engine
+
+    def engine(bench: Bench, config: ReuseConfig) -> ReuseEngine:
+        shares.append(config.keep_share)
+        return made(bench, config)
+
+    monkeypatch.setattr(Bench, "engine", engine)
+    monkeypatch.setenv("LARDER_KV_KEEP_SHARE", "0.5")
+    run(tiny, "--json", "--policies", "seam")
+    assert shares == [0.5]
 
 
 def test_a_target_nobody_keeps_to_is_said_and_kept(tiny: Path) -> None:
