@@ -198,7 +198,7 @@ async def _reusing_service(
     engine = ReuseEngine(runner, store, parts.template.frame, config)
     if settings.link_tokens is not None:
         hidden = int(parts.model.get_input_embeddings().weight.shape[1])
-        engine.use_links(load_links(settings.link_tokens, hidden, runner.vocabulary))
+        engine.use_links(load_links(settings.link_tokens, hidden, runner.vocabulary, model.weights))
     status = status_of(record, found, config)
     engine.refusal = None if status.allowed else status.reason.split(":")[0]
     watch = None
