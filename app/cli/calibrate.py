@@ -32,6 +32,7 @@ from kvstore.families import check_supported
 from kvstore.keys import ModelIdentity
 
 RAM_BYTES = 2**30
+POOL = 8  # times the questions of a half are drawn, so that halves can differ in documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _cases(asked: Asked, bench: Bench) -> list[QuestionCase]:
     return load_cases(
         asked.dataset,
         asked.file_format,
-        2 * asked.plan.questions,
+        POOL * asked.plan.questions,
         layout=Layout(asked.passages),
         seed=asked.seed,
     )

@@ -33,6 +33,7 @@ from app.evaluation.calibrate import (
     summary,
 )
 from app.evaluation.calibration_set import DEMO, QUESTIONS, built_in_cases
+from app.evaluation.datasets import QuestionCase
 from app.evaluation.reuse_quality import Arm
 from app.settings import load_settings
 from kvstore.config import ReuseConfig
@@ -92,6 +93,7 @@ def test_a_model_that_keeps_to_the_target_gets_a_signed_record(tiny: Path) -> No
     assert sorted(names) == [f"P{number}" for number in range(1, 10)]
     assert all(proof["passed"] for proof in evidence["proofs"])
     assert [row["n"] for row in evidence["searched"]] == [8, 8, 8]
+    assert (evidence["halves_by"], evidence["p9_questions"]) == ("question", 8)  # one article
     (confirmed,) = evidence["confirmed"]
     assert confirmed["kl_high"] <= 0.05
     assert evidence["machine"]["torch"]
@@ -205,6 +207,18 @@ def test_what_is_not_confirmed_is_tried_once_more_at_a_larger_ratio(
     assert [r["ratio"] for r in confirmed] == tried
     assert keeps(confirmed[-1], PLAN.target) == is_kept
     assert len(searched) == (2 if tried == [0.15] else 4)
+
+
+def test_halves_ask_about_different_documents_where_there_are_enough() -> None:
+    cases = [QuestionCase(f"{n}?", (), (), "abcdeab"[n % 7]) for n in range(28)]
+    (one, two), by = split(cases, 12)
+    assert by == "document"
+    assert len(one) == len(two) == 12
+    assert not {case.document for case in one} & {case.document for case in two}
+    one_document = [QuestionCase(f"{n}?", (), (), "a") for n in range(28)]
+    (one, two), by = split(one_document, 12)
+    assert (by, len(one), len(two)) == ("question", 12, 12)
+    assert not {case.question for case in one} & {case.question for case in two}
 
 
 def test_too_few_questions_are_refused() -> None:
