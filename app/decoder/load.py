@@ -230,7 +230,9 @@ def build_store(
         ttl_s=settings.kv_ttl_days * SECONDS_A_DAY or None,
         quota_bytes=settings.kv_tenant_bytes or None,
     )
-    limits = SharedLimits(ttl_s=rules.ttl_s, quota_bytes=rules.quota_bytes)
+    limits = SharedLimits(
+        settings.kv_shared_seconds, ttl_s=rules.ttl_s, quota_bytes=rules.quota_bytes
+    )
     url = settings.kv_shared_url
     shared = open_shared(url, settings.kv_shared_bytes, rules.codec, limits) if url else None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
