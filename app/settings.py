@@ -103,6 +103,7 @@ class Settings(BaseSettings):
         None, description="valkey://HOST:PORT/DB or s3://BUCKET/PREFIX?endpoint=URL&region=NAME"
     )
     kv_shared_bytes: Size = Field(100 * 10**9, description='a size such as "100GB"')
+    kv_shared_seconds: float = Field(2, gt=0, le=600, description="a number of seconds above 0")
     max_document_bytes: Size = Field(25 * 2**20, gt=0, description='a size such as "25MiB"')
     parse_seconds: float = Field(120, ge=1, le=86400, description="a number of seconds, 1 or more")
     parse_memory_bytes: Size = Field(

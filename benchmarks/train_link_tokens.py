@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from transformers.cache_utils import Cache
 
+from app.decoder.identity import digest_weights
 from app.evaluation.bench_model import Bench, open_bench
 from app.evaluation.cli import show
 from app.evaluation.datasets import Layout, QuestionCase, load_cases
@@ -187,7 +188,7 @@ def main(
         before = trainer.kept_out(kept_out)
         losses = fit(trainer, training, plan, console)
         after = trainer.kept_out(kept_out)
-        save_links(out, trainer.links, str(bench.runner.model.config.model_type))
+        save_links(out, trainer.links, digest_weights(bench.directory))
     tenth = max(1, steps // 10)
     row = {
         "encoding": encoding,

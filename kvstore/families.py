@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from kvstore.errors import UnsupportedModel
 
@@ -46,16 +46,25 @@ REFUSED_ROPE = {
 MLA = "multi-head latent attention keeps a latent instead of keys"
 RECURRENT = "recurrent layers keep a state instead of keys"
 MROPE = "M-RoPE gives a token several positions"
-REFUSED_TYPES = {
-    "deepseek_v2": MLA,
-    "deepseek_v3": MLA,
-    "mamba": RECURRENT,
-    "mamba2": RECURRENT,
+REFUSED_TYPES = {  # of which no setting below tells, or not in every configuration
     "qwen2_vl": MROPE,
     "qwen2_5_vl": MROPE,
-    "qwen3_next": RECURRENT,
-    "recurrent_gemma": RECURRENT,
+    "qwen3_vl": MROPE,
+    "rwkv": RECURRENT,
 }
+# What a configuration calls the parts that chunk reuse cannot serve; in this order.
+MLA_SETTINGS = ("kv_lora_rank",)
+STATE_SETTINGS = (
+    "state_size",
+    "ssm_state_size",
+    "mamba_d_state",
+    "mamba_num_heads",
+    "linear_num_value_heads",
+    "linear_conv_kernel_dim",
+    "lru_width",
+    "conv_L_cache",
+)
+STATE_LAYERS = ("mamba", "recurrent", "linear", "conv", "ssm")
 WHOLE_MODEL = "full_attention"  # the layer type of models that know none
 
 
@@ -79,9 +88,7 @@ def check_supported(model: PreTrainedModel) -> None:
     """Raise UnsupportedModel with the reason when chunk reuse cannot serve `model`."""
     config = model.config
     if config.model_type not in KEY_SOURCES:
-        known = f"not among {', '.join(sorted(KEY_SOURCES))}"
-        reason = REFUSED_TYPES.get(config.model_type, known)
-        raise UnsupportedModel(f"model type {config.model_type!r}: {reason}")
+        raise UnsupportedModel(f"model type {config.model_type!r}: {_why_not(config)}")
     unknown = set(layer_types(model)) - {WHOLE_MODEL, "sliding_attention"}
     if unknown:
         raise UnsupportedModel(f"layers of type {', '.join(sorted(unknown))}")
@@ -96,6 +103,29 @@ def check_supported(model: PreTrainedModel) -> None:
             raise UnsupportedModel("only part of each head is rotated (partial RoPE)")
         if "mrope_section" in rope:
             raise UnsupportedModel(f"RoPE: {MROPE}")
+
+
+def _why_not(config: PreTrainedConfig) -> str:
+    """What a model of another type has that stands in the way, by the names of its settings."""
+    text = config.get_text_config()
+
+    def states(names: Sequence[str]) -> bool:
+        return any(getattr(text, name, None) for name in names)
+
+    if config.model_type in REFUSED_TYPES:
+        return REFUSED_TYPES[config.model_type]
+    if states(MLA_SETTINGS):
+        return MLA
+    layers = [
+        str(kind)
+        for name in ("layer_types", "layers_block_type", "block_types", "attention_types")
+        for kind in getattr(text, name, None) or ()
+    ]
+    if states(STATE_SETTINGS) or any(part in kind for kind in layers for part in STATE_LAYERS):
+        return RECURRENT
+    if "mrope_section" in (getattr(text, "rope_parameters", None) or {}):
+        return MROPE
+    return f"not among {', '.join(sorted(KEY_SOURCES))}"
 
 
 def _rope_parameters(model: PreTrainedModel) -> list[dict[str, object]]:

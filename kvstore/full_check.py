@@ -3,13 +3,13 @@
 Between two steps a caller may serve somebody else: nothing is kept but the check's own cache.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from kvstore.column_bias import ColumnBias
+from kvstore.device_clock import now
 from kvstore.runner import ModelRunner
 from kvstore.types import Segment
 
@@ -65,11 +65,11 @@ def check_steps(
     cache.bias = ColumnBias.of(prompt, runner.device)
     spent = 0.0
     for start in range(0, len(tokens), STEP_ROWS):
-        began = time.perf_counter()
+        began = now(runner.device)
         end = min(start + STEP_ROWS, len(tokens))
         rows = torch.arange(start, end, device=runner.device)
         last = runner.forward_rows(ids[:end], rows, cache)[-1:]
-        spent += time.perf_counter() - began
+        spent += now(runner.device) - began
         yield None
     full = torch.cat([last, runner.append(answer, cache)]) if answer else last
     yield _compare(full, served, spent * 1000)

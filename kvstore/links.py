@@ -10,7 +10,7 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from kvstore.errors import InvalidReuse
 from kvstore.types import Segment
@@ -44,20 +44,28 @@ class LinkTokens:
 
 
 def save_links(path: Path, embeddings: torch.Tensor, model: str) -> None:
-    """`model`: digest of the weights they were trained against."""
+    """`model`: digest of the weights they were trained against (ModelIdentity.weights)."""
     tensors = {TENSOR: embeddings.detach().float().cpu().contiguous()}
     safetensors.torch.save_file(tensors, path, metadata={"model": model})
 
 
-def load_links(path: Path, hidden: int, first_id: int) -> LinkTokens:
-    """Read what `save_links` wrote. Raises InvalidReuse with what is wrong with the file."""
+def load_links(path: Path, hidden: int, first_id: int, model: str) -> LinkTokens:
+    """Read what `save_links` wrote for `model`. Raises InvalidReuse with what is wrong with the
+    file: trained against other weights, the embeddings would be noise in every prompt."""
     try:
-        embeddings = safetensors.torch.load_file(path)[TENSOR]
+        with safe_open(path, framework="pt") as file:
+            trained_for = (file.metadata() or {}).get("model")
+            embeddings = file.get_tensor(TENSOR)
     except (OSError, SafetensorError, KeyError) as error:
         raise InvalidReuse(f"{path.name} holds no link tokens: {error}") from error
     if embeddings.ndim != 2 or embeddings.shape[1] != hidden or not embeddings.isfinite().all():
         raise InvalidReuse(
             f"{path.name} holds link tokens of shape {tuple(embeddings.shape)}; "
             f"this model needs [k, {hidden}]"
+        )
+    if trained_for != model:
+        raise InvalidReuse(
+            f"{path.name} was trained against other weights than this model's; train link tokens "
+            "for it with benchmarks/train_link_tokens.py"
         )
     return LinkTokens(embeddings, first_id)

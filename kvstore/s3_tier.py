@@ -5,7 +5,7 @@ Objects `PREFIX/blobs/NAME` and, empty, `PREFIX/pins/DIGEST`. A bucket does not 
 entry's age counts from its writing and from the uses this process saw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +16,8 @@ from kvstore.errors import InvalidTier
 from kvstore.shared_tier import Blob
 
 BLOBS, PINS = "blobs/", "pins/"
+PAGE = 1000  # objects, as many as a server tells at once
+TRANSFER_S = 30.0  # more than a call is waited for: the client's own limit covers whole bodies
 OPTIONS = {"endpoint", "region"}
 
 
@@ -34,7 +36,7 @@ class S3Blobs:
             prefix=parts.path.strip("/") or None,
             config=options,  # type: ignore[arg-type]  # a TypedDict of the same names
             client_options={
-                "timeout": limit,
+                "timeout": limit + timedelta(seconds=TRANSFER_S),
                 "connect_timeout": limit,
                 "allow_http": options.get("endpoint", "").startswith("http://"),
             },
@@ -60,16 +62,18 @@ class S3Blobs:
     def delete(self, names: Sequence[str]) -> None:
         obstore.delete(self._store, [BLOBS + name for name in names])
 
-    def listing(self) -> dict[str, Blob]:
-        return {
-            item["path"].removeprefix(BLOBS): Blob(item["size"], item["last_modified"].timestamp())
-            for page in obstore.list(self._store, BLOBS)
-            for item in page
-        }
+    def listing(self) -> Iterator[dict[str, Blob]]:
+        for page in obstore.list(self._store, BLOBS, chunk_size=PAGE):
+            yield {
+                item["path"].removeprefix(BLOBS): Blob(
+                    item["size"], item["last_modified"].timestamp()
+                )
+                for item in page
+            }
 
-    def pins(self) -> set[str]:
-        pages = obstore.list(self._store, PINS)
-        return {item["path"].removeprefix(PINS) for page in pages for item in page}
+    def pins(self) -> Iterator[list[str]]:
+        for page in obstore.list(self._store, PINS, chunk_size=PAGE):
+            yield [item["path"].removeprefix(PINS) for item in page]
 
     def pin(self, digest: str, pinned: bool) -> None:
         if pinned:

@@ -8,7 +8,7 @@ within what the stores have told the server: two of them may overshoot by one en
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -22,6 +22,8 @@ from kvstore.types import ChunkKV, EntryKey, TierStats
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
+SECOND_BYTES = 10**7  # 550 tokens of the bundled model in fp32 are 25 MB
+DELETE_BATCH = 500  # names in one call
 WORKERS = 4  # calls at once; one that hangs holds a worker until its client gives up
 LABEL = 16  # hex digits of a content id in a blob's name: a purge that hits too much is harmless
 NAME_LENGTH = 900  # S3 takes 1,024 bytes, prefix included
@@ -54,18 +56,24 @@ class Blobs(Protocol):
 
     def delete(self, names: Sequence[str]) -> None: ...
 
-    def listing(self) -> dict[str, Blob]: ...
+    def listing(self) -> Iterator[Mapping[str, Blob]]:
+        """Page by page; each step asks the server once. What changes meanwhile may be missing."""
+        ...
 
-    def pins(self) -> set[str]: ...
+    def pins(self) -> Iterator[Iterable[str]]:
+        """Digests, likewise."""
+        ...
 
     def pin(self, digest: str, pinned: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SharedLimits:
-    """limit_s: most that one call may take; cool_down_s: how long a failed server is left alone;
-    listing_s: how old the list of entries may be that budgets are checked against; ttl_s: entries
-    unused for longer are removed; quota_bytes: most that one namespace may take."""
+    """limit_s: most that one call may take, and a second more for every SECOND_BYTES it moves; a
+    page of a listing is a call, and so is a batch of deletions. cool_down_s: how long a failed
+    server is left alone; listing_s: how old the list of entries may be that budgets are checked
+    against; ttl_s: entries unused for longer are removed; quota_bytes: most that one namespace may
+    take."""
 
     limit_s: float = 2.0
     cool_down_s: float = 30.0
@@ -123,7 +131,7 @@ class SharedTier:
         """As `get`, with the bytes as they lie there."""
         name = blob_name(key)
         try:
-            data = self._call(lambda: self._blobs.read(name))
+            data = self._call(lambda: self._blobs.read(name), self._size_of(name))
         except TierUnavailable:
             return None
         if data is None:
@@ -146,7 +154,7 @@ class SharedTier:
         with self._lock:
             self._expire()
             self._reserve(len(data), entry.key.namespace, evict)
-            self._call(lambda: self._blobs.write(name, data))
+            self._call(lambda: self._blobs.write(name, data), len(data))
             self._known.blobs[name] = Blob(len(data), time.time())
 
     def contains(self, key: EntryKey) -> bool:
@@ -190,7 +198,7 @@ class SharedTier:
         """Read one entry to the end: `ok`, `damaged` (removed) or `gone`.
 
         Raises TierUnavailable."""
-        data = self._call(lambda: self._blobs.read(name))
+        data = self._call(lambda: self._blobs.read(name), self._size_of(name))
         if data is None:
             return "gone"
         try:
@@ -268,7 +276,10 @@ class SharedTier:
         """The entries on the server; uses seen here that the server does not record are kept."""
         uses = {name: blob.last_used_at for name, blob in self._known.blobs.items()}
         if time.monotonic() - self._known.at > max_age:
-            found, pins = self._call(lambda: (self._blobs.listing(), self._blobs.pins()))
+            found: dict[str, Blob] = {}
+            for page in self._pages(self._blobs.listing):
+                found.update(page)
+            pins = {digest for page in self._pages(self._blobs.pins) for digest in page}
             self._known = _Known(found, pins, time.monotonic())
         touched, self._touched = self._touched, {}
         blobs = self._known.blobs
@@ -284,19 +295,32 @@ class SharedTier:
             logger.warning("%s keeps %d damaged entries: %s", self.name, len(names), error)
 
     def _delete(self, names: Sequence[str]) -> None:
-        if names:
-            self._call(lambda: self._blobs.delete(names))
-        with self._lock:
-            for name in names:
-                self._known.blobs.pop(name, None)
+        for start in range(0, len(names), DELETE_BATCH):
+            batch = names[start : start + DELETE_BATCH]
+            self._call(lambda batch=batch: self._blobs.delete(batch))  # type: ignore[misc]
+            with self._lock:
+                for name in batch:
+                    self._known.blobs.pop(name, None)
 
-    def _call(self, run: Callable[[], Result]) -> Result:
-        """`run` within the time limit. Raises TierUnavailable, at once during a cool-down."""
+    def _pages(self, begin: Callable[[], Iterator[Result]]) -> Iterator[Result]:
+        """What the server lists, each page within the time limit."""
+        pages = self._call(begin)
+        while (page := self._call(lambda: next(pages, None))) is not None:
+            yield page
+
+    def _size_of(self, name: str) -> int:
+        """Bytes of an entry as far as the last listing knows."""
+        blob = self._known.blobs.get(name)
+        return blob.num_bytes if blob is not None else 0
+
+    def _call(self, run: Callable[[], Result], num_bytes: int = 0) -> Result:
+        """`run`, which moves `num_bytes`, within the time limit. Raises TierUnavailable, at once
+        during a cool-down."""
         if self.is_away:
             raise TierUnavailable(f"{self.name} failed a moment ago and is left alone")
         future = self._pool.submit(run)
         try:
-            return future.result(self._limits.limit_s)
+            return future.result(self._limits.limit_s + num_bytes / SECOND_BYTES)
         except Exception as error:  # whatever a client library raises, its tier is away
             future.cancel()
             self._away_until = time.monotonic() + self._limits.cool_down_s

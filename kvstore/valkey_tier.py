@@ -4,7 +4,7 @@ Keys under one prefix: `blob:NAME` the bytes; hashes `sizes` and `used` by name;
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from valkey import Valkey
@@ -14,6 +14,7 @@ from valkey.retry import Retry
 from kvstore.shared_tier import Blob
 
 PREFIX = "larder-kv"
+PAGE = 1000  # names; a server tells its small lists whole
 
 
 class ValkeyBlobs:
@@ -56,17 +57,21 @@ class ValkeyBlobs:
             pipe.hdel(self._used, *names)
             pipe.execute()
 
-    def listing(self) -> dict[str, Blob]:
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hgetall(self._sizes)
-            pipe.hgetall(self._used)
-            sizes, used = pipe.execute()
-        return {
-            name.decode(): Blob(int(size), float(used.get(name, 0))) for name, size in sizes.items()
-        }
+    def listing(self) -> Iterator[dict[str, Blob]]:
+        cursor = -1
+        while cursor != 0:
+            cursor, sizes = self._client.hscan(self._sizes, max(cursor, 0), count=PAGE)
+            used = self._client.hmget(self._used, *sizes) if sizes else []
+            yield {
+                name.decode(): Blob(int(size), float(used_at or 0))
+                for (name, size), used_at in zip(sizes.items(), used, strict=True)
+            }
 
-    def pins(self) -> set[str]:
-        return {digest.decode() for digest in self._client.smembers(self._pins)}
+    def pins(self) -> Iterator[list[str]]:
+        cursor = -1
+        while cursor != 0:
+            cursor, digests = self._client.sscan(self._pins, max(cursor, 0), count=PAGE)
+            yield [digest.decode() for digest in digests]
 
     def pin(self, digest: str, pinned: bool) -> None:
         change = self._client.sadd if pinned else self._client.srem

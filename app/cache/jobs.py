@@ -23,6 +23,7 @@ from kvstore.upkeep import Evicted, Verified
 
 PAGE = 200  # chunks of a step that only removes
 WARM_BATCH = 8  # chunks; a few seconds of the decoder, and a delete waits for one
+PURGE_AGAIN_S = 30.0  # where a shared tier could not be asked
 VERIFY_S = 1.0  # of reading entries a step; listing them first takes some hundredths
 
 Counts = dict[str, int]
@@ -118,17 +119,21 @@ class CacheHandler:
         return JobStep(stage="verify", result=result, total=max(done, total), done=done)
 
     async def _purge(self, job: JobRow) -> JobStep:
-        """Forget some chunks in every tier, pinned or not; a whole tenant's entries at once."""
+        """Forget some chunks in every tier, pinned or not; a whole tenant's entries at once. While
+        a tier cannot be asked the same step is tried again: what it holds would come back."""
         is_tenant = _scope(job).kind == "tenant"
-        so_far = _purged(job.result or {}, PurgeReport(0, 0))
+        is_again = (job.result or {}).get("complete") is False
+        report = PurgeReport(0, 0)
         async with self._gate:
-            if is_tenant and job.result is None:
-                so_far = _purged(so_far, await self._decoder.purge_tenant())
+            if is_tenant and (job.result is None or is_again):
+                report = await self._decoder.purge_tenant()
             rows = await self._page(job, PAGE)
             if rows and not is_tenant:
                 report = await self._decoder.purge([row.token_ids for row in rows])
-                so_far = _purged(so_far, report)
             await self._targets.mark([row.chunk_id for row in rows], is_cached=False)
+        so_far = _purged(job.result or {}, report)
+        if not report.complete:
+            return JobStep(stage="purge", result=so_far, retry_in_s=PURGE_AGAIN_S)
         if rows:
             return _went_on(job, so_far, rows)
         return JobStep(is_done=True, result=so_far, done=job.total)
@@ -185,16 +190,17 @@ def _outcomes(result: Json) -> dict[str, Counter[str]]:
 
 
 def _purged(so_far: Json, report: PurgeReport) -> Json:
-    """Sums over steps; an entry behind chunks of two steps counts where it went."""
+    """Sums over steps; an entry behind chunks of two steps counts where it went. Whether a tier
+    could be asked is told of the last step: no other one follows until it could."""
     listed = so_far.get("tiers")
     tiers = {tier["tier"]: tier for tier in listed} if isinstance(listed, list) else {}
     for now in map(asdict, report.tiers):
         before = tiers.get(now["tier"], {})
         sums = {name: _number(before, name) + now[name] for name in ("entries", "num_bytes")}
-        tiers[now["tier"]] = now | sums | {"failed": now["failed"] or before.get("failed")}
+        tiers[now["tier"]] = now | sums
     return {
         "entries": _number(so_far, "entries") + report.entries,
         "bytes": _number(so_far, "bytes") + report.bytes,
-        "complete": bool(so_far.get("complete", True)) and report.complete,
+        "complete": report.complete,
         "tiers": list(tiers.values()),
-    }
+    } | {name: so_far[name] for name in ("after",) if name in so_far}

@@ -148,9 +148,13 @@ async def _watch(client: Client, verb: str, job: JsonObject) -> JsonObject:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err()) as bar:
         task = bar.add_task(verb, total=None)
+        is_told = False
         while job["state"] in OPEN:
             await asyncio.sleep(POLL_SECONDS)
             job = await client.get(f"/api/v1/jobs/{job['id']}")
+            if not is_told and _mapping(job["result"]).get("complete") is False:
+                is_told = True
+                print_note("A tier cannot be asked just now; it is tried again until it answers.")
             bar.update(task, completed=_number(job["done"]), total=_number(job["total"]))
     return job
 

@@ -32,6 +32,7 @@ from kvstore.families import check_supported
 from kvstore.keys import ModelIdentity
 
 RAM_BYTES = 2**30
+POOL = 8  # times the questions of a half are drawn, so that halves can differ in documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Asked:
 def run_calibrate(asked: Asked, *, as_json: bool) -> None:
     """Exit code 1 where the outcome is that chunks may not be reused."""
     settings = load_settings()
-    asked = replace(asked, plan=replace(asked.plan, encodings=settings.kv_encodings))
+    served = replace(asked.plan, encodings=settings.kv_encodings, keep_share=settings.kv_keep_share)
+    asked = replace(asked, plan=served)
     console = Console(stderr=True)
     with Status("reading the model", console=console) as status:
 
@@ -112,7 +114,7 @@ def _cases(asked: Asked, bench: Bench) -> list[QuestionCase]:
     return load_cases(
         asked.dataset,
         asked.file_format,
-        2 * asked.plan.questions,
+        POOL * asked.plan.questions,
         layout=Layout(asked.passages),
         seed=asked.seed,
     )

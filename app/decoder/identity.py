@@ -35,7 +35,7 @@ def identify(
         ".".join(transformers.__version__.split(".")[:2]),
     )
     return ModelIdentity(
-        weights=digest_files(sorted(model_dir.glob("*.safetensors")), sha256),
+        weights=digest_weights(model_dir, sha256),
         config=hashlib.sha256(config.encode()).hexdigest(),
         tokenizer=digest_files([path for path in tokenizer_files if path.exists()], sha256),
         template=template.version,
@@ -51,6 +51,10 @@ def identify(
 def _meaning(config: dict[str, object]) -> dict[str, object]:
     """Without where it was read from and who wrote it: a moved folder keeps its entries."""
     return {name: value for name, value in config.items() if name not in BY_THE_WAY}
+
+
+def digest_weights(model_dir: Path, sha256: Callable[[Path], str] = sha256_of) -> str:
+    return digest_files(sorted(model_dir.glob("*.safetensors")), sha256)
 
 
 def digest_files(paths: list[Path], sha256: Callable[[Path], str]) -> str:

@@ -198,7 +198,7 @@ async def _reusing_service(
     engine = ReuseEngine(runner, store, parts.template.frame, config)
     if settings.link_tokens is not None:
         hidden = int(parts.model.get_input_embeddings().weight.shape[1])
-        engine.use_links(load_links(settings.link_tokens, hidden, runner.vocabulary))
+        engine.use_links(load_links(settings.link_tokens, hidden, runner.vocabulary, model.weights))
     status = status_of(record, found, config)
     engine.refusal = None if status.allowed else status.reason.split(":")[0]
     watch = None
@@ -230,7 +230,9 @@ def build_store(
         ttl_s=settings.kv_ttl_days * SECONDS_A_DAY or None,
         quota_bytes=settings.kv_tenant_bytes or None,
     )
-    limits = SharedLimits(ttl_s=rules.ttl_s, quota_bytes=rules.quota_bytes)
+    limits = SharedLimits(
+        settings.kv_shared_seconds, ttl_s=rules.ttl_s, quota_bytes=rules.quota_bytes
+    )
     url = settings.kv_shared_url
     shared = open_shared(url, settings.kv_shared_bytes, rules.codec, limits) if url else None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -7,7 +7,6 @@ cache. Passages are random token ids: time depends on their number, not on what 
 import random
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,8 @@ import torch
 from app.evaluation.bench_model import Bench
 from kvstore.codecs import find_codec
 from kvstore.config import ReuseConfig
+from kvstore.device_clock import now
+from kvstore.device_tier import open_device_tier
 from kvstore.disk_tier import DiskRules, DiskTier
 from kvstore.memory_index import MemoryIndex
 from kvstore.open_shared import open_shared
@@ -106,12 +107,16 @@ def _engines(bench: Bench, request: AssembleRequest) -> Iterator[dict[str, Reuse
     rules = DiskRules(codec=find_codec(request.codec))
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
 
-        def open_store(name: str, ram_bytes: int, url: str | None = None) -> KVStore:
+        def open_store(
+            name: str, ram_bytes: int, url: str | None = None, device: RamTier | None = None
+        ) -> KVStore:
             disk = DiskTier(Path(folder) / name, PLENTY, MemoryIndex(), rules)
             shared = open_shared(url, PLENTY, rules.codec, PATIENT) if url else None
-            return KVStore(RamTier(ram_bytes), disk, "bench", "bench", shared)
+            return KVStore(RamTier(ram_bytes), disk, "bench", "bench", shared, device=device)
 
-        stores = {"ram": open_store("ram", PLENTY), "disk": open_store("disk", 0)}
+        device = open_device_tier(PLENTY, bench.runner.device)
+        stores = {} if device is None else {device.name: open_store(device.name, 0, device=device)}
+        stores |= {"ram": open_store("ram", PLENTY), "disk": open_store("disk", 0)}
         for url in request.shared:
             scheme = url.partition(":")[0]
             stores[scheme] = open_store(scheme, 0, url)
@@ -154,12 +159,13 @@ def _assemble(bench: Bench, engine: ReuseEngine, prompt: Sequence[Segment], name
     tiers = engine.store.tiers
     if tiers.shared is not None:  # a hit left copies on disk
         tiers.disk.remove([entry.digest for entry in tiers.disk.entries()])
-    started = time.perf_counter()
+    device = bench.runner.device
+    started = now(device)
     plan = engine.plan(prompt, ReuseOptions())
-    found = time.perf_counter()
+    found = now(device)
     cache = bench.runner.new_cache(plan.num_tokens + 64)
     Prefiller(bench.runner, 0).assemble(plan, cache)
-    done = time.perf_counter()
+    done = now(device)
     cache.release()
     served = {segment.tier for segment in plan.segments if segment.segment.kind == "chunk"}
     if served != {name}:
@@ -169,9 +175,10 @@ def _assemble(bench: Bench, engine: ReuseEngine, prompt: Sequence[Segment], name
 
 def _full_ms(bench: Bench, ids: torch.Tensor) -> float:
     cache = bench.runner.new_cache(len(ids) + 64)
-    started = time.perf_counter()
-    bench.runner.forward_all(ids.to(bench.runner.device), cache)
-    taken_ms = (time.perf_counter() - started) * 1000
+    on_device = ids.to(bench.runner.device)
+    started = now(bench.runner.device)
+    bench.runner.forward_all(on_device, cache)
+    taken_ms = (now(bench.runner.device) - started) * 1000
     cache.release()
     return taken_ms
 

@@ -6,6 +6,7 @@ keeps to the target is taken to the other half, which nothing was chosen on (kv_
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from kvstore.store_proofs import prove_store
 from kvstore.types import Encoding
 
 LOW_RATIOS, HIGH_RATIOS = (0.05, 0.15), (0.3, 0.5)
-GATE_QUESTIONS = 20  # of proof P9
+GATE_QUESTIONS = 20  # of proof P9, at most: the record says how many
 SMALLEST_SPLIT = 8  # below it an interval over questions says nothing
 # How many ratios may be tried on the second half. Each try accepts a model that does not keep to
 # the target with a probability of at most 2.5 %, so two of them with 5 %.
@@ -43,6 +44,7 @@ class Plan:
     questions: int
     answer_tokens: int
     encodings: tuple[Encoding, ...] = ("primed",)
+    keep_share: float = 1.0  # of a chunk's tokens, as served (`kv_keep_share`)
 
     def __post_init__(self) -> None:
         if not self.target > 0:
@@ -61,12 +63,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything that was measured; `chosen` None where nothing kept to the target."""
+    """Everything that was measured; `chosen` None where nothing kept to the target. `halves_by`:
+    what the halves of the questions have not in common, documents or only questions."""
 
     proofs: tuple[Proof, ...]
     searched: tuple[Row, ...] = ()
     confirmed: tuple[Row, ...] = ()
     chosen: Row | None = None
+    halves_by: str = "question"
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -78,23 +82,24 @@ class Calibrator:
         self._bench = bench
         self._identity = identity
         self._plan = plan
-        self._evaluation = ReuseEvaluation(bench, plan.answer_tokens, ("+".join(plan.encodings),))
+        served = "+".join(plan.encodings)
+        self._evaluation = ReuseEvaluation(bench, plan.answer_tokens, (served,), plan.keep_share)
 
     def run(self, cases: Sequence[QuestionCase], progress: Progress) -> Findings:
         """Raises InvalidValue where there are too few cases; `progress` gets lines to show."""
-        halves = split(cases, self._plan.questions)
+        halves, by = split(cases, self._plan.questions)
         progress("proofs P1 to P8")
         proofs = self._prove()
         if not all(proof.passed for proof in proofs):
-            return Findings(tuple(proofs))
+            return Findings(tuple(proofs), halves_by=by)
         searched, exact = self._search(halves[0], progress)
         proofs.append(gate_proof(exact, self._bench))
         if not proofs[-1].passed:
-            return Findings(tuple(proofs), tuple(searched))
+            return Findings(tuple(proofs), tuple(searched), halves_by=by)
         confirmed = self._confirm(halves, searched, progress)
         is_kept = bool(confirmed) and keeps(confirmed[-1], self._plan.target)
         chosen = confirmed[-1] if is_kept else None
-        return Findings(tuple(proofs), tuple(searched), tuple(confirmed), chosen)
+        return Findings(tuple(proofs), tuple(searched), tuple(confirmed), chosen, by)
 
     def _confirm(
         self, halves: Sequence[Sequence[QuestionCase]], searched: list[Row], progress: Progress
@@ -161,14 +166,30 @@ class Calibrator:
 
 def split(
     cases: Sequence[QuestionCase], questions: int
-) -> tuple[list[QuestionCase], list[QuestionCase]]:
-    """Two halves without a question in common. Raises InvalidValue where there are too few."""
+) -> tuple[tuple[list[QuestionCase], list[QuestionCase]], str]:
+    """Two halves that ask about different documents, where there are enough of them, and
+    "document"; else two without a question in common, and "question". Raises InvalidValue where
+    there are too few."""
     if len(cases) < 2 * questions:
         raise InvalidValue(
             f"{len(cases)} questions are too few for two halves of {questions}; name a larger set "
             "or ask for fewer with --questions"
         )
-    return list(cases[:questions]), list(cases[questions : 2 * questions])
+    first = _documents_of_half(cases)
+    one, two = ([c for c in cases if (c.document in first) is side] for side in (True, False))
+    if min(len(one), len(two)) >= questions:
+        return (one[:questions], two[:questions]), "document"
+    return (list(cases[:questions]), list(cases[questions : 2 * questions])), "question"
+
+
+def _documents_of_half(cases: Sequence[QuestionCase]) -> set[str]:
+    """About half of the cases: those with the most questions go first, to the smaller half."""
+    sizes = Counter(case.document for case in cases)
+    half: set[str] = set()
+    for document, size in sizes.most_common():
+        if 2 * (sum(sizes[name] for name in half) + size) <= len(cases) + 1:
+            half.add(document)
+    return half
 
 
 def candidates(rows: Sequence[Row], target: float) -> list[Row]:
@@ -204,6 +225,8 @@ def conclude(
         **about,
         "made": time.strftime("%Y-%m-%d", time.gmtime()),
         "questions": plan.questions,
+        "halves_by": findings.halves_by,
+        "p9_questions": min(GATE_QUESTIONS, plan.questions),
         "answer_tokens": plan.answer_tokens,
         "proofs": [proof.as_dict() for proof in findings.proofs],
         "searched": [dict(row) for row in findings.searched],

@@ -92,4 +92,4 @@ def _case(
     others = [passage for found in cut.values() for passage in found if passage is not gold]
     shown = [gold, *draw.sample(others, min(passages - 1, len(others)))]
     draw.shuffle(shown)
-    return QuestionCase(question, tuple(shown), (answer,))
+    return QuestionCase(question, tuple(shown), (answer,), document)

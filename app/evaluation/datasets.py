@@ -33,11 +33,13 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class QuestionCase:
-    """A question, the passages of its prompt in order, and the answers that count as right."""
+    """A question, the passages of its prompt in order, and the answers that count as right;
+    `document`: the one that it is about."""
 
     question: str
     passages: tuple[Passage, ...]
     answers: tuple[str, ...]
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def _load_squad(path: Path, layout: Layout, order: random.Random) -> list[Questi
                 shown = [gold, *_others(near, far, layout, order)]
                 order.shuffle(shown)
                 answers = tuple(dict.fromkeys(a["text"] for a in qa["answers"]))
-                cases.append(QuestionCase(qa["question"], tuple(shown), answers))
+                about = f"{number}: {article.get('title', '')}"
+                cases.append(QuestionCase(qa["question"], tuple(shown), answers, about))
     return cases
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from app.decoder.identity import digest_weights
 from app.errors import InvalidValue
 from app.evaluation.bench_model import Bench, open_bench
 from app.evaluation.datasets import Layout, Others, PrimerChoice, load_cases
@@ -111,7 +112,8 @@ def _with_links(bench: Bench, path: Path | None) -> Bench:
     if path is None:
         return bench
     hidden = int(bench.runner.model.get_input_embeddings().weight.shape[1])
-    return replace(bench, links=load_links(path, hidden, bench.runner.vocabulary))
+    weights = digest_weights(bench.directory)
+    return replace(bench, links=load_links(path, hidden, bench.runner.vocabulary, weights))
 
 
 def _check_encodings(names: tuple[str, ...]) -> None:

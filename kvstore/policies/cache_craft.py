@@ -1,5 +1,6 @@
-"""`cache_craft`: each chunk gets its part of the budget by its fix overhead, spent on the tokens
-that attended most to what stood before them then (Cache-Craft, arXiv 2502.15734). No probe.
+"""`cache_craft`: of each chunk the share that its fix overhead says, the tokens that attended most
+to what stood before them then (Cache-Craft, arXiv 2502.15734). No probe. The budget is a cap: where
+all together want more, each gets its part of it; where they want less, the rest is not spent.
 
 `cache_craft_focus` leaves out chunks the question hardly looks at. The paper stops repairing them
 at a middle layer; here the question's attention over the upper layers tells before the forward.
@@ -46,7 +47,11 @@ def _ranked(span: Span) -> torch.Tensor:
 
 
 def _shares(spans: Spans, budget: int) -> list[int]:
-    """Split by overhead times length; what a chunk cannot take goes to the others."""
+    """Overhead times length each. More than `budget` is split in the same proportion; what a chunk
+    cannot take of it goes to the others."""
+    wanted = [math.ceil(span.overhead * len(span)) for span in spans]
+    if sum(wanted) <= budget:
+        return wanted
     shares = [0] * len(spans)
     left = budget
     while left > 0:

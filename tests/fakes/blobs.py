@@ -1,7 +1,8 @@
 """kvstore.shared_tier.Blobs over a dict."""
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
 from kvstore.shared_tier import Blob
 
@@ -16,6 +17,7 @@ class FakeBlobs:
         self.pinned: set[str] = set()
         self.hangs = threading.Event()
         self.fails = False
+        self.page_s = 0.0  # of an entry in a listing
         self.released = threading.Event()
 
     def read(self, name: str) -> bytes | None:
@@ -37,13 +39,15 @@ class FakeBlobs:
         for name in names:
             self.held.pop(name, None)
 
-    def listing(self) -> dict[str, Blob]:
+    def listing(self) -> Iterator[dict[str, Blob]]:
         self._check()
-        return {name: Blob(len(data), 0.0) for name, data in self.held.items()}
+        for name, data in list(self.held.items()):
+            time.sleep(self.page_s)
+            yield {name: Blob(len(data), 0.0)}
 
-    def pins(self) -> set[str]:
+    def pins(self) -> Iterator[set[str]]:
         self._check()
-        return set(self.pinned)
+        yield set(self.pinned)
 
     def pin(self, digest: str, pinned: bool) -> None:
         self._check()

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from app.bootstrap import Container
+from app.cache import jobs
 from app.db.entries import EntryRows
 from app.db.rows import CacheScope
 from app.db.session import Database
@@ -139,6 +140,40 @@ async def test_warm_makes_what_is_missing_and_goes_on_after_a_break(
     assert await ls(client) == before
     again = await finished(client, "warm", {"tenant": "default"})
     assert again["result"]["stored"] == 0
+
+
+@pytest.mark.parametrize("name", ["collection", "tenant"])
+async def test_a_purge_goes_on_until_a_server_that_was_away_answers(
+    client: httpx2.AsyncClient,
+    town: int,
+    decoder: StoringDecoder,
+    blobs: FakeBlobs,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr(jobs, "PURGE_AGAIN_S", 0.05)
+    held = len(blobs.held)
+    assert held > 0
+    blobs.fails = True
+    body = {name: {"collection": "town", "tenant": "default"}[name]}
+    job = (await client.post("/api/v1/cache/purge", json=body)).json()
+    path = f"/api/v1/jobs/{job['id']}"
+    while (job := (await client.get(path)).json())["result"] is None:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    job = (await client.get(path)).json()
+    assert job["state"] in {"queued", "running"}
+    assert job["result"]["complete"] is False
+    tiers = {tier["tier"]: tier for tier in job["result"]["tiers"]}
+    assert (tiers["disk"]["entries"], tiers["disk"]["failed"]) == (held, None)
+    assert tiers["fake"]["failed"]
+    blobs.fails = False
+    while (job := (await client.get(path)).json())["state"] in {"queued", "running"}:
+        await asyncio.sleep(0.01)
+    assert (job["state"], job["result"]["complete"]) == ("succeeded", True)
+    tiers = {tier["tier"]: tier for tier in job["result"]["tiers"]}
+    assert (tiers["fake"]["entries"], tiers["fake"]["failed"]) == (held, None)
+    assert blobs.held == {}
 
 
 @pytest.mark.parametrize("name", ["document_id", "collection", "source", "tenant"])

@@ -21,6 +21,7 @@ from app.decoder.template import PromptTemplate
 from app.decoder.tokenizer import TextTokenizer
 from app.errors import InvalidValue
 from app.evaluation import calibrate as calibrate_module
+from app.evaluation.bench_model import Bench
 from app.evaluation.calibrate import (
     HIGH_RATIOS,
     Calibrator,
@@ -32,9 +33,12 @@ from app.evaluation.calibrate import (
     summary,
 )
 from app.evaluation.calibration_set import DEMO, QUESTIONS, built_in_cases
+from app.evaluation.datasets import QuestionCase
 from app.evaluation.reuse_quality import Arm
 from app.settings import load_settings
+from kvstore.config import ReuseConfig
 from kvstore.proofs import Proof
+from kvstore.reuse import ReuseEngine
 from tests.support.model_folder import save_tiny_model
 from tests.support.tiny_models import SHAPE
 
@@ -89,6 +93,7 @@ def test_a_model_that_keeps_to_the_target_gets_a_signed_record(tiny: Path) -> No
     assert sorted(names) == [f"P{number}" for number in range(1, 10)]
     assert all(proof["passed"] for proof in evidence["proofs"])
     assert [row["n"] for row in evidence["searched"]] == [8, 8, 8]
+    assert (evidence["halves_by"], evidence["p9_questions"]) == ("question", 8)  # one article
     (confirmed,) = evidence["confirmed"]
     assert confirmed["kl_high"] <= 0.05
     assert evidence["machine"]["torch"]
@@ -107,6 +112,22 @@ def test_the_encodings_that_are_served_are_measured_and_recorded(
     body = json.loads(result.stdout)
     assert body["encodings"] == ["primed", "neutral", "head"]
     assert {row["encoding"] for row in body["evidence"]["searched"]} == {"primed+neutral"}
+
+
+def test_what_is_left_out_of_a_passage_is_left_out_here_too(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+    made = Bench.engine
+
+    def engine(bench: Bench, config: ReuseConfig) -> ReuseEngine:
+        shares.append(config.keep_share)
+        return made(bench, config)
+
+    monkeypatch.setattr(Bench, "engine", engine)
+    monkeypatch.setenv("LARDER_KV_KEEP_SHARE", "0.5")
+    run(tiny, "--json", "--policies", "seam")
+    assert shares == [0.5]
 
 
 def test_a_target_nobody_keeps_to_is_said_and_kept(tiny: Path) -> None:
@@ -186,6 +207,18 @@ def test_what_is_not_confirmed_is_tried_once_more_at_a_larger_ratio(
     assert [r["ratio"] for r in confirmed] == tried
     assert keeps(confirmed[-1], PLAN.target) == is_kept
     assert len(searched) == (2 if tried == [0.15] else 4)
+
+
+def test_halves_ask_about_different_documents_where_there_are_enough() -> None:
+    cases = [QuestionCase(f"{n}?", (), (), "abcdeab"[n % 7]) for n in range(28)]
+    (one, two), by = split(cases, 12)
+    assert by == "document"
+    assert len(one) == len(two) == 12
+    assert not {case.document for case in one} & {case.document for case in two}
+    one_document = [QuestionCase(f"{n}?", (), (), "a") for n in range(28)]
+    (one, two), by = split(one_document, 12)
+    assert (by, len(one), len(two)) == ("question", 12, 12)
+    assert not {case.question for case in one} & {case.question for case in two}
 
 
 def test_too_few_questions_are_refused() -> None:

@@ -1,10 +1,13 @@
 """Chunks packed into one forward are what each would be alone; families that cannot be served."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 from transformers import (
+    AutoConfig,
     DeepseekV3Config,
     DeepseekV3ForCausalLM,
     GPT2Config,
@@ -15,6 +18,7 @@ from transformers import (
     MambaForCausalLM,
     Phi3Config,
     Phi3ForCausalLM,
+    PreTrainedConfig,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -139,6 +143,42 @@ def test_models_that_cannot_be_served_are_named_with_the_reason(name: str) -> No
     build, reason = UNSUPPORTED[name]
     with pytest.raises(UnsupportedModel, match=reason):
         check_supported(build())
+
+
+class MadeUp(PreTrainedConfig):  # type: ignore[misc]
+    """Of a family that transformers does not know."""
+
+    model_type = "made_up"
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (AutoConfig.for_model("jamba"), "'jamba': recurrent layers"),
+        (AutoConfig.for_model("falcon_mamba"), "'falcon_mamba': recurrent layers"),
+        (AutoConfig.for_model("rwkv"), "'rwkv': recurrent layers"),
+        (AutoConfig.for_model("lfm2"), "'lfm2': recurrent layers"),
+        (AutoConfig.for_model("qwen3_next"), "'qwen3_next': recurrent layers"),
+        (AutoConfig.for_model("mamba2"), "'mamba2': recurrent layers"),
+        (AutoConfig.for_model("deepseek_v2"), "'deepseek_v2': multi-head latent attention"),
+        (AutoConfig.for_model("qwen2_5_vl"), "'qwen2_5_vl': M-RoPE"),
+        (AutoConfig.for_model("qwen3_vl"), "'qwen3_vl': M-RoPE"),
+        (MadeUp(kv_lora_rank=256), "'made_up': multi-head latent attention"),
+        (MadeUp(layer_types=["full_attention", "linear_attention"]), "'made_up': recurrent"),
+        (
+            MadeUp(rope_parameters={"rope_type": "x", "mrope_section": [4]}),
+            "'made_up': M-RoPE",
+        ),
+        (MadeUp(), "'made_up': not among gemma2"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_families_nobody_listed_are_refused_by_what_they_have(
+    config: PreTrainedConfig, reason: str
+) -> None:
+    model = cast(PreTrainedModel, SimpleNamespace(config=config))
+    with pytest.raises(UnsupportedModel, match=reason):
+        check_supported(model)
 
 
 @pytest.mark.parametrize("name", ["dynamic", "longrope", "mrope", "mla", "mamba", "recurrent"])

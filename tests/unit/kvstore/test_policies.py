@@ -48,7 +48,8 @@ def test_a_choice_lies_in_the_spans_within_budget_and_repeats(
     allowed = positions_of(request.spans)
     assert torch.equal(chosen, chosen.unique())
     assert torch.isin(chosen, allowed).all()
-    assert len(chosen) == {"none": 0, "all": len(allowed)}.get(name, request.budget)
+    expected = {"none": 0, "all": len(allowed)}.get(name, request.budget)
+    assert len(chosen) == expected  # spans of unknown overhead: `cache_craft` wants all of them
     assert torch.equal(chosen, find_policy(name).select(request, probes))
 
 
@@ -95,3 +96,17 @@ def test_the_floor_of_a_span_that_gradual_filtering_dropped_is_its_most_deviatin
     chosen = find_policy("gradual_deviation").select(request, FixedProbes(deviation)).tolist()
     assert chosen[:2] == [18, 19]
     assert len(chosen) == 8
+
+
+@pytest.mark.parametrize("name", ["cache_craft", "cache_craft_focus"])
+def test_cache_craft_takes_what_the_overheads_say_and_the_budget_is_a_cap(name: str) -> None:
+    spans = (Span(0, 100, 0.02), Span(100, 150, 0.1), Span(150, 250, 0.0))
+    probes = FixedProbes(torch.ones(250))
+
+    def count(budget: int) -> list[int]:
+        chosen = find_policy(name).select(SelectionRequest(spans, budget, 2, 0), probes)
+        return [int(((chosen >= s.start) & (chosen < s.end)).sum()) for s in spans]
+
+    assert count(250) == count(7) == [2, 5, 0]
+    assert sum(count(4)) == 4
+    assert count(4)[2] == 0

@@ -158,3 +158,33 @@ def test_a_server_that_fails_is_told_apart_from_a_miss(tmp_path: Path, blobs: Fa
     assert not store.lookup((1, 2), CONTEXT).away
     blobs.fails = True
     assert store.lookup((1, 2), CONTEXT).away
+
+
+def test_a_long_listing_is_asked_for_page_by_page(tmp_path: Path, blobs: FakeBlobs) -> None:
+    """Together the pages take longer than one call may."""
+    limits = SharedLimits(limit_s=0.5, listing_s=60.0)
+    tier = SharedTier(blobs, 10**6, limits=limits)
+    store = KVStore(
+        RamTier(0), DiskTier(tmp_path, 10**6, MemoryIndex()), "namespace", "identity", tier
+    )
+    contents = [(number, 2, 3) for number in range(8)]
+    for ids in contents:
+        put_entry(store, ids)
+    blobs.page_s = 0.1
+    purged = store.purge(contents)
+    assert (purged.complete, purged.entries) == (True, 8)
+    assert blobs.held == {}
+
+
+def test_a_large_entry_may_take_longer(blobs: FakeBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    class Future:
+        def result(self, seconds: float) -> None:
+            waited.append(seconds)
+
+    tier = SharedTier(blobs, 10**9, limits=LIMITS)
+    monkeypatch.setattr(tier._pool, "submit", lambda run: Future())
+    tier._call(lambda: None)
+    tier._call(lambda: None, num_bytes=25 * 10**6)
+    assert waited == [2.0, 4.5]
