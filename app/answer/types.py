@@ -10,6 +10,7 @@ from typing import Literal
 from app.db.rows import RunTokens
 from app.decoder.types import GenerationParams, Message
 from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind, TokenCounts
+from reliability.alignment import Rung
 from reliability.calibration import Method, Origin
 from reliability.decision import DecisionKind, Wording
 from retrieval.types import NO_FILTER, Filter
@@ -140,7 +141,8 @@ class Cited:
 class HeardVote:
     """What one passage says to the question: `answer` is the cluster, `said` its own words.
 
-    Passages of one `family` are one piece of evidence.
+    Passages of one `family` are one piece of evidence. `rung`: what judged that it says so; runs
+    stored before it was kept had no other than wording.
     """
 
     chunk_id: int
@@ -153,6 +155,7 @@ class HeardVote:
     alignment: float
     sense: str
     family: int
+    rung: Rung = "overlap"
 
 
 @dataclass(frozen=True, slots=True)
