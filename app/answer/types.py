@@ -13,6 +13,8 @@ from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind
 from reliability.alignment import Rung
 from reliability.calibration import Method, Origin
 from reliability.decision import DecisionKind, Wording
+from reliability.families.types import Join
+from reliability.types import Dropped
 from retrieval.types import NO_FILTER, Filter
 
 AnswerFinish = Literal["stop", "length", "no_match", "cancelled", "error"]
@@ -46,12 +48,6 @@ class RankedPassage:
     end: int
     page: int | None
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedPassage:
-    chunk_id: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ class Retrieved:
 @dataclass(frozen=True, slots=True)
 class Assessed:
     kept: tuple[int, ...]
-    dropped: tuple[DroppedPassage, ...]
+    dropped: tuple[Dropped, ...]
     weights: tuple[SourceWeight, ...]
 
 
@@ -156,16 +152,6 @@ class HeardVote:
     sense: str
     family: int
     rung: Rung = "overlap"
-
-
-@dataclass(frozen=True, slots=True)
-class CountedOnce:
-    """Why two passages (chunk ids) are one piece of evidence; `level` is L0 to L4."""
-
-    one: int
-    other: int
-    level: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +212,7 @@ class Verdict:
     answers: tuple[JudgedAnswer, ...]
     others: tuple[JudgedAnswer, ...]
     votes: tuple[HeardVote, ...]
-    joins: tuple[CountedOnce, ...]
+    joins: tuple[Join, ...]  # of chunk ids
     sources: tuple[BelievedSource, ...]
 
 

@@ -13,7 +13,6 @@ from app.answer.types import (
     BelievedSource,
     ChanceBasis,
     Citation,
-    CountedOnce,
     HeardVote,
     JudgedAnswer,
     Trust,
@@ -147,7 +146,7 @@ def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
         answers=tuple(judged(belief, names) for belief in decision.answers),
         others=tuple(judged(belief, names) for belief in others),
         votes=votes,
-        joins=tuple(CountedOnce(j.one, j.other, j.level, j.why) for j in families.joins),
+        joins=families.joins,
         sources=sources,
     )
 
