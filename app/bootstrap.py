@@ -44,7 +44,7 @@ from retrieval.protocols import LexicalIndex
 
 if TYPE_CHECKING:
     from app.answer.pipeline import AnswerPipeline
-    from app.answer.protocols import Assessor, Retriever
+    from app.answer.protocols import Assessor, Judge, Retriever
     from app.cache.keeper import CacheKeeper
     from app.db.pgvector import PgVectorIndexes
     from app.decoder.service import DecoderService
@@ -114,6 +114,7 @@ class Search:
     retriever: "Retriever"
     switch: "Callable[[VectorSpace], None]"
     assessor: "Assessor"
+    judge: "Judge | None"
     gate: asyncio.Lock
 
 
@@ -298,6 +299,7 @@ def _build_search(
     parse: "Parse",
     indexes: "DenseIndexes | PgVectorIndexes",
 ) -> Search:
+    from app.decoder.alignment import load_judge
     from app.ingest.searching import load_reranker, ranking_config
     from app.ingest.vector_space import CurrentSearcher, CurrentSpace, VectorSpace
     from app.sources.quarantine import ActiveSourcesOnly
@@ -308,13 +310,8 @@ def _build_search(
     def search_in(embedder: "Embedder", indexes: "DenseIndexes | PgVectorIndexes") -> Retriever:
         config = ranking_config(settings, embedder.identity)
         return Retriever(
-            storage.words,
-            indexes,
-            embedder,
-            storage.sources,
-            config,
-            reranker,
-            storage.selection,
+            *(storage.words, indexes, embedder, storage.sources),
+            *(config, reranker, storage.selection),
         )
 
     def switch(new: VectorSpace) -> None:
@@ -332,6 +329,7 @@ def _build_search(
         retriever=ActiveSourcesOnly(searcher, storage.sources),
         switch=switch,
         assessor=Assessor(),
+        judge=load_judge(models.decoder, settings),
         gate=asyncio.Lock(),
     )
 
@@ -352,7 +350,7 @@ def _build_container(
     from app.sources.tools import make_estimation
 
     fetcher = Fetcher(settings.allowed_fetch_hosts, settings.max_document_bytes)
-    reader = DecoderReader(search.retriever, storage.chunks, models.decoder)
+    reader = DecoderReader(search.retriever, storage.chunks, models.decoder, search.judge)
     ingest = build_ingest(settings, storage, models, search)
     lanes = build_lanes(settings, storage, models, search, ingest, fetcher, remover)
     worker = JobWorker(storage.leases, lanes)
@@ -397,4 +395,5 @@ def _build_answers(
         num_passages=settings.passages,
         trust=settings.trust,
         trust_bias=settings.trust_bias,
+        judge=search.judge,
     )

@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     trust: Literal["plain", "weighted", "tagged", "vote"] = Field(
         "weighted", description="plain, weighted, tagged or vote"
     )
+    alignment_quotes: bool = Field(False, description="true or false")
+    alignment_model: Folder | None = Field(None, description="a folder with an entailment model")
     trust_bias: float = Field(0.0, ge=0, le=4, description="a number from 0 (off) to 4")
     reuse_policy: str | None = Field(None, min_length=1, description="the name of a reuse policy")
     reuse_ratio: float | None = Field(None, ge=0, le=1, description="a number from 0 to 1")

@@ -1,20 +1,15 @@
-"""What to find out next: which sources to probe, and which questions a person should answer.
+"""What to find out next: which questions a person should answer.
 
-Most probes go where they narrow a belief most; a few follow a Thompson draw, so that a source which
-may be the best of all gets a chance to show it. Answers to users never use a draw.
+Probes are not given out by what is known of a source: with equally many, asking all the same
+questions was never worse (docs/log.md).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from reliability.arrays import FloatArray, group_sum
-from reliability.errors import InvalidReliability
 from reliability.table import ClaimTable
-from reliability.types import BetaPosterior
-
-EXPLORED = 0.05  # share of probes that follow a draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,40 +18,6 @@ class OpenQuestion:
 
     question: str
     worth: float
-
-
-def allocate_probes(
-    posteriors: Mapping[int, BetaPosterior],
-    budget: int,
-    random: np.random.Generator,
-    *,
-    explored: float = EXPLORED,
-) -> dict[int, int]:
-    """How many of `budget` probes each source gets; sources without one are left out.
-
-    A probe narrows a Beta(a, b) belief from variance v to v n / (n + 1) on average, n = a + b.
-    """
-    if budget < 0 or not 0 <= explored <= 1:
-        raise InvalidReliability(f"{budget} probes with share {explored} cannot be given out")
-    sources = sorted(posteriors)
-    if not sources:
-        return {}
-    alpha = np.array([posteriors[source].alpha for source in sources])
-    beta = np.array([posteriors[source].beta for source in sources])
-    given = np.zeros(len(sources))
-    for draws in random.random(budget) < explored:
-        if draws:
-            given[int(np.argmax(random.beta(alpha, beta)))] += 1
-        else:
-            given[int(np.argmax(_narrowing(alpha, beta, given)))] += 1
-    return {source: int(n) for source, n in zip(sources, given, strict=True) if n}
-
-
-def _narrowing(alpha: FloatArray, beta: FloatArray, given: FloatArray) -> FloatArray:
-    """How much variance the next probe of each source takes away."""
-    strength = alpha + beta
-    mean = alpha / strength
-    return np.asarray(mean * (1 - mean) / (strength + given + 1) ** 2)
 
 
 def questions_to_label(table: ClaimTable, chance: FloatArray, limit: int) -> list[OpenQuestion]:

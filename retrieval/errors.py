@@ -7,7 +7,8 @@ RetrievalError
 │   └── EmptyDocument       nothing to read in it
 ├── IndexMismatch           vectors do not fit the index they are meant for
 ├── EmbedderMissing         the embedding model is not there or is not the expected one
-└── RerankerMissing         the same of the model that reranks
+├── RerankerMissing         the same of the model that reranks
+└── EntailmentMissing       the same of the model that judges whether a passage says something
 """
 
 
@@ -43,3 +44,7 @@ class EmbedderMissing(RetrievalError):
 
 class RerankerMissing(RetrievalError):
     code = "reranker_missing"
+
+
+class EntailmentMissing(RetrievalError):
+    code = "entailment_missing"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from app.answer.types import (
     Assessed,
     CachePlanned,
-    DroppedPassage,
     PlannedSegment,
     Question,
     RankedPassage,
@@ -17,7 +16,7 @@ from app.decoder.types import DecodeRequest, Passage, Prefilled
 from kvstore.types import ReuseMode, SegmentReport, TokenCounts
 from kvstore.vote import BranchReport
 from reliability.prior import prior_with_mean
-from reliability.types import Assessment, BetaPosterior, Evidence
+from reliability.types import Assessment, BetaPosterior, Dropped, Evidence
 from retrieval.types import ScoredChunk
 
 CONTEXT_FULL = "context_full"
@@ -74,8 +73,8 @@ def to_assessed(
     return Assessed(
         kept=in_prompt,
         dropped=(
-            *(DroppedPassage(item.chunk_id, item.reason) for item in assessment.dropped),
-            *(DroppedPassage(chunk_id, CONTEXT_FULL) for chunk_id in unfit),
+            *assessment.dropped,
+            *(Dropped(chunk_id, CONTEXT_FULL) for chunk_id in unfit),
         ),
         weights=tuple(
             SourceWeight(names[source_id], weight)

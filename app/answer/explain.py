@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
-from app.answer.types import BelievedSource, ChanceBasis, CountedOnce, HeardVote
+from app.answer.types import BelievedSource, ChanceBasis, HeardVote
 from app.answer.verdict import (
     decision_config,
     is_learned_here,
@@ -43,7 +43,7 @@ def explain_run(
     left_out = [_source(name, sources) for name in without]
     votes = [v for v in _values(HeardVote, verdict["votes"]) if v.source_id not in left_out]
     basis = _basis(verdict.get("calibration"))
-    joins = [Join(**asdict(join)) for join in _values(CountedOnce, verdict["joins"])]
+    joins = _values(Join, verdict["joins"])
     found = explain(
         [to_vote(vote) for vote in votes],
         to_posteriors(sources),

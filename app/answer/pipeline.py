@@ -12,7 +12,7 @@ import anyio
 from app.answer import convert
 from app.answer.citations import cite
 from app.answer.explain import explain_run
-from app.answer.protocols import Assessor, Beliefs, Decoder, Retriever
+from app.answer.protocols import Assessor, Beliefs, Decoder, Judge, Retriever
 from app.answer.record import RunRecord
 from app.answer.stopwatch import Stopwatch
 from app.answer.trust import with_trust
@@ -64,6 +64,7 @@ class AnswerPipeline:
         num_passages: int,
         trust: Trust = "weighted",
         trust_bias: float = 0.0,
+        judge: Judge | None = None,
     ) -> None:
         self._collections = collections
         self._chunks = chunks
@@ -75,6 +76,7 @@ class AnswerPipeline:
         self._num_passages = num_passages
         self._trust = trust
         self._trust_bias = trust_bias
+        self._judge = judge
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         """Events from `RunStarted` to `Completed` or `Failed`; closing early stops the model.
@@ -149,7 +151,7 @@ class AnswerPipeline:
 
         passages = [rows[passage.chunk_id] for passage in request.passages]
         if trust == "vote":
-            votes = SourceVote(self._decoder, self._num_passages, basis, watch)
+            votes = SourceVote(self._decoder, self._num_passages, basis, watch, self._judge)
             steps = votes.run(run_id, request, passages)
         else:
             steps = self._write(run_id, request, passages, basis, watch)

@@ -3,8 +3,10 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
+from app.decoder.quotes import OpenPair
 from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
 from kvstore.types import ReuseOptions
+from reliability.alignment import Alignment
 from reliability.calibration import Calibration
 from reliability.families.types import Pair
 from reliability.observations import ObservationLog
@@ -49,6 +51,14 @@ class Beliefs(Protocol):
 
     async def observations(self) -> ObservationLog:
         """What the beliefs rest on."""
+        ...
+
+
+class Judge(Protocol):
+    """`app.decoder.alignment.AlignmentJudge`."""
+
+    async def judge(self, pairs: Sequence[OpenPair]) -> list[Alignment]:
+        """Whether each passage states its answer, in order. Raises `ServerBusy`."""
         ...
 
 

@@ -10,8 +10,11 @@ from typing import Literal
 from app.db.rows import RunTokens
 from app.decoder.types import GenerationParams, Message
 from kvstore.types import Action, Encoding, ReuseMode, ReuseOptions, SegmentKind, TokenCounts
+from reliability.alignment import Rung
 from reliability.calibration import Method, Origin
 from reliability.decision import DecisionKind, Wording
+from reliability.families.types import Join
+from reliability.types import Dropped
 from retrieval.types import NO_FILTER, Filter
 
 AnswerFinish = Literal["stop", "length", "no_match", "cancelled", "error"]
@@ -45,12 +48,6 @@ class RankedPassage:
     end: int
     page: int | None
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedPassage:
-    chunk_id: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ class Retrieved:
 @dataclass(frozen=True, slots=True)
 class Assessed:
     kept: tuple[int, ...]
-    dropped: tuple[DroppedPassage, ...]
+    dropped: tuple[Dropped, ...]
     weights: tuple[SourceWeight, ...]
 
 
@@ -140,7 +137,8 @@ class Cited:
 class HeardVote:
     """What one passage says to the question: `answer` is the cluster, `said` its own words.
 
-    Passages of one `family` are one piece of evidence.
+    Passages of one `family` are one piece of evidence. `rung`: what judged that it says so; runs
+    stored before it was kept had no other than wording.
     """
 
     chunk_id: int
@@ -153,16 +151,7 @@ class HeardVote:
     alignment: float
     sense: str
     family: int
-
-
-@dataclass(frozen=True, slots=True)
-class CountedOnce:
-    """Why two passages (chunk ids) are one piece of evidence; `level` is L0 to L4."""
-
-    one: int
-    other: int
-    level: str
-    why: str
+    rung: Rung = "overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +213,7 @@ class Verdict:
     answers: tuple[JudgedAnswer, ...]
     others: tuple[JudgedAnswer, ...]
     votes: tuple[HeardVote, ...]
-    joins: tuple[CountedOnce, ...]
+    joins: tuple[Join, ...]  # of chunk ids
     sources: tuple[BelievedSource, ...]
 
 

@@ -5,6 +5,7 @@ Pure; the order of passages plays no role.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from app.answer.citations import stances
 from app.answer.short_answers import ShortAnswer, asks_for_several, judge, senses
@@ -12,7 +13,6 @@ from app.answer.types import (
     BelievedSource,
     ChanceBasis,
     Citation,
-    CountedOnce,
     HeardVote,
     JudgedAnswer,
     Trust,
@@ -20,7 +20,7 @@ from app.answer.types import (
 )
 from app.answer.wire import DIGITS
 from app.db.rows import PassageRow
-from reliability.alignment import align
+from reliability.alignment import Alignment, Rung, align
 from reliability.calibration import Calibration, Calibrator
 from reliability.decision import ACCEPT, AnswerBelief, Decision, DecisionConfig, Vote, decide
 from reliability.families.find import FamilyConfig, find_families
@@ -31,6 +31,8 @@ from reliability.types import BetaPosterior
 
 LEAST_SHOWN = 10.0**-DIGITS / 2
 
+Judged = Mapping[tuple[int, str], Alignment]  # what models say of a chunk and an answer
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -40,6 +42,7 @@ class Heard:
     answer: str
     said: str
     alignment: float
+    rung: Rung = "overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,15 @@ class Basis:
     copiers: frozenset[Pair] = frozenset()  # sources whose common answers count once
 
 
+def alignment_of(row: PassageRow, answer: ShortAnswer, judged: Judged) -> Alignment:
+    """How surely the passage says so: by a model's word in `judged`, else by wording."""
+    return judged.get((row.chunk_id, answer.core)) or align(answer.core, row.text)
+
+
 def heard_in_votes(
-    question: str, said: Sequence[tuple[PassageRow, ShortAnswer | None]]
+    question: str,
+    said: Sequence[tuple[PassageRow, ShortAnswer | None]],
+    judged: Judged = MappingProxyType({}),
 ) -> list[Heard]:
     """Answers that sources gave one by one, as far as their passages state them.
 
@@ -63,7 +73,7 @@ def heard_in_votes(
     given = [
         (row, answer, aligned)
         for row, answer in said
-        if answer is not None and (aligned := align(question, answer.core, row.text).score) > 0
+        if answer is not None and (aligned := alignment_of(row, answer, judged)).score > 0
     ]
     clusters = cluster_answers([answer.core for _, answer, _ in given], question, judge)
     names = [clusters.representative[answer.core] or answer.core for _, answer, _ in given]
@@ -76,7 +86,8 @@ def heard_in_votes(
             row,
             name,
             answer.said,
-            aligned if takes_several else aligned / len(per_source[row.source_id]),
+            aligned.score if takes_several else aligned.score / len(per_source[row.source_id]),
+            aligned.rung,
         )
         for (row, answer, aligned), name in zip(given, names, strict=True)
     ]
@@ -136,7 +147,7 @@ def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
         answers=tuple(judged(belief, names) for belief in decision.answers),
         others=tuple(judged(belief, names) for belief in others),
         votes=votes,
-        joins=tuple(CountedOnce(j.one, j.other, j.level, j.why) for j in families.joins),
+        joins=families.joins,
         sources=sources,
     )
 
@@ -229,6 +240,7 @@ def _vote(item: Heard, sense: str, families: Families) -> HeardVote:
         alignment=item.alignment,
         sense=sense,
         family=families.family_of[row.chunk_id],
+        rung=item.rung,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from app.answer import convert
 from app.answer.citations import cite
-from app.answer.protocols import Decoder
+from app.answer.protocols import Decoder, Judge
 from app.answer.short_answers import (
     INSTRUCTION,
     ShortAnswer,
@@ -32,14 +32,18 @@ from app.answer.types import (
 from app.answer.verdict import (
     Basis,
     Heard,
+    alignment_of,
     cast_votes,
     heard_in_votes,
     judge_passages,
     to_vote,
 )
 from app.db.rows import PassageRow
+from app.decoder.quotes import OpenPair
 from app.decoder.types import DecodeRequest, Voted, VotePrefilled
+from app.errors import ServerBusy
 from kvstore.vote import BranchReport
+from reliability.alignment import Alignment
 from reliability.decision import DecisionConfig, vote_weight
 from reliability.families.find import find_families
 from reliability.families.types import Passage
@@ -51,6 +55,7 @@ from reliability.voting import MIN_WRONG_ANSWERS
 MAX_TOKENS = 48  # of one source's answer
 MAX_ROUND = 8  # prompts in one forward
 MAX_NAMED = 3  # sources of one side, in the answer's text
+MAX_JUDGED = 8  # passages of one vote that a model is asked about: the reader waits for it
 ABSTENTION = "The passages do not answer this."
 
 
@@ -75,6 +80,7 @@ class _Asked:
     rows: list[PassageRow] = field(default_factory=list)
     reports: list[BranchReport] = field(default_factory=list)
     answers: list[ShortAnswer | None] = field(default_factory=list)
+    judged: dict[tuple[int, str], Alignment] = field(default_factory=dict)
     generated: int = 0
     prefill_ms: float = 0.0
     estimate_ms: float = 0.0
@@ -83,8 +89,16 @@ class _Asked:
 class SourceVote:
     """One question's vote. `kappa`: so many families that spoke are enough."""
 
-    def __init__(self, decoder: Decoder, kappa: int, basis: Basis, watch: Stopwatch) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        kappa: int,
+        basis: Basis,
+        watch: Stopwatch,
+        judge: Judge | None = None,
+    ) -> None:
         self._decoder = decoder
+        self._judge = judge
         self._kappa = kappa
         self._basis = basis
         self._watch = watch
@@ -101,6 +115,7 @@ class SourceVote:
         ):
             size = min(max(1, self._kappa), MAX_ROUND)
             yield await self._ask(request, left[:size])
+            await self._judge_open(request, left[:size])
             left = left[size:]
         verdict = judge_passages(self._heard(), self._basis)
         answer = compose(verdict)
@@ -123,7 +138,30 @@ class SourceVote:
 
     def _heard(self) -> list[Heard]:
         said = list(zip(self._asked.rows, self._asked.answers, strict=True))
-        return heard_in_votes(self._basis.question, said)
+        return heard_in_votes(self._basis.question, said, self._asked.judged)
+
+    async def _judge_open(self, request: DecodeRequest, rows: Sequence[PassageRow]) -> None:
+        """Ask models about answers of this round that wording leaves open, while some may be asked.
+
+        Where the server is busy the wording's word stands.
+        """
+        asked = self._asked
+        room = MAX_JUDGED - len(asked.judged)
+        if self._judge is None or room <= 0:
+            return
+        of_chunk = {passage.chunk_id: passage for passage in request.passages}
+        said = list(zip(asked.rows, asked.answers, strict=True))[-len(rows) :]
+        pairs = [
+            OpenPair(self._basis.question, answer.core, of_chunk[row.chunk_id], row.text)
+            for row, answer in said
+            if answer is not None and alignment_of(row, answer, {}).is_open
+        ][:room]
+        try:
+            found = await self._judge.judge(pairs) if pairs else []
+        except ServerBusy:
+            return
+        for pair, alignment in zip(pairs, found, strict=True):
+            asked.judged[pair.passage.chunk_id, pair.answer] = alignment
 
     async def _ask(self, request: DecodeRequest, rows: Sequence[PassageRow]) -> CachePlanned:
         """Ask these passages at once; what all prompts so far came to."""

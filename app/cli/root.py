@@ -15,6 +15,7 @@ from app.cli.output import print_error
 from app.cli.source_commands import sources_app
 from app.errors import InvalidValue, LarderError
 from app.evaluation import (  # noqa: F401  their commands join these apps
+    alignment_cli,
     corpus_cli,
     reliability_cli,
     store_cli,

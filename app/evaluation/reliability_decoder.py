@@ -6,10 +6,11 @@ from pathlib import Path
 from app.decoder.loop import decode
 from app.decoder.types import GenerationParams, TokenText
 from app.evaluation.bench_model import Bench
-from app.sources.reader import MAX_TOKENS, SHORT, aligned
+from app.sources.reader import MAX_TOKENS, SHORT
 from app.sources.short_answer import short_answer
 from kvstore.config import ReuseConfig
 from kvstore.types import ReuseOptions, Segment
+from reliability.alignment import align
 
 
 class Readings:
@@ -38,22 +39,26 @@ class BenchReader:
     """The decoder without a store: each document is read once, so there is nothing to reuse."""
 
     def __init__(self, bench: Bench, readings: Readings | None = None) -> None:
-        self._bench = bench
+        self.bench = bench
         self._engine = bench.engine(ReuseConfig())
         self._readings = readings or Readings(None)
         self.num_read = 0
 
     def __call__(self, question: str, text: str) -> str | None:
+        found = short_answer(question, self.raw(question, text))
+        return found if found is not None and align(found, text).score else None
+
+    def raw(self, question: str, text: str) -> str:
+        """What the decoder says, as it says it."""
         said = self._readings.get(question, text)
         if said is None:
             self.num_read += 1
             said = self._answer(question, text)
             self._readings.keep(question, text, said)
-        found = short_answer(question, said)
-        return found if found is not None and aligned(question, found, text) else None
+        return said
 
     def _answer(self, question: str, text: str) -> str:
-        template = self._bench.template
+        template = self.bench.template
         segments = [
             Segment("prefix", template.frame.prefix),
             Segment("chunk", template.encode_passage("", text)),
@@ -66,7 +71,7 @@ class BenchReader:
             prefilled.extend,
             template.tokenizer,
             GenerationParams(max_tokens=MAX_TOKENS),
-            self._bench.end_ids,
+            self.bench.end_ids,
             lambda: False,
         )
         return "".join(event.text for event in events if isinstance(event, TokenText))

@@ -38,7 +38,7 @@ def read_ramdocs(items: Sequence[Item], read: Reader, progress: Progress) -> lis
         question, documents = item["question"], item["documents"]
         said = [read(question, document["text"]) for document in documents]
         labels = [*item["gold_answers"], *item["wrong_answers"]]
-        named = _named(question, said, labels)
+        named = named_by_labels(question, said, labels)
         changed = [d | {"answer": name or UNREAD} for d, name in zip(documents, named, strict=True)]
         found.append(item | {"documents": changed})
         progress()
@@ -52,27 +52,29 @@ def read_poisoned(items: Sequence[Item], read: Reader, progress: Progress) -> li
         question = item["question"]
         said = [read(question, text) for text in item["adv_texts"]]
         labels = [item["correct answer"], item["incorrect answer"]]
-        found.append(item | {"read": _named(question, said, labels)})
+        found.append(item | {"read": named_by_labels(question, said, labels)})
         progress()
     return found
 
 
-def _named(question: str, said: Sequence[str | None], labels: Sequence[str]) -> list[str | None]:
+def named_by_labels(
+    question: str, said: Sequence[str | None], labels: Sequence[str]
+) -> list[str | None]:
     """Each answer by the label that it means the same as or that it contains, else as it is."""
     answers = {answer for answer in said if answer is not None}
     names = cluster_answers(answers | set(labels), question).representative
     label_of = {names[label]: label for label in reversed(labels)}
     return [
-        None if answer is None else label_of.get(names[answer]) or _stated(question, answer, labels)
+        None if answer is None else label_of.get(names[answer]) or _stated(answer, labels)
         for answer in said
     ]
 
 
-def _stated(question: str, answer: str, labels: Sequence[str]) -> str:
+def _stated(answer: str, labels: Sequence[str]) -> str:
     """The one label that a longer answer states ("It has 24 episodes": "24"), or that holds a
     shorter one ("Miami, Florida": "Miami"); else the answer."""
     words = set(normal_answer(answer).split())
-    stated = [label for label in labels if align(question, label, answer).score == 1.0]
+    stated = [label for label in labels if align(label, answer).score == 1.0]
     holding = [label for label in labels if words and words < set(normal_answer(label).split())]
     found = stated or holding
     return found[0] if len(found) == 1 else answer

@@ -164,7 +164,7 @@ def _observation(
     text = None if answer is None else answer.text
     known = probe.known_answer
     # "It opens at 7:00" states the known answer "7:00", which no rule without a model would join.
-    states_it = text and known and align(probe.question, known, text).score == 1.0
+    states_it = text and known and align(known, text).score == 1.0
     return NewObservation(
         "probe",
         source,

@@ -126,7 +126,7 @@ def _means(question: str, label: str, words: Sequence[str]) -> bool:
     names = cluster_answers([label, *words], question).representative
     return any(
         (names[label] is not None and names[said] == names[label])
-        or align(question, label, said).score == 1.0
+        or align(label, said).score == 1.0
         for said in words
     )
 

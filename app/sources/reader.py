@@ -1,6 +1,5 @@
 """Reads one source at a time with the decoder: only its passages are in the prompt."""
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Protocol
 
 from app.db.chunks import Chunks
 from app.db.rows import PassageRow
+from app.decoder.quotes import OpenPair
 from app.decoder.types import (
     DecodeEvent,
     DecodeRequest,
@@ -18,15 +18,13 @@ from app.decoder.types import (
 from app.sources.short_answer import short_answer
 from app.sources.types import SourceAnswer
 from kvstore.types import ReuseOptions
-from reliability.alignment import align
+from reliability.alignment import Alignment, align
 from retrieval.types import Query, ScoredChunk
 
 DEPTH = 50  # candidates of a question over all sources; beyond them a source knows nothing of it
 PASSAGES = 2  # of the source, best first
 MAX_TOKENS = 32
-LEAST_ALIGNMENT = 0.5  # an answer that its passage does not state is the model's own
 SHORT = "Answer with a few words only."
-DIGITS = re.compile(r"\d+")
 
 
 class Decoder(Protocol):
@@ -37,6 +35,12 @@ class Decoder(Protocol):
 
 class Retriever(Protocol):
     async def search(self, query: Query) -> list[ScoredChunk]: ...
+
+
+class Judge(Protocol):
+    """`app.decoder.alignment.AlignmentJudge`."""
+
+    async def judge(self, pairs: Sequence[OpenPair]) -> list[Alignment]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,17 @@ class _Found:
 class DecoderReader:
     """Implements `app.sources.protocols.SourceReader`."""
 
-    def __init__(self, retriever: Retriever, chunks: Chunks, decoder: Decoder) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        chunks: Chunks,
+        decoder: Decoder,
+        judge: Judge | None = None,
+    ) -> None:
         self._retriever = retriever
         self._chunks = chunks
         self._decoder = decoder
+        self._judge = judge
         self._found: _Found | None = None
 
     async def answer(
@@ -66,11 +77,25 @@ class DecoderReader:
         text = short_answer(question, await self._read(question, passages))
         if text is None:
             return None
-        scored = [(aligned(question, text, passage.text), passage) for passage in passages]
-        score, stated = max(scored, key=lambda pair: pair[0])
-        if not score:
-            return None
-        return SourceAnswer(text, score, stated.chunk_id, stated.document_id, stated.text)
+        alignments = await self._align(question, text, passages)
+        pairs = zip(alignments, passages, strict=True)
+        best, stated = max(pairs, key=lambda pair: pair[0].score)
+        if not best.score:
+            return None  # an answer that no passage states is the model's own
+        return SourceAnswer(text, best.score, stated.chunk_id, stated.document_id, stated.text)
+
+    async def _align(
+        self, question: str, answer: str, rows: Sequence[PassageRow]
+    ) -> list[Alignment]:
+        """How surely each passage says so. A model is asked only where no wording is sure."""
+        found = [align(answer, row.text) for row in rows]
+        left = [place for place, one in enumerate(found) if one.is_open]
+        if self._judge is None or not left or any(a.score and not a.is_open for a in found):
+            return found
+        pairs = [_open_pair(question, answer, rows[place]) for place in left]
+        for place, judged in zip(left, await self._judge.judge(pairs), strict=True):
+            found[place] = judged
+        return found
 
     async def _search(self, question: str, collection_id: int) -> dict[int, list[PassageRow]]:
         found = self._found
@@ -98,9 +123,6 @@ class DecoderReader:
             return "".join([event.text async for event in events if isinstance(event, TokenText)])
 
 
-def aligned(question: str, answer: str, passage: str) -> float:
-    """How surely the passage says so; 0 where a figure of the answer is not in it."""
-    if not set(DIGITS.findall(answer)) <= set(DIGITS.findall(passage)):
-        return 0.0
-    score = align(question, answer, passage).score
-    return score if score >= LEAST_ALIGNMENT else 0.0
+def _open_pair(question: str, answer: str, row: PassageRow) -> OpenPair:
+    passage = Passage(row.chunk_id, row.token_ids, row.primers)
+    return OpenPair(question, answer, passage, row.text)

@@ -1,12 +1,14 @@
 """The four modes on the whole read path, over a real database and a scripted decoder."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from app.answer import vote
 from app.answer.types import (
     AnswerEvent,
     Assessed,
@@ -19,8 +21,10 @@ from app.answer.types import (
     Verdict,
 )
 from app.bootstrap import Container, open_container
+from app.decoder.quotes import OpenPair
 from app.decoder.types import GenerationParams
-from app.errors import VerdictNotFound
+from app.errors import ServerBusy, VerdictNotFound
+from reliability.alignment import Alignment
 from tests.fakes.app import make_settings, use_fakes
 from tests.fakes.decoder import FakeDecoder
 
@@ -143,6 +147,61 @@ async def test_a_vote_goes_on_while_it_is_open(container: Container, decoder: Fa
     assert only(events, Verdict).kind == "abstain"
     assert only(events, Completed).answer == "The passages do not answer this."
     assert only(events, Completed).citations == ()
+
+
+class Judge:
+    """Holds that passages state these answers and no other; notes what it was asked."""
+
+    def __init__(self, *stated: str, is_busy: bool = False) -> None:
+        self.stated = stated
+        self.is_busy = is_busy
+        self.asked: list[OpenPair] = []
+
+    async def judge(self, pairs: Sequence[OpenPair]) -> list[Alignment]:
+        self.asked += pairs
+        if self.is_busy:
+            raise ServerBusy("busy")
+        return [Alignment(0.8 * (pair.answer in self.stated), "quote") for pair in pairs]
+
+
+async def test_a_vote_asks_a_judge_about_what_wording_leaves_open(
+    container: Container, decoder: FakeDecoder
+) -> None:
+    decoder.script = "I don't know."
+    decoder.votes = {"alpha": "soon after dawn", "beta": "7:00", "delta": "never on any day"}
+    judge = container.answers._judge = Judge("soon after dawn")
+    events = await ask(container, "vote")
+    votes = {heard.source: heard for heard in only(events, Verdict).votes}
+    assert {(p.answer, p.text) for p in judge.asked} == {
+        ("soon after dawn", TEXTS["alpha"]),
+        ("never on any day", TEXTS["delta"]),
+    }
+    assert len(judge.asked) == 2  # each once, whatever rounds follow
+    assert votes.keys() == {"alpha", "beta"}
+    assert (votes["alpha"].rung, votes["alpha"].alignment) == ("quote", 0.8)
+    assert votes["beta"].rung == "exact"
+    run = await container.runs.get(only(events, Completed).run_id)
+    assert run.verdict is not None
+    assert '"rung": "quote"' in json.dumps(run.verdict)
+    assert (await container.answers.explain(run.id))["kind"]
+
+
+async def test_a_vote_asks_a_judge_about_so_many_and_no_more(
+    container: Container, decoder: FakeDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vote, "MAX_JUDGED", 1)
+    decoder.script, decoder.votes = "some day or other", {}
+    judge = container.answers._judge = Judge()
+    assert only(await ask(container, "vote"), Verdict).kind == "abstain"
+    assert len(judge.asked) == 1
+
+
+async def test_a_busy_judge_changes_nothing(container: Container, decoder: FakeDecoder) -> None:
+    decoder.votes |= {"alpha": "some day or other"}
+    without = only(await ask(container, "vote"), Verdict)
+    judge = container.answers._judge = Judge(is_busy=True)
+    assert only(await ask(container, "vote"), Verdict).answers == without.answers
+    assert judge.asked
 
 
 async def test_a_vote_that_is_left_stops_the_model(
