@@ -228,6 +228,6 @@ def _citation(number: int, answer: Span, match: _Match) -> Citation:
         reliability=passage.reliability,
         start=passage.start + match.quote.start,
         end=passage.start + match.quote.end,
-        page=passage.page,
+        page=passage.page_at(passage.start + match.quote.start),
         quote=passage.text[match.quote.start : match.quote.end],
     )

@@ -128,6 +128,22 @@ class TextView(BaseModel):
     text: str
 
 
+class BlockView(View):
+    """`start` and `end` index into the document's text; `level` is that of a heading, else 0."""
+
+    ordinal: int
+    kind: str
+    start: int
+    end: int
+    level: int
+    page: int | None
+
+
+class BlockPage(BaseModel):
+    items: list[BlockView]
+    has_more: bool
+
+
 class DeletedView(BaseModel):
     chunks: int
     kv_entries: int

@@ -1,6 +1,7 @@
 """Chunks: passages for prompts, and which of them are embedded and have their KV computed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import models, tokens
+from app.db.blocks import find_page_starts
 from app.db.neighbours import find_primers
 from app.db.rows import NEUTRAL, PROBATION, PassageRow, UncachedRow
 from app.db.session import Database, Statement, retried
@@ -175,10 +177,20 @@ class Chunks:
             rows = [dict(row) for row in (await session.execute(statement)).mappings()]
             places = [(row["document_id"], row.pop("ordinal")) for row in rows]
             primers = await find_primers(session, places)
+            paged = [_span(row) for row in rows if row["page"] is not None]
+            pages = await find_page_starts(session, paged) if paged else {}
         return [
-            PassageRow(**row | {"token_ids": tokens.unpack(row["token_ids"])}, primers=primers[at])
+            PassageRow(
+                **row | {"token_ids": tokens.unpack(row["token_ids"])},
+                primers=primers[at],
+                page_starts=pages.get(_span(row), ()),
+            )
             for row, at in zip(rows, places, strict=True)
         ]
+
+
+def _span(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return row["document_id"], row["start"], row["end"]
 
 
 Vectors = type[models.Embedding] | type[models.NextEmbedding]

@@ -9,6 +9,8 @@ from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import job_items, models, tokens
+from app.db.blocks import pack as pack_blocks
+from app.db.blocks import unpack as unpack_blocks
 from app.db.collections import total
 from app.db.facts import joined_tags, set_facts, split_tags
 from app.db.job_rows import ItemState, NewJob
@@ -18,7 +20,7 @@ from app.db.rows import NO_FACTS, DocumentFacts, DocumentRow, DocumentState
 from app.db.session import Database, Statement, retried
 from app.db.versions import Swap, go_live, take_name
 from app.errors import CollectionNotFound, DocumentNotFound
-from retrieval.types import Chunk, Document
+from retrieval.types import Block, Chunk, Document
 
 PENDING: tuple[DocumentState, ...] = ("received", "chunked", "indexed")
 
@@ -92,6 +94,13 @@ class Documents:
             raise _not_found(document_id)
         return row.title, row.text or ""
 
+    async def blocks(self, document_id: int) -> list[Block]:
+        """In order; none before it is parsed, nor of documents parsed before blocks were kept."""
+        await self.text(document_id)  # raises where there is none to be shown
+        async with self._database.session() as session:
+            kept = await session.get(models.DocumentBlocks, document_id)
+        return unpack_blocks(kept.blocks) if kept is not None else []
+
     async def body(self, document_id: int) -> bytes:
         """The uploaded bytes, which exist until `save_parsed`."""
         async with self._database.session() as session:
@@ -141,6 +150,10 @@ class Documents:
         async with self._database.transaction() as session:
             if await session.scalar(statement) is None:
                 raise DocumentNotFound(f"there is no unparsed document {document_id}")
+            blocks = models.DocumentBlocks(
+                document_id=document_id, blocks=pack_blocks(document.blocks)
+            )
+            session.add(blocks)
             if chunks:
                 values = [_chunk_values(document_id, chunk) for chunk in chunks]
                 await session.execute(insert(models.Chunk), values)

@@ -121,6 +121,17 @@ class DocumentBody(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class DocumentBlocks(Base):
+    """Where headings, lists, tables and pages of a parsed document are; see app/db/blocks.py."""
+
+    __tablename__ = "document_blocks"
+
+    document_id: Mapped[int] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    blocks: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Chunk(Base):
     __tablename__ = "chunks"
     __table_args__ = (

@@ -200,6 +200,12 @@ class PassageRow:
     primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
     strength: float = 4.0  # observations that the reliability rests on (alpha + beta)
     is_new: bool = False  # nobody vouched for its source, and little was observed of it
+    page_starts: tuple[tuple[int, int], ...] = ()  # (where in the document, page), after `page`
+
+    def page_at(self, place: int) -> int | None:
+        """The page of a place in the document's text, where the format has pages."""
+        turned = [page for start, page in self.page_starts if start <= place]
+        return turned[-1] if turned else self.page
 
 
 @dataclass(frozen=True, slots=True)

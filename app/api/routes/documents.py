@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import JSONResponse
@@ -10,6 +11,8 @@ from app.api.deps import ContainerDep
 from app.api.idempotency import HEADER, accepted, answer_once, digest_of
 from app.api.job_schemas import JobView, NewText, UploadResult
 from app.api.schemas import (
+    BlockPage,
+    BlockView,
     ChunkView,
     DeletedView,
     DocumentDetail,
@@ -114,6 +117,20 @@ async def get_document(
 async def get_document_text(document_id: int, container: ContainerDep) -> TextView:
     title, text = await container.documents.text(document_id)
     return TextView(id=document_id, title=title, text=text)
+
+
+@router.get("/documents/{document_id}/blocks")
+async def get_document_blocks(
+    document_id: int,
+    container: ContainerDep,
+    limit: int = Query(500, ge=1, le=5000),
+    after: int = Query(-1, ge=-1),
+) -> BlockPage:
+    """Headings, paragraphs, lists, tables and code in their order; `after` is an ordinal."""
+    blocks = await container.documents.blocks(document_id)
+    shown = list(enumerate(blocks))[after + 1 : after + 1 + limit]
+    items = [BlockView(ordinal=ordinal, **asdict(block)) for ordinal, block in shown]
+    return BlockPage(items=items, has_more=after + 1 + limit < len(blocks))
 
 
 @router.delete("/documents/{document_id}", responses={202: {"model": JobView}})

@@ -205,6 +205,20 @@ async def test_text_and_chunks_agree(client: httpx2.AsyncClient, town: int) -> N
     assert chunk["text"] == text["text"][chunk["start"] : chunk["end"]]
 
 
+async def test_blocks_are_served_page_by_page(client: httpx2.AsyncClient, town: int) -> None:
+    page = (await client.get(f"/api/v1/collections/{town}/documents")).json()
+    path = f"/api/v1/documents/{page['items'][1]['id']}"
+    text = (await client.get(f"{path}/text")).json()["text"]
+    blocks = (await client.get(f"{path}/blocks")).json()
+    assert blocks["has_more"] is False
+    found = [(item["kind"], item["level"], item["page"]) for item in blocks["items"]]
+    assert found == [("heading", 1, None), ("paragraph", 0, None), ("paragraph", 0, None)]
+    assert "Kiln Lane pool" in text[blocks["items"][0]["start"] : blocks["items"][0]["end"]]
+    part = (await client.get(f"{path}/blocks?limit=1&after=0")).json()
+    assert (part["items"], part["has_more"]) == (blocks["items"][1:2], True)
+    assert (await client.get("/api/v1/documents/99/blocks")).status_code == 404
+
+
 async def test_a_delete_that_misses_a_tier_says_so(
     client: httpx2.AsyncClient, town: int, decoder: FakeDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +46,14 @@ def test_a_sentence_is_cited_with_the_best_span_of_the_best_passage() -> None:
     assert answer[citation.answer_start : citation.answer_end] == answer
     assert citation.quote == "The swimming hall in Kiln Lane opens at 7:00 on weekdays."
     assert (citation.start, citation.end) == (100, 100 + len(citation.quote))
+
+
+def test_a_quote_is_on_the_page_it_stands_on() -> None:
+    turned = POOL.index("At weekends")
+    paged = replace(passage(1, POOL, start=100, page=2), page_starts=((100 + turned, 3),))
+    pages = [citation.page for citation in cite("It opens at 7:00. It opens at 9:30.", [paged])]
+    assert pages == [2, 3]
+    assert passage(2, LIBRARY).page_at(0) is None
 
 
 def test_numbers_follow_first_use_and_are_shared() -> None:

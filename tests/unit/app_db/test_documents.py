@@ -1,5 +1,7 @@
 """Collections, sources, documents and chunks on a real SQLite file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from app.errors import (
     InvalidValue,
     SourceNotFound,
 )
+from retrieval.types import Block
 from tests.fakes.store import parsed
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +175,29 @@ async def test_pages_newest_first(store) -> None:
     assert ([row.id for row in rows], more) == (ids[:2:-1], True)
     rows, more = await store.documents.list(collection_id, 3, after_id=rows[-1].id)
     assert ([row.id for row in rows], more) == ([ids[2], ids[1], ids[0]], False)
+
+
+async def test_blocks_are_kept_and_tell_where_pages_begin(store) -> None:
+    collection = await store.collections.create("c")
+    source = await store.sources.get_or_create("s")
+    row, _ = await store.documents.add(collection.id, source.id, "a", b"x", None)
+    assert await store.documents.blocks(row.id) == []
+    document, chunks = parsed("a", ["heading", "first", "second"])
+    blocks = (
+        Block("heading", 0, 7, level=2, page=1),
+        Block("paragraph", 8, 13, page=1),
+        Block("table", 14, 20, page=2),
+    )
+    whole = replace(chunks[0], end=20, text="heading\nfirst\nsecond", page=1)
+    await store.documents.save_parsed(row.id, replace(document, blocks=blocks), [whole])
+    assert await store.documents.blocks(row.id) == list(blocks)
+    (passage,) = await store.chunks.passages([1])
+    assert (passage.page, passage.page_starts) == (1, ((14, 2),))
+    assert [passage.page_at(place) for place in (0, 13, 14, 19)] == [1, 1, 2, 2]
+    await store.removal.request([row.id], "asked")
+    with pytest.raises(DocumentNotFound):
+        await store.documents.blocks(row.id)
+    await store.removal.delete(row.id)
 
 
 async def test_passages_come_in_the_order_asked_for(store) -> None:
