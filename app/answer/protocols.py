@@ -5,6 +5,7 @@ from typing import Protocol
 
 from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
 from kvstore.types import ReuseOptions
+from reliability.arrays import FloatArray
 from reliability.calibration import Calibration
 from reliability.families.types import Pair
 from reliability.observations import ObservationLog
@@ -49,6 +50,18 @@ class Beliefs(Protocol):
 
     async def observations(self) -> ObservationLog:
         """What the beliefs rest on."""
+        ...
+
+
+class Meanings(Protocol):
+    """Which passages say the same in other words."""
+
+    async def limit(self, collection_id: int) -> float | None:
+        """Cosine from which on two passages of the collection do; None where it is not known."""
+        ...
+
+    async def of(self, chunk_ids: Sequence[int]) -> Mapping[int, FloatArray]:
+        """Unit vectors."""
         ...
 
 
