@@ -392,6 +392,7 @@ def _build_answers(
         assessor=search.assessor,
         decoder=models.decoder,
         beliefs=tools.beliefs,
+        meanings=tools.meanings,
         num_passages=settings.passages,
         trust=settings.trust,
         trust_bias=settings.trust_bias,

@@ -12,7 +12,7 @@ import anyio
 from app.answer import convert
 from app.answer.citations import cite
 from app.answer.explain import explain_run
-from app.answer.protocols import Assessor, Beliefs, Decoder, Judge, Retriever
+from app.answer.protocols import Assessor, Beliefs, Decoder, Judge, Meanings, Retriever
 from app.answer.record import RunRecord
 from app.answer.stopwatch import Stopwatch
 from app.answer.trust import with_trust
@@ -61,6 +61,7 @@ class AnswerPipeline:
         assessor: Assessor,
         decoder: Decoder,
         beliefs: Beliefs,
+        meanings: Meanings,
         num_passages: int,
         trust: Trust = "weighted",
         trust_bias: float = 0.0,
@@ -73,6 +74,7 @@ class AnswerPipeline:
         self._assessor = assessor
         self._decoder = decoder
         self._beliefs = beliefs
+        self._meanings = meanings
         self._num_passages = num_passages
         self._trust = trust
         self._trust_bias = trust_bias
@@ -137,9 +139,7 @@ class AnswerPipeline:
         assessment = self._assess(trust, scored, rows)
         kept = self._warm_first(scored, [rows[chunk_id] for chunk_id in assessment.kept])
         request = self._fill_prompt(question, trust, kept)
-        version, calibration = await self._beliefs.version(), await self._beliefs.calibration()
-        copiers = await self._beliefs.copiers()
-        basis = Basis(question.text, trust, version, calibration, copiers)
+        basis = await self._basis(question, trust, collection, request)
         watch.lap("assess")
         yield convert.to_assessed(assessment, request, rows)
 
@@ -158,6 +158,21 @@ class AnswerPipeline:
         async with aclosing(steps) as events:
             async for event in events:
                 yield event
+
+    async def _basis(
+        self, question: Question, trust: Trust, collection: CollectionRow, request: DecodeRequest
+    ) -> Basis:
+        limit = await self._meanings.limit(collection.id)
+        asked = [passage.chunk_id for passage in request.passages]
+        return Basis(
+            question.text,
+            trust,
+            version=await self._beliefs.version(),
+            calibration=await self._beliefs.calibration(),
+            copiers=await self._beliefs.copiers(),
+            cosine_limit=limit,
+            vectors={} if limit is None else await self._meanings.of(asked),
+        )
 
     async def _retrieve(
         self, question: Question, collection: CollectionRow

@@ -7,6 +7,7 @@ from app.decoder.quotes import OpenPair
 from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
 from kvstore.types import ReuseOptions
 from reliability.alignment import Alignment
+from reliability.arrays import FloatArray
 from reliability.calibration import Calibration
 from reliability.families.types import Pair
 from reliability.observations import ObservationLog
@@ -59,6 +60,18 @@ class Judge(Protocol):
 
     async def judge(self, pairs: Sequence[OpenPair]) -> list[Alignment]:
         """Whether each passage states its answer, in order. Raises `ServerBusy`."""
+        ...
+
+
+class Meanings(Protocol):
+    """Which passages say the same in other words."""
+
+    async def limit(self, collection_id: int) -> float | None:
+        """Cosine from which on two passages of the collection do; None where it is not known."""
+        ...
+
+    async def of(self, chunk_ids: Sequence[int]) -> Mapping[int, FloatArray]:
+        """Unit vectors."""
         ...
 
 

@@ -4,7 +4,7 @@ Pure; the order of passages plays no role.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from app.answer.citations import stances
@@ -21,6 +21,7 @@ from app.answer.types import (
 from app.answer.wire import DIGITS
 from app.db.rows import PassageRow
 from reliability.alignment import Alignment, Rung, align
+from reliability.arrays import FloatArray
 from reliability.calibration import Calibration, Calibrator
 from reliability.decision import ACCEPT, AnswerBelief, Decision, DecisionConfig, Vote, decide
 from reliability.families.find import FamilyConfig, find_families
@@ -54,6 +55,8 @@ class Basis:
     version: int
     calibration: Calibration | None = None
     copiers: frozenset[Pair] = frozenset()  # sources whose common answers count once
+    cosine_limit: float | None = None  # from which on two passages say the same
+    vectors: Mapping[int, FloatArray] = field(default_factory=dict)  # of chunks, unit length
 
 
 def alignment_of(row: PassageRow, answer: ShortAnswer, judged: Judged) -> Alignment:
@@ -118,8 +121,8 @@ def heard_in_answer(
 def cast_votes(heard: Sequence[Heard], basis: Basis) -> tuple[tuple[HeardVote, ...], Families]:
     """What is counted: each word with its sense and its family of evidence."""
     sense_of = senses(basis.question, [item.row.title for item in heard])
-    config = FamilyConfig(copiers=basis.copiers, one_voice=True)
-    families = find_families([_passage(item) for item in heard], config)
+    config = FamilyConfig(basis.cosine_limit, basis.copiers, one_voice=True)
+    families = find_families([_passage(item, basis) for item in heard], config)
     pairs = zip(heard, sense_of, strict=True)
     return tuple(_vote(item, sense, families) for item, sense in pairs), families
 
@@ -222,9 +225,16 @@ def judged(belief: AnswerBelief, names: Mapping[int, str]) -> JudgedAnswer:
     )
 
 
-def _passage(item: Heard) -> Passage:
+def _passage(item: Heard, basis: Basis) -> Passage:
     row = item.row
-    return Passage(row.chunk_id, row.source_id, row.text, answer=item.answer, title=row.title)
+    return Passage(
+        row.chunk_id,
+        row.source_id,
+        row.text,
+        answer=item.answer,
+        embedding=basis.vectors.get(row.chunk_id),
+        source_first_day=row.first_day,
+    )
 
 
 def _vote(item: Heard, sense: str, families: Families) -> HeardVote:

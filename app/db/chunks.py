@@ -1,11 +1,12 @@
 """Chunks: passages for prompts, and which of them are embedded and have their KV computed."""
 
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -18,6 +19,9 @@ from app.db.session import Database, Statement, retried
 from app.errors import ChunkNotFound
 
 Float32Array = NDArray[np.float32]
+
+DAY_S = 86400.0
+FIRST_IMPORT_S = 3 * DAY_S
 
 
 class Chunks:
@@ -116,6 +120,33 @@ class Chunks:
         async with self._database.session() as session:
             return await find_vectors(session, models.Embedding, collection_id, after_id, limit)
 
+    async def vectors(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
+        """[d] of each chunk that has one."""
+        embedding = models.Embedding
+        mine = select(embedding.chunk_id, embedding.vector).where(embedding.chunk_id.in_(chunk_ids))
+        async with self._database.session() as session:
+            rows = await session.execute(mine)
+            return {row.chunk_id: np.frombuffer(row.vector, dtype="<f4") for row in rows}
+
+    async def sample(
+        self, collection_id: int, limit: int, draw: random.Random
+    ) -> list[tuple[int, Float32Array]]:
+        """Source and vector of the first passages of documents drawn by lot."""
+        chunk, document = models.Chunk, models.Document
+        mine = select(document.id).where(
+            document.collection_id == collection_id, document.visibility == "live"
+        )
+        async with self._database.session() as session:
+            known = list(await session.scalars(mine))
+            drawn = draw.sample(known, min(limit, len(known)))
+            rows = await session.execute(
+                select(document.source_id, models.Embedding.vector)
+                .join(chunk, chunk.document_id == document.id)
+                .join(models.Embedding, models.Embedding.chunk_id == chunk.id)
+                .where(document.id.in_(drawn), chunk.ordinal == 0)
+            )
+            return [(row.source_id, np.frombuffer(row.vector, dtype="<f4")) for row in rows]
+
     async def uncached(self, document_id: int, limit: int | None = None) -> list[UncachedRow]:
         """The first chunks whose KV was not computed yet, with their primers."""
         chunk = models.Chunk
@@ -160,6 +191,7 @@ class Chunks:
                 (source.alpha / (source.alpha + source.beta)).label("reliability"),
                 (source.alpha + source.beta).label("strength"),
                 _is_new(source).label("is_new"),
+                _first_day(source).label("first_day"),
                 document.title,
                 chunk.label,
                 chunk.text,
@@ -226,8 +258,19 @@ def _of_live(statement: Statement, table: Vectors, collection_id: int) -> Statem
 def _is_new(source: type[models.Source]) -> ColumnElement[bool]:
     """As `SourceRow.is_new` says it."""
     observed = source.alpha + source.beta - source.prior_alpha - source.prior_beta
-    vouched = or_(source.prior_alpha != NEUTRAL, source.prior_beta != NEUTRAL)
-    return and_(~vouched, observed < PROBATION)
+    return and_(~_is_vouched_for(source), observed < PROBATION)
+
+
+def _first_day(source: type[models.Source]) -> ColumnElement[float | None]:
+    """When it was first seen, in days; NULL where that tells nothing: a person vouched for it, or
+    it came with the first ones, which whoever set Larder up chose together."""
+    earliest = select(func.min(models.Source.created_at)).scalar_subquery()
+    tells = and_(~_is_vouched_for(source), source.created_at > earliest + FIRST_IMPORT_S)
+    return case((tells, source.created_at / DAY_S), else_=None)
+
+
+def _is_vouched_for(source: type[models.Source]) -> ColumnElement[bool]:
+    return or_(source.prior_alpha != NEUTRAL, source.prior_beta != NEUTRAL)
 
 
 async def _places(session: AsyncSession, chunk_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:

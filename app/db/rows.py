@@ -200,6 +200,7 @@ class PassageRow:
     primers: tuple[tuple[int, ...], ...] = ()  # token ids of its neighbours (kvstore.primers)
     strength: float = 4.0  # observations that the reliability rests on (alpha + beta)
     is_new: bool = False  # nobody vouched for its source, and little was observed of it
+    first_day: float | None = None  # when its source was first seen, where that tells anything
     page_starts: tuple[tuple[int, int], ...] = ()  # (where in the document, page), after `page`
 
     def page_at(self, place: int) -> int | None:

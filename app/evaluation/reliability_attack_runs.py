@@ -15,7 +15,6 @@ from reliability.estimators.majority import Majority
 from reliability.estimators.protocol import Estimator
 from reliability.families.find import FamilyConfig, find_families
 from reliability.families.habits import copying_pairs, count_once
-from reliability.families.restatement import cosine_limit
 from reliability.observations import Observation
 from reliability.table import build_table
 from reliability.voting import winners
@@ -60,15 +59,9 @@ def _row(name: str, strength: int, system: str, pairs: Sequence[tuple[float, flo
 
 def _answers(scene: Scene) -> dict[str, dict[str, str]]:
     """The answer of each system to each target."""
-    pairs = scene.random.integers(0, len(scene.passages), (2000, 2)).tolist()
-    vectors = [p.embedding for p in scene.passages]
-    limit = cosine_limit(
-        float(a @ b)
-        for i, j in pairs
-        if (a := vectors[i]) is not None and (b := vectors[j]) is not None
-        and scene.passages[i].question != scene.passages[j].question
-    )  # fmt: skip
-    families = find_families(scene.passages, FamilyConfig(cosine_limit=limit)).family_of
+    families = find_families(
+        scene.passages, FamilyConfig(cosine_limit=scene.cosine_limit())
+    ).family_of
     config = LarderConfig(probation=10.0)
     as_passages = [
         Observation(r.observation_id, r.kind, r.question, r.answer, place, verdict=r.verdict)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reliability.arrays import FloatArray
+from reliability.families.restatement import cosine_limit
 from reliability.families.types import Passage
 from reliability.observations import Kind, Observation
 
@@ -74,6 +75,18 @@ class Scene:
     def lie(self, question: str) -> str:
         """What the attacker says: the same false answer from every account."""
         return self.false.get(question, f"{question}:lie")
+
+    def cosine_limit(self) -> float | None:
+        """From random pairs of different questions."""
+        draw = np.random.default_rng(len(self.passages))
+        pairs = draw.integers(0, len(self.passages), (2000, 2)).tolist()
+        vectors = [passage.embedding for passage in self.passages]
+        return cosine_limit(
+            float(a @ b)
+            for i, j in pairs
+            if (a := vectors[i]) is not None and (b := vectors[j]) is not None
+            and self.passages[i].question != self.passages[j].question
+        )  # fmt: skip
 
     def words(self) -> str:
         return " ".join(f"w{word}" for word in self.random.integers(0, VOCABULARY, WORDS))

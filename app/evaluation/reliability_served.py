@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.answer.verdict import Basis, Heard, judge_passages
+from app.db.chunks import FIRST_IMPORT_S
 from app.db.observations import DAY_S
 from app.db.reliability_rows import ObservationRow
 from app.db.rows import NEUTRAL, PassageRow, SourceRow
@@ -18,7 +19,7 @@ from app.sources.estimate import DEFAULT_ESTIMATOR, fold_and_fit
 from app.sources.fold import Circumstances
 from app.sources.judging import default_calibration
 from reliability.estimators.protocol import Estimate
-from reliability.families.find import find_families
+from reliability.families.find import FamilyConfig, find_families
 from reliability.families.types import Passage
 from reliability.observations import Observation
 
@@ -26,25 +27,46 @@ from reliability.observations import Observation
 def served_answers(scene: Scene) -> dict[str, str]:
     """The leading answer to each target."""
     spelled = {word(str(row.answer)): str(row.answer) for row in scene.rows}
+    passages, limit = _as_stored(scene.passages), scene.cosine_limit()
     past = [row for row in scene.rows if row.question not in scene.false]
     circumstances, _, estimate = fold_and_fit(
-        DEFAULT_ESTIMATOR, _stored(past, scene.passages), Circumstances()
+        DEFAULT_ESTIMATOR, _stored(past, passages, limit), Circumstances()
     )
     of_question: dict[str, list[Heard]] = defaultdict(list)
     for row in scene.rows:
         if row.question in scene.false and row.kind == "probe" and row.source is not None:
             source = _source(row.source, estimate)
-            of_question[row.question].append(_heard(row, source, scene.passages))
+            of_question[row.question].append(_heard(row, source, passages))
+    basis = Basis(
+        "",
+        "vote",
+        1,
+        default_calibration(),
+        circumstances.copiers,
+        limit,
+        {p.passage_id: p.embedding for p in passages if p.embedding is not None},
+    )
     found = {}
     for question, heard in of_question.items():
-        basis = Basis(question, "vote", 1, default_calibration(), circumstances.copiers)
-        verdict = judge_passages(heard, basis)
+        verdict = judge_passages(heard, replace(basis, question=question))
         if verdict.answers:
             found[question] = spelled[verdict.answers[0].answer]
     return found
 
 
-def _stored(rows: Sequence[Observation], passages: Sequence[Passage]) -> list[ObservationRow]:
+def _as_stored(passages: Sequence[Passage]) -> list[Passage]:
+    """First days as the database tells them: not of those that came with the first."""
+    days = [p.source_first_day for p in passages if p.source_first_day is not None]
+    last = min(days, default=0.0) + FIRST_IMPORT_S / DAY_S
+    return [
+        replace(p, source_first_day=None) if (p.source_first_day or 0.0) <= last else p
+        for p in passages
+    ]
+
+
+def _stored(
+    rows: Sequence[Observation], passages: Sequence[Passage], limit: float | None
+) -> list[ObservationRow]:
     """As an estimate stores them: families are found question by question."""
     by_id = {passage.passage_id: passage for passage in passages}
     asked: dict[str, list[Passage]] = defaultdict(list)
@@ -53,7 +75,7 @@ def _stored(rows: Sequence[Observation], passages: Sequence[Passage]) -> list[Ob
             asked[row.question].append(by_id[row.observation_id])
     families: dict[int, int] = {}
     for group in asked.values():
-        families |= _shared(find_families(group).family_of)
+        families |= _shared(find_families(group, FamilyConfig(limit)).family_of)
     return [
         ObservationRow(
             id=row.observation_id,
@@ -113,5 +135,6 @@ def _heard(row: Observation, source: SourceRow, passages: Sequence[Passage]) -> 
         token_ids=(),
         strength=source.alpha + source.beta,
         is_new=source.is_new,
+        first_day=passages[row.observation_id].source_first_day,
     )
     return Heard(passage, answer, answer, row.alignment)

@@ -4,6 +4,7 @@ Each probe is one step; what a killed process had in hand is asked again, what i
 """
 
 import logging
+from collections.abc import Mapping
 
 from app.db.chunks import Chunks
 from app.db.collections import Collections
@@ -16,12 +17,13 @@ from app.sources.beliefs import Beliefs
 from app.sources.checks import MAX_TEXT_LEN
 from app.sources.estimate import build_estimator
 from app.sources.fold import Circumstances
+from app.sources.meanings import Meanings
 from app.sources.protocols import SourceReader
 from app.sources.questions import from_given, from_passages, from_runs
 from app.sources.types import ProbePlan, SourceAnswer
 from reliability.alignment import align
-from reliability.families.find import find_families
-from reliability.families.types import Passage
+from reliability.families.find import FamilyConfig, find_families
+from reliability.families.types import Families, Passage
 
 FILE_AUTHOR = "question file"  # who says what the answer to a probe is, where a file does
 # So many answers of each source tell the order of nine sources of mixed quality: rank correlation
@@ -42,6 +44,7 @@ class Estimation:
         runs: Runs,
         estimates: Estimates,
         beliefs: Beliefs,
+        meanings: Meanings,
         reader: SourceReader,
         *,
         answers_aim: int = ANSWERS_AIM,
@@ -52,6 +55,7 @@ class Estimation:
         self._runs = runs
         self._estimates = estimates
         self._beliefs = beliefs
+        self._meanings = meanings
         self._reader = reader
         self._answers_aim = answers_aim
 
@@ -101,7 +105,7 @@ class Estimation:
         said: dict[int, SourceAnswer | None] = {}
         for source in await self._sources.in_collection(probe.collection_id):
             said[source] = await self._reader.answer(probe.question, source, probe.collection_id)
-        families = _families(probe.question, said)
+        families = await self._families(probe, said)
         rows = [
             _observation(probe, source, answer, families.get(source))
             for source, answer in said.items()
@@ -109,6 +113,31 @@ class Estimation:
         if probe.known_answer is not None:
             rows.append(_known(probe, probe.known_answer))
         return rows
+
+    async def _families(
+        self, probe: ProbeRow, said: Mapping[int, SourceAnswer | None]
+    ) -> dict[int, int]:
+        """Passages that copy count once."""
+        answers = {source: answer for source, answer in said.items() if answer is not None}
+        chunk_ids = [answer.chunk_id for answer in answers.values()]
+        limit = await self._meanings.limit(probe.collection_id)
+        vectors = {} if limit is None else await self._meanings.of(chunk_ids)
+        rows = {row.chunk_id: row for row in await self._chunks.passages(chunk_ids)}
+        passages = [
+            Passage(
+                source,
+                source,
+                answer.passage,
+                probe.question,
+                answer.text,
+                embedding=vectors.get(answer.chunk_id),
+                source_first_day=rows[answer.chunk_id].first_day
+                if answer.chunk_id in rows
+                else None,
+            )
+            for source, answer in answers.items()
+        ]
+        return _shared(answers, find_families(passages, FamilyConfig(limit)))
 
     async def _is_enough(self, probe: ProbeRow) -> bool:
         answers = await self._estimates.answers_of(probe.estimate_id)
@@ -139,19 +168,13 @@ class Estimation:
         await self._estimates.end(estimate.id, "done", version.id)
 
 
-def _families(question: str, said: dict[int, SourceAnswer | None]) -> dict[int, int]:
-    """Family of each source's answer where it shares one: passages that copy count once."""
-    answers = {source: answer for source, answer in said.items() if answer is not None}
-    passages = [
-        Passage(source, source, answer.passage, question, answer.text)
-        for source, answer in answers.items()
-    ]
-    family_of = find_families(passages).family_of
+def _shared(said: Mapping[int, SourceAnswer], families: Families) -> dict[int, int]:
+    """Family of each source's answer that has others in it, named by the first one's chunk."""
     members: dict[int, list[int]] = {}
-    for source, family in family_of.items():
+    for source, family in families.family_of.items():
         members.setdefault(family, []).append(source)
     return {
-        source: answers[min(group)].chunk_id
+        source: said[min(group)].chunk_id
         for group in members.values()
         if len(group) > 1
         for source in group

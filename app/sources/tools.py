@@ -16,6 +16,7 @@ from app.sources.curator import Curator
 from app.sources.estimation import Estimation
 from app.sources.explain import Explainer
 from app.sources.feedback import Feedback
+from app.sources.meanings import Meanings
 from app.sources.protocols import SourceReader
 from app.sources.review import Reviewer
 from app.sources.worker import EstimationWorker
@@ -45,6 +46,7 @@ class SourceTools:
     """What needs no model."""
 
     beliefs: Beliefs
+    meanings: Meanings
     curator: Curator
     explainer: Explainer
     reviewer: Reviewer
@@ -67,6 +69,7 @@ def make_tools(rows: SourceRepositories) -> SourceTools:
     shared = (rows.sources, rows.source_changes, rows.observations, rows.versions, beliefs)
     return SourceTools(
         beliefs=beliefs,
+        meanings=Meanings(rows.chunks),
         curator=Curator(*shared),
         explainer=Explainer(*shared),
         reviewer=Reviewer(beliefs),
@@ -87,6 +90,7 @@ def make_estimation(
         runs=rows.runs,
         estimates=rows.estimates,
         beliefs=tools.beliefs,
+        meanings=tools.meanings,
         reader=reader,
     )
     worker = EstimationWorker(estimation, rows.estimates, tools.beliefs)

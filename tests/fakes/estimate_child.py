@@ -11,6 +11,7 @@ from app.db.reliability_rows import NewProbe
 from app.db.session import Database
 from app.sources.beliefs import Beliefs
 from app.sources.estimation import Estimation
+from app.sources.meanings import Meanings
 from app.sources.types import ProbePlan, SourceAnswer
 from app.sources.worker import EstimationWorker
 from tests.fakes.source_reader import TableReader
@@ -49,6 +50,7 @@ async def _run(root: Path) -> None:
         runs=store.runs,
         estimates=store.estimates,
         beliefs=beliefs,
+        meanings=Meanings(store.chunks),
         reader=NotingReader(root / "asked"),
     )
     await beliefs.start()

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from app.answer.citations import cite, stances
@@ -155,6 +156,23 @@ def test_a_verdict_is_worked_out_again_whatever_was_stated(reliability: float) -
         source | {"alpha": round(source["alpha"], 4)} for source in sources
     ]}}  # fmt: skip
     assert explain_run(replace(run_of(verdict), **of_before), ObservationLog())["kind"]
+
+
+@pytest.mark.parametrize(("born", "families"), [(40.5, 1), (90.0, 2), (None, 2)])
+def test_accounts_made_together_that_restate_one_answer_count_once(
+    born: float | None, families: int
+) -> None:
+    rows = [
+        replace(row(1, BUILT), first_day=40.0),
+        replace(row(2, "A stone over the door says 1742."), first_day=born),
+    ]
+    heard = heard_in_votes(QUESTION, [(r, read_answer("1742", QUESTION)) for r in rows])
+    near = np.array([1.0, 0.0]), np.array([0.999, 0.045])
+    known = replace(basis(), cosine_limit=0.9, vectors=dict(zip((1, 2), near, strict=True)))
+    assert judge_passages(heard, known).answers[0].families == families
+    assert judge_passages(heard, basis()).answers[0].families == 2
+    copiers = replace(basis(), copiers=frozenset({(1, 2)}))
+    assert judge_passages(heard, copiers).answers[0].families == 1
 
 
 def test_nothing_said_is_an_abstention() -> None:

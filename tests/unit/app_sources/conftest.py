@@ -15,6 +15,7 @@ from app.sources.curator import Curator
 from app.sources.estimation import Estimation
 from app.sources.explain import Explainer
 from app.sources.feedback import Feedback
+from app.sources.meanings import Meanings
 from app.sources.protocols import SourceReader
 from tests.fakes.store import Store, make_store
 
@@ -61,6 +62,7 @@ class Desk:
             runs=store.runs,
             estimates=store.estimates,
             beliefs=self.beliefs,
+            meanings=Meanings(store.chunks),
             reader=reader,
             answers_aim=answers_aim,
         )
