@@ -11,7 +11,7 @@ import kvstore.runner
 from kvstore.proofs import KL_TOLERANCE, TOLERANCE, prove, prove_all_recomputed
 from kvstore.runner import ModelRunner
 from kvstore.store_proofs import prove_store
-from tests.support.tiny_models import build_model
+from tests.support.tiny_models import FAMILIES, build_model
 from tests.unit.kvstore.test_store_proofs import IDENTITY
 
 DTYPES = (torch.float16, torch.bfloat16)
@@ -24,7 +24,7 @@ def low_runner(family: str, dtype: torch.dtype) -> ModelRunner:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", ["llama", "qwen3", "yarn", "gemma3"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_proofs_pass(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
     runner = low_runner(name, dtype)
     proofs = [*prove(runner), *prove_store(runner, IDENTITY, tmp_path / "kv")]

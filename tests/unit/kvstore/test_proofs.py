@@ -5,16 +5,61 @@ import torch
 
 import kvstore.attention
 import kvstore.position
+import kvstore.proofs
 import kvstore.runner
-from kvstore.proofs import prove, prove_all_recomputed, prove_causality, prove_positions
+from kvstore.proofs import (
+    BEYOND,
+    Proof,
+    prove,
+    prove_all_recomputed,
+    prove_causality,
+    prove_positions,
+)
 from kvstore.runner import ModelRunner
-from tests.support.tiny_models import build_runner
+from tests.support.tiny_models import WINDOW, build_runner
 
 
 def test_every_family_passes(runner: ModelRunner) -> None:
     proofs = prove(runner)
     assert [proof.name[:2] for proof in proofs] == ["P1", "P2", "P3", "P4", "P5"]
     assert all(proof.passed for proof in proofs), proofs
+
+
+def test_a_window_is_crossed_and_a_long_prompt_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: dict[str, int] = {}
+
+    def note(name: str) -> None:
+        real = getattr(kvstore.proofs, name)
+
+        def check(runner: ModelRunner, ids: torch.Tensor) -> Proof:
+            lengths[name] = len(ids)
+            proof: Proof = real(runner, ids)
+            return proof
+
+        monkeypatch.setattr(kvstore.proofs, name, check)
+
+    names = ("positions", "all_recomputed", "poison", "causality", "prefix")
+    for name in names:
+        note(f"prove_{name}")
+    assert all(proof.passed for proof in prove(build_runner("llama")))
+    assert list(lengths.values()) == [1024, 96, 96, 96, 1024]
+    assert all(proof.passed for proof in prove(build_runner("gemma3")))
+    assert list(lengths.values()) == [1024, *[WINDOW + BEYOND] * 3, 1024]
+
+
+def test_a_rotation_that_is_wrong_far_out_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = build_runner("llama")
+    place = kvstore.position.Rotator.place
+
+    def wrong_from_1500_on(
+        self: kvstore.position.Rotator, keys: torch.Tensor, out: torch.Tensor, start: int
+    ) -> None:
+        place(self, keys, out, start)
+        if start > 1500:
+            out[:, :, start:] += 1e-3
+
+    monkeypatch.setattr(kvstore.position.Rotator, "place", wrong_from_1500_on)
+    assert not prove_positions(runner, torch.arange(64) + 2).passed
 
 
 def test_positions_hold_over_the_whole_context(runner: ModelRunner) -> None:
