@@ -393,6 +393,7 @@ def _build_answers(
         decoder=models.decoder,
         beliefs=tools.beliefs,
         meanings=tools.meanings,
+        topics=tools.topics,
         num_passages=settings.passages,
         trust=settings.trust,
         trust_bias=settings.trust_bias,

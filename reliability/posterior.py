@@ -45,33 +45,14 @@ def lower_quantile(posterior: BetaPosterior, share: float = 0.2) -> float:
     return float(quantile[0])
 
 
-def decayed(
-    posterior: BetaPosterior, prior: BetaPosterior, days: float, timing: Timing = SLOW
-) -> BetaPosterior:
-    """The belief `days` later without news: what exceeds the prior halves every half-life."""
-    if not days >= 0:
-        raise InvalidReliability(f"time runs forward: {days} days")
-    keep = 2.0 ** (-days / timing.half_life_days)
-    return BetaPosterior(
-        prior.alpha + keep * (posterior.alpha - prior.alpha),
-        prior.beta + keep * (posterior.beta - prior.beta),
-    )
-
-
-def updated(posterior: BetaPosterior, chance_right: float, weight: float = 1.0) -> BetaPosterior:
-    """One more claim of the source, right with `chance_right`. The refit at night corrects it."""
-    if not 0 <= chance_right <= 1 or not 0 <= weight < float("inf"):
-        raise InvalidReliability(f"chance {chance_right} with weight {weight} cannot be counted")
-    return BetaPosterior(
-        posterior.alpha + weight * chance_right, posterior.beta + weight * (1 - chance_right)
-    )
-
-
-def claim_age_weights(table: ClaimTable, timing: Timing) -> FloatArray:
-    """[C] how much each claim still counts on the table's last day."""
+def claim_age_weights(table: ClaimTable, timing: Timing, today: float | None = None) -> FloatArray:
+    """[C] how much each claim still counts today, or on the table's last day where that is later
+    or no day is named."""
     if not len(table.claim_day):
         return np.ones(0)
-    return np.asarray(2.0 ** (-(table.claim_day.max() - table.claim_day) / timing.half_life_days))
+    last = float(table.claim_day.max())
+    today = last if today is None else max(today, last)
+    return np.asarray(2.0 ** (-(today - table.claim_day) / timing.half_life_days))
 
 
 def day_cap_weights(table: ClaimTable, per_day: float) -> FloatArray:

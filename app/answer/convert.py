@@ -31,6 +31,14 @@ def to_posterior(row: PassageRow) -> BetaPosterior:
     return prior_with_mean(row.reliability, row.strength)
 
 
+def on_topic(row: PassageRow, believed: Mapping[int, BetaPosterior]) -> PassageRow:
+    """The passage, its source believed as it is on the question's topic."""
+    belief = believed.get(row.source_id)
+    if belief is None:
+        return row
+    return replace(row, reliability=belief.mean, strength=belief.alpha + belief.beta)
+
+
 def to_ranked(rank: int, scored: ScoredChunk, row: PassageRow) -> RankedPassage:
     return RankedPassage(
         rank=rank,

@@ -12,7 +12,15 @@ import anyio
 from app.answer import convert
 from app.answer.citations import cite
 from app.answer.explain import explain_run
-from app.answer.protocols import Assessor, Beliefs, Decoder, Judge, Meanings, Retriever
+from app.answer.protocols import (
+    Assessor,
+    Beliefs,
+    Decoder,
+    Judge,
+    Meanings,
+    Retriever,
+    TopicBeliefs,
+)
 from app.answer.record import RunRecord
 from app.answer.stopwatch import Stopwatch
 from app.answer.trust import with_trust
@@ -62,6 +70,7 @@ class AnswerPipeline:
         decoder: Decoder,
         beliefs: Beliefs,
         meanings: Meanings,
+        topics: TopicBeliefs,
         num_passages: int,
         trust: Trust = "weighted",
         trust_bias: float = 0.0,
@@ -75,6 +84,7 @@ class AnswerPipeline:
         self._decoder = decoder
         self._beliefs = beliefs
         self._meanings = meanings
+        self._topics = topics
         self._num_passages = num_passages
         self._trust = trust
         self._trust_bias = trust_bias
@@ -182,7 +192,8 @@ class AnswerPipeline:
         query = Query(question.text, collection.id, limit, question.filter)
         found = await self._retriever.search(query)
         passages = await self._chunks.passages([scored.chunk_id for scored in found])
-        rows = {row.chunk_id: row for row in passages}
+        believed = await self._topics.on_topic(question.text)
+        rows = {row.chunk_id: convert.on_topic(row, believed) for row in passages}
         return [scored for scored in found if scored.chunk_id in rows], rows
 
     def _assess(

@@ -63,6 +63,12 @@ class Judge(Protocol):
         ...
 
 
+class TopicBeliefs(Protocol):
+    async def on_topic(self, question: str) -> Mapping[int, BetaPosterior]:
+        """Belief about each source on the question's topic; empty where that over all holds."""
+        ...
+
+
 class Meanings(Protocol):
     """Which passages say the same in other words."""
 

@@ -81,6 +81,13 @@ class Observations:
             found = (await session.execute(statement)).mappings()
             return [ObservationRow(**row) for row in found]
 
+    async def topics(self) -> dict[str, str]:
+        """Topic of each question that counts: the last that was named for it, "" for none."""
+        asked = select(Observation.question, Observation.topic).where(_counted(None)).distinct()
+        async with self._database.session() as session:
+            rows = (await session.execute(asked)).all()
+        return {row.question: row.topic for row in sorted(rows, key=lambda row: bool(row.topic))}
+
     async def undone_count(self, source_ids: Sequence[int]) -> int:
         """How much of what these sources said was taken back."""
         mine = Observation.source_id.in_(source_ids) & Observation.undone_by.is_not(None)

@@ -61,7 +61,11 @@ async def open_beliefs(url: str | None = None) -> AsyncIterator[BeliefsDatabase]
         try:
             sources = Sources(database)
             beliefs = Beliefs(
-                sources, Observations(database), ReliabilityVersions(database), Runs(database)
+                sources,
+                Observations(database),
+                ReliabilityVersions(database),
+                Runs(database),
+                clock=lambda: 0.0,  # a world's days end with its last observation
             )
             yield BeliefsDatabase(database, sources, beliefs)
         finally:

@@ -1,7 +1,7 @@
 """A scene as a server answers it: rows folded and fitted, each target judged as a vote is.
 
 The same functions as the read path and the estimate; only the database, the search and the decoder
-are left out (each passage of a question is found, and says what it claims).
+are left out (each passage of a question is found, and says what it claims; its topic is known).
 """
 
 from collections import defaultdict
@@ -35,7 +35,7 @@ def served_answers(scene: Scene) -> dict[str, str]:
     of_question: dict[str, list[Heard]] = defaultdict(list)
     for row in scene.rows:
         if row.question in scene.false and row.kind == "probe" and row.source is not None:
-            source = _source(row.source, estimate)
+            source = _source(row.source, scene.topics[row.question], estimate)
             of_question[row.question].append(_heard(row, source, passages))
     basis = Basis(
         "",
@@ -108,12 +108,12 @@ def _shared(family_of: Mapping[int, int]) -> dict[int, int]:
     return {p: min(group) for group in members.values() if len(group) > 1 for p in group}
 
 
-def _source(number: int, estimate: Estimate | None) -> SourceRow:
-    """As ranking reads it: what was learned, or where everybody starts."""
+def _source(number: int, topic: str, estimate: Estimate | None) -> SourceRow:
+    """As an answer reads it: what was learned on the topic, or where everybody starts."""
     row = SourceRow(number, f"source {number}", NEUTRAL, NEUTRAL, 1)
     if estimate is None or number not in estimate.sources:
         return row
-    belief = estimate.posterior(number)
+    belief = estimate.posterior(number, topic)
     return replace(row, alpha=belief.alpha, beta=belief.beta)
 
 

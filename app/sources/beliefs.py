@@ -7,11 +7,12 @@ process on the same database has written.
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from app.db.observations import MOST_NEWS, Observations
+from app.db.observations import DAY_S, MOST_NEWS, Observations
 from app.db.reliability_rows import News, NewVersion, ObservationRow, PosteriorRow, VersionRow
 from app.db.reliability_versions import ReliabilityVersions
 from app.db.runs import Runs
@@ -38,6 +39,7 @@ from reliability.observations import ObservationLog
 
 # After so many observations an update costs about what an estimate does, and errs more.
 REFIT_AFTER = MOST_NEWS
+WEEK_S = 7 * DAY_S
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +67,13 @@ class Beliefs:
         observations: Observations,
         versions: ReliabilityVersions,
         runs: Runs,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._sources = sources
         self._observations = observations
         self._versions = versions
         self._runs = runs
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._read: _Known | None = None
         self._log: tuple[tuple[int, int], ObservationLog] | None = None
@@ -122,9 +126,10 @@ class Beliefs:
             return await self.catch_up()
         rows = await self._observations.active(as_of=latest.last_observation_id)
         digest = fold(rows, from_settings(latest.settings)).version()
-        copiers = from_settings(latest.settings).copiers
-        now = to_settings(replace(await self.circumstances(), copiers=copiers))
-        if digest != latest.digest or now != latest.settings:
+        before = from_settings(latest.settings)
+        now = await self.circumstances()
+        now_as_before = replace(now, copiers=before.copiers, today=before.today)
+        if digest != latest.digest or to_settings(now_as_before) != latest.settings:
             return await self.refit("what it rested on had changed")
         return await self.catch_up()
 
@@ -173,6 +178,14 @@ class Beliefs:
         """Name of the rule that beliefs are learned with."""
         latest = await self._versions.latest()
         return DEFAULT_ESTIMATOR if latest is None else latest.estimator
+
+    async def is_due(self) -> bool:
+        """Something was observed since the last estimate, or that is a week old: what was seen
+        fades, and who spoke long ago is known less well."""
+        latest = await self._versions.latest()
+        if latest is None or await self.pending():
+            return bool(await self.pending())
+        return self._clock() - latest.created_at >= WEEK_S
 
     async def pending(self) -> int:
         """Observations since the last version."""
@@ -223,7 +236,7 @@ class Beliefs:
         name = estimator or (latest.estimator if latest else DEFAULT_ESTIMATOR)
         last_id = await self._observations.last_id()
         rows = await self._observations.active(as_of=last_id)
-        circumstances = await self.circumstances()
+        circumstances = replace(await self.circumstances(), today=self._clock() / DAY_S)
         circumstances, log, estimate = await asyncio.to_thread(
             fold_and_fit, name, rows, circumstances
         )

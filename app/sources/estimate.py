@@ -35,7 +35,8 @@ def build_estimator(name: str, circumstances: Circumstances) -> Estimator:
         for source, prior in circumstances.priors.items()
         if prior != NOBODY_SAID
     }
-    return LarderEstimator(LarderConfig(BetaPosterior(*NOBODY_SAID), class_priors=stated))
+    prior = BetaPosterior(*NOBODY_SAID)
+    return LarderEstimator(LarderConfig(prior, stated, today=circumstances.today))
 
 
 def fit(name: str, log: ObservationLog, circumstances: Circumstances) -> Estimate | None:
@@ -143,6 +144,7 @@ def to_settings(circumstances: Circumstances) -> dict[str, object]:
         "quarantined": sorted(circumstances.quarantined),
         "priors": {str(key): list(value) for key, value in circumstances.priors.items()},
         "copiers": [list(pair) for pair in sorted(circumstances.copiers)],
+        "today": circumstances.today,
     }
 
 
@@ -153,9 +155,11 @@ def from_settings(settings: Mapping[str, object]) -> Circumstances:
     assert isinstance(priors, dict)
     assert isinstance(quarantined, list)
     assert isinstance(copiers, list)
+    today = settings.get("today")  # versions of before had none
     return Circumstances(
         {int(key): value for key, value in owners.items()},
         frozenset(quarantined),
         {int(key): (alpha, beta) for key, (alpha, beta) in priors.items()},
         frozenset((one, other) for one, other in copiers),
+        float(today) if isinstance(today, int | float) else None,
     )

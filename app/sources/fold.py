@@ -44,6 +44,7 @@ class Circumstances:
     quarantined: frozenset[int] = frozenset()
     priors: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     copiers: frozenset[Pair] = frozenset()  # sources caught copying, as last estimated
+    today: float | None = None  # in days, when it was estimated: what is older counts less
 
     def owner(self, source_id: int) -> int:
         return self.owners.get(source_id, source_id)

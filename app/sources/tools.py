@@ -19,6 +19,7 @@ from app.sources.feedback import Feedback
 from app.sources.meanings import Meanings
 from app.sources.protocols import SourceReader
 from app.sources.review import Reviewer
+from app.sources.topics import TopicBeliefs
 from app.sources.worker import EstimationWorker
 
 
@@ -47,6 +48,7 @@ class SourceTools:
 
     beliefs: Beliefs
     meanings: Meanings
+    topics: TopicBeliefs
     curator: Curator
     explainer: Explainer
     reviewer: Reviewer
@@ -70,6 +72,7 @@ def make_tools(rows: SourceRepositories) -> SourceTools:
     return SourceTools(
         beliefs=beliefs,
         meanings=Meanings(rows.chunks),
+        topics=TopicBeliefs(rows.observations, rows.versions),
         curator=Curator(*shared),
         explainer=Explainer(*shared),
         reviewer=Reviewer(beliefs),

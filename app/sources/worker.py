@@ -12,7 +12,7 @@ from app.sources.beliefs import Beliefs
 from app.sources.estimation import Estimation
 
 RETRY_S = 30.0  # after a full disk, a busy decoder, or a database that does not answer
-NIGHT_S = 86400.0  # feedback since the last estimate is estimated anew that often
+NIGHT_S = 86400.0  # feedback since the last estimate is estimated anew that often, and what fades
 GRACE_S = 5.0  # for the probe in hand when stopping; what is cut off is asked again
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class EstimationWorker:
 
     async def _refit_at_night(self) -> None:
         try:
-            if await self._beliefs.pending():
+            if await self._beliefs.is_due():
                 await self._beliefs.refit("night")
         except Exception:
             log.exception("beliefs could not be estimated; they are tomorrow")

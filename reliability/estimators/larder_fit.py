@@ -60,7 +60,7 @@ class LarderFit:
         self._topic = table.question_topic[self._question]
         self._fresh = self._cross_checked() * table.claim_weight
         self._fresh = self._fresh * day_cap_weights(table, config.probes_per_day)
-        self._learns = self._fresh * claim_age_weights(table, config.timing)
+        self._learns = self._fresh * claim_age_weights(table, config.timing, config.today)
         self._part_rows(np.full(self._sources, -np.inf))
         found = [config.class_priors.get(s, config.prior) for s in table.sources]
         self._alpha = np.array([p.alpha for p in found], dtype=np.float64)

@@ -22,6 +22,7 @@ class LarderConfig:
     prior: BetaPosterior = field(default_factory=lambda: BetaPosterior(2, 2))
     class_priors: Mapping[int, BetaPosterior] = field(default_factory=dict)
     timing: Timing = SLOW
+    today: float | None = None  # day from which claims are old; None: the last one's
     probes_per_day: float = PROBES_PER_SOURCE_AND_DAY
     probation: float = 0.0  # claims until which a source counts as new
 

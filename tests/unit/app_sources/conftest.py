@@ -27,12 +27,15 @@ class Desk:
     """A curator's desk."""
 
     store: Store
+    now: float = 0.0  # epoch seconds; earlier than what was observed: as of that
 
     @property
     def beliefs(self) -> Beliefs:
         """A new one each time, as in another process."""
         store = self.store
-        return Beliefs(store.sources, store.observations, store.versions, store.runs)
+        return Beliefs(
+            store.sources, store.observations, store.versions, store.runs, clock=lambda: self.now
+        )
 
     @property
     def curator(self) -> Curator:

@@ -1,5 +1,7 @@
 """Beliefs are folds: rebuilt to the bit, the same in every process, and caught up at a start."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.db.observations import append_rows
@@ -180,6 +182,25 @@ async def test_who_copies_by_habit_counts_once_however_it_is_worded(desk) -> Non
     assert (await desk.explainer.explain(one)).counts.copies == 46
     await desk.curator.undo(Undo(source_id=two), "mara")
     assert await desk.beliefs.copiers() == frozenset()
+
+
+async def test_what_nobody_confirmed_for_long_fades(desk) -> None:
+    """It once was as old as the last thing observed of anybody, and so never faded alone."""
+    names = await three(desk)
+    version = await desk.beliefs.refit("probes")
+    alpha, beta = (await desk.figures())["good"]
+    later = replace(desk, now=(180 + 4) * DAY)
+    again = await later.beliefs.refit("night")
+    faded = (await desk.figures())["good"]
+    assert sum(faded) < 4 + 0.7 * (alpha + beta - 4)
+    assert 0.5 < faded[0] / sum(faded) < alpha / (alpha + beta)
+    for row in (version, again):
+        assert (await later.beliefs.rebuild(row.id)).is_same
+    assert (await later.beliefs.start()).id == again.id
+    assert not await desk.beliefs.is_due()
+    week_later = replace(desk, now=again.created_at + 7.1 * DAY)
+    assert await week_later.beliefs.is_due()
+    assert names
 
 
 async def test_the_server_starts_even_where_nothing_can_be_learned(

@@ -12,15 +12,15 @@ from reliability.activity import activity_class, learned_prior
 from reliability.arrays import FloatArray
 from reliability.changes import turned_since
 from reliability.errors import InvalidObservation, InvalidReliability
-from reliability.estimators.larder import LarderEstimator
+from reliability.estimators.larder import LarderConfig, LarderEstimator
 from reliability.incremental import absorb
 from reliability.observations import Observation
 from reliability.posterior import (
+    SLOW,
     Timing,
+    claim_age_weights,
     credible_interval,
-    decayed,
     lower_quantile,
-    updated,
 )
 from reliability.prior import CLASS_PRIORS, class_prior
 from reliability.special import beta_cdf, beta_quantile, digamma, log_gamma
@@ -50,25 +50,25 @@ def test_intervals_hold_and_narrow() -> None:
     assert lower_quantile(BetaPosterior(4, 2)) < lower_quantile(BetaPosterior(400, 200))
 
 
-def test_beliefs_fade_towards_the_prior() -> None:
-    prior, belief = BetaPosterior(1, 1), BetaPosterior(9, 1)
-    half = decayed(belief, prior, 180.0)
-    assert (half.alpha, half.beta) == (5.0, 1.0)
-    assert decayed(belief, prior, 0.0) == belief
-    assert decayed(decayed(belief, prior, 40), prior, 50).alpha == pytest.approx(
-        decayed(belief, prior, 90).alpha
-    )
-    with pytest.raises(InvalidReliability, match="forward"):
-        decayed(belief, prior, -1.0)
+@pytest.mark.parametrize(
+    ("today", "share"), [(None, 1.0), (180.0, 0.5), (360.0, 0.25), (-9.0, 1.0)]
+)
+def test_claims_fade_as_time_passes_whether_or_not_anything_is_said(
+    today: float | None, share: float
+) -> None:
+    rows = [Observation(n, "probe", f"q{n}", "a", n) for n in (1, 2)]
+    table = build_table(rows)
+    assert claim_age_weights(table, SLOW, today) == pytest.approx([share, share])
+    fresh = LarderEstimator(LarderConfig()).fit(table).observed
+    faded = LarderEstimator(LarderConfig(today=today)).fit(table).observed
+    assert fresh is not None
+    assert faded is not None
+    assert faded == pytest.approx(share * fresh)
+
+
+def test_a_half_life_is_positive() -> None:
     with pytest.raises(InvalidReliability, match="half-life"):
         Timing(0.0)
-
-
-@pytest.mark.parametrize(("chance", "weight"), [(1.5, 1.0), (math.nan, 1.0), (0.5, math.inf)])
-def test_updates_are_checked(chance: float, weight: float) -> None:
-    with pytest.raises(InvalidReliability):
-        updated(BetaPosterior(1, 1), chance, weight)
-    assert updated(BetaPosterior(1, 1), 0.75).alpha == 1.75
 
 
 def one_source(*stretches: tuple[int, float]) -> FloatArray:
