@@ -12,7 +12,7 @@ from app.cli.files import InputFile, find_files
 from app.cli.output import print_error, print_json, print_note, print_table
 from app.cli.sync import FolderSync, SyncReport, watch
 from app.cli.upload import UploadReport, find_or_create_collection, upload_files
-from app.db.rows import DocumentFacts
+from app.db.rows import NO_FACTS, DocumentFacts
 from app.errors import InvalidValue
 from app.settings import load_settings
 
@@ -41,6 +41,7 @@ class SyncOptions:
     force: bool = False
     watch: bool = False
     interval_s: float = 2.0
+    facts: DocumentFacts = NO_FACTS
 
 
 def run_sync(
@@ -66,7 +67,9 @@ async def _sync(
 ) -> SyncReport:
     async with connect(load_settings(), print_note) as client:
         collection_id = await find_or_create_collection(client, collection)
-        sync = FolderSync(client, collection_id, source, folder, force=options.force)
+        sync = FolderSync(
+            client, collection_id, source, folder, force=options.force, facts=options.facts
+        )
         if options.watch:
             print_note(f"Watching {folder}; Ctrl-C ends it")
             await watch(sync, options.interval_s, show)

@@ -97,9 +97,7 @@ def ingest(
     if sync:
         if len(paths) != 1:
             raise InvalidValue("--sync takes one folder")
-        if tag or date:
-            raise InvalidValue("--tag and --date do not belong to --sync")
-        options = SyncOptions(force, watch, interval)
+        options = SyncOptions(force, watch, interval, make_facts(tag or (), date))
         run_sync(paths[0], collection, source, options, as_json=as_json)
         return
     if force or watch:

@@ -16,7 +16,15 @@ from urllib.parse import quote
 from app.cli.files import InputFile, walk
 from app.cli.output import print_error
 from app.cli.remote import Client, JsonObject, ServerError
-from app.cli.upload import POLL_SECONDS, UploadReport, number, show_progress, wait_for_document
+from app.cli.upload import (
+    POLL_SECONDS,
+    UploadReport,
+    fields_of,
+    number,
+    show_progress,
+    wait_for_document,
+)
+from app.db.rows import NO_FACTS, DocumentFacts
 from app.errors import InvalidValue
 
 Snapshot = dict[str, tuple[int, int]]  # by name: time of the last change in ns, bytes
@@ -41,7 +49,14 @@ class FolderSync:
     """Keeps what it hashed, so that looking again reads only files that changed."""
 
     def __init__(
-        self, client: Client, collection_id: int, source: str, folder: Path, *, force: bool
+        self,
+        client: Client,
+        collection_id: int,
+        source: str,
+        folder: Path,
+        *,
+        force: bool,
+        facts: DocumentFacts = NO_FACTS,
     ) -> None:
         self._client = client
         self._path = f"/api/v1/collections/{collection_id}"
@@ -49,6 +64,7 @@ class FolderSync:
         self._folder = folder
         self._scope = scope_of(folder)
         self._force = force
+        self._fields = fields_of(source, facts)  # of every file that is sent
         self._hashed: dict[str, tuple[tuple[int, int], str]] = {}
 
     async def run(self) -> SyncReport:
@@ -107,7 +123,7 @@ class FolderSync:
         name = quote(f"{self._scope}/{file.name}")
         body = await asyncio.to_thread(file.path.read_bytes)
         path = f"{self._path}/documents/by-external-id/{name}"
-        reply = await self._client.put(path, body, source=self._source, name=file.path.name)
+        reply = await self._client.put(path, body, name=file.path.name, **self._fields)
         return number(reply["id"])
 
     async def _remove(self, asked: JsonObject, report: SyncReport) -> None:

@@ -62,7 +62,7 @@ async def upload_files(
     started = time.perf_counter()
     with show_progress() as progress:
         task = progress.add_task(source, total=len(files), rates="")
-        accepted = await _send(client, collection_id, _fields(source, facts), files, report)
+        accepted = await _send(client, collection_id, fields_of(source, facts), files, report)
         documents = []
         for document_id in dict.fromkeys(accepted):
             document = await wait_for_document(client, document_id)
@@ -98,7 +98,7 @@ async def _send(
     return accepted
 
 
-def _fields(source: str, facts: DocumentFacts) -> dict[str, str]:
+def fields_of(source: str, facts: DocumentFacts) -> dict[str, str]:
     fields = {"source": source}
     if facts.tags:
         fields["tags"] = ",".join(sorted(facts.tags))

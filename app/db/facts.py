@@ -58,6 +58,19 @@ async def set_facts(session: AsyncSession, document_id: int, facts: DocumentFact
         await session.execute(insert(tag), rows)
 
 
+async def copy_facts(session: AsyncSession, from_id: int, to_id: int) -> None:
+    """A new version has those of the one before."""
+    document, tag = models.Document, models.DocumentTag
+    old = (
+        await session.execute(
+            select(document.date, document.acl_class).where(document.id == from_id)
+        )
+    ).one()
+    tags = await session.scalars(select(tag.tag).where(tag.document_id == from_id))
+    facts = DocumentFacts(frozenset(tags), old.date, old.acl_class)
+    await set_facts(session, to_id, facts)
+
+
 def joined_tags() -> ScalarSelect[str]:
     """All tags of a document as one value, for `split_tags`."""
     tag = models.DocumentTag

@@ -11,16 +11,17 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
 from app.db.job_items import end_cancelled
-from app.db.job_rows import JobRow, JobState, JobStep
+from app.db.job_rows import RANK_LATER, RANK_NORMAL, JobRow, JobState, JobStep
 from app.db.jobs import to_row
 from app.db.session import Database, retried
 
 MAX_BACKOFF_S = 300.0
+LONGEST_WAIT_S = 60.0  # a turn is two seconds, so KV takes a thirtieth of the time at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ class JobLeases:
     ) -> JobRow | None:
         """The next job, which is this process's from now on; None where none can be had.
 
-        Lowest rank first; then the collection that was served longest ago (`last_served`: its last
-        turn), then the job. `stale` are jobs whose owner gave no sign of life for a lease;
+        Lowest rank first (`_rank_now`), then the collection that was served longest ago
+        (`last_served`: its last turn), then the job. `stale` are jobs whose owner gave no
+        sign of life for a lease;
         `active` those this process is at: any other one that is still in its name was dropped,
         because a full disk kept it from saying so.
         """
@@ -71,7 +73,9 @@ class JobLeases:
             chosen = await session.scalar(
                 select(job)
                 .where(
-                    *free, job.rank == rank, job.collection_id.is_not_distinct_from(collection_id)
+                    *free,
+                    _rank_now() == rank,
+                    job.collection_id.is_not_distinct_from(collection_id),
                 )
                 .order_by(job.served, job.created_at, job.id)
                 .limit(1)
@@ -200,12 +204,20 @@ async def _next_place(
 ) -> tuple[int, int | None] | None:
     """(rank, collection id) whose turn it is."""
     job = models.Job
-    rank = await session.scalar(select(func.min(job.rank)).where(*free))
+    rank = await session.scalar(select(func.min(_rank_now())).where(*free))
     if rank is None:
         return None
-    waiting = select(job.collection_id).where(*free, job.rank == rank).distinct()
+    waiting = select(job.collection_id).where(*free, _rank_now() == rank).distinct()
     ids = (await session.scalars(waiting)).all()
     return rank, min(ids, key=lambda number: (last_served.get(number, 0), number or 0))
+
+
+def _rank_now() -> ColumnElement[int]:
+    """A job of the later rank that had no turn for long takes its turn among the others: else those
+    who go on uploading would keep everybody's KV away for good."""
+    job = models.Job
+    had_none = func.coalesce(job.heartbeat_at, job.created_at) < time.time() - LONGEST_WAIT_S
+    return case((and_(job.rank == RANK_LATER, had_none), RANK_NORMAL), else_=job.rank)
 
 
 def _note(job: models.Job, step: JobStep) -> None:

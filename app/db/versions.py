@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Text, cast, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import job_items, models
-from app.db.facts import set_facts
+from app.db.facts import copy_facts, set_facts
 from app.db.job_rows import RANK_DELETE, ItemState, NewJob
 from app.db.jobs import retry_document
 from app.db.rows import NO_FACTS, DocumentFacts, Json
@@ -192,6 +192,8 @@ class Versions:
             session.add(document)
             await session.flush()
             session.add(models.DocumentBody(document_id=document.id, body=new.body))
+            if rows:  # what is not said again stays as it was, above all who may read it
+                await copy_facts(session, max(row.id for row in rows), document.id)
             await set_facts(session, document.id, new.facts)
             await _add_item(session, job_id, document, "queued")
             return Put(document.id, "replaced" if has_live else "created")

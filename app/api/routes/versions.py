@@ -8,8 +8,9 @@ from app.api.idempotency import accepted, answer_once, digest_of
 from app.api.job_schemas import JobView, SyncManifest, SyncPlan, SyncRemoval
 from app.api.routes.documents import DEFAULT_SOURCE
 from app.api.routes.jobs import view
-from app.api.schemas import DocumentView
+from app.api.schemas import Day, DocumentView
 from app.bootstrap import Container
+from app.db.facts import make_facts
 from app.db.job_rows import new_job_id
 from app.db.versions import Held, entity_tag
 from app.errors import DocumentTooLarge, InvalidValue, MassRemoval
@@ -39,6 +40,8 @@ async def put_document(
     container: ContainerDep,
     name: str | None = Query(None, max_length=1000),
     source: str = Query(DEFAULT_SOURCE, min_length=1, max_length=200),
+    tags: str = Query("", max_length=10_000, description="separated by commas"),
+    date: Day | None = None,
 ) -> Response:
     """The body is the document. 200 where it is there already, 202 where it is taken in."""
     if not 1 <= len(external_id) <= 1000:
@@ -46,7 +49,11 @@ async def put_document(
     body = await _read(request, container.settings.max_document_bytes)
     stated = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     media_type = None if stated in {"", "application/octet-stream"} else stated
-    digest = digest_of(external_id, source, name, media_type, _condition(request), body)
+    facts = make_facts(tags.split(","), date.isoformat() if date else None)
+    stated_facts = f"{sorted(facts.tags)} {facts.date}"
+    digest = digest_of(
+        external_id, source, name, media_type, stated_facts, _condition(request), body
+    )
 
     async def make() -> JSONResponse:
         put = await container.ingest.put(
@@ -58,6 +65,7 @@ async def put_document(
             media_type,
             job_id := new_job_id(),
             if_match=_condition(request),
+            facts=facts,
         )
         container.worker.submit()
         row = await container.documents.get(put.document_id)

@@ -97,6 +97,21 @@ async def test_a_stale_tag_does_not_undo_a_version_on_its_way(
     assert await found(container, base, "A") == ["A four"]
 
 
+async def test_tags_and_date_of_a_version(
+    client: httpx2.AsyncClient, container: Container, base: str
+) -> None:
+    path = f"{base}/documents/by-external-id/a"
+    first = await client.put(
+        path, content=b"A one", params={"tags": "law, tax", "date": "2001-05-01"}
+    )
+    assert (first.json()["tags"], first.json()["date"]) == (["law", "tax"], "2001-05-01")
+    second = await client.put(path, content=b"A two")
+    assert (second.json()["tags"], second.json()["date"]) == (["law", "tax"], "2001-05-01")
+    third = await client.put(path, content=b"A three", params={"tags": "press"})
+    assert (third.json()["tags"], third.json()["date"]) == (["press"], "2001-05-01")
+    assert (await client.put(path, content=b"x", params={"date": "May"})).status_code == 422
+
+
 async def test_limits_of_a_version(client: httpx2.AsyncClient, base: str) -> None:
     path = f"{base}/documents/by-external-id/a"
     reply = await client.put(path, content=b"x" * 50_001)

@@ -1,8 +1,10 @@
 """Jobs under faults, with real processes: every acknowledged document is there, exactly once."""
 
 import asyncio
+import json
 import multiprocessing
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from tests.fakes.job_child import JOB_ID, NUM_DOCUMENTS, load_fakes, run_child, 
 ROOT = Path(__file__).parents[3]
 PARSER = (str(ROOT / "tests" / "fakes" / "parse_child.py"),)
 NUM_KILLS = 20
-MOST_STEPS = 6  # of some 220, which leaves most of the work to the last process
+STAGES = {"received": 0, "chunked": 1, "indexed": 2, "ready": 3}
 WAIT_S = 300
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -65,25 +67,40 @@ def start(root: Path):
 @pytest.mark.timeout(2400)  # 106 s on two quiet cores, 281 s on busy ones
 def test_a_job_killed_twenty_times_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     chance = random.Random(20261122)
-    for _ in range(NUM_KILLS):
-        child, num_steps = start(tmp_path), chance.randint(1, MOST_STEPS)
+    reached = []
+    for turn in range(NUM_KILLS):
+        child, share = start(tmp_path), (turn + chance.random()) / (NUM_KILLS + 1)
         deadline = time.monotonic() + WAIT_S
         # After some progress, as a document that is always in hand when the process ends is blamed.
-        while child.is_alive() and (tmp_path / "steps").stat().st_size < num_steps:
+        while child.is_alive() and not (
+            (tmp_path / "steps").stat().st_size and progress(tmp_path) >= share
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.1))
+        time.sleep(chance.uniform(0, 0.05))
         child.kill()
+        reached.append(progress(tmp_path))
         child.join()
         child.close()
         names = [name for (name,) in rows(tmp_path, "SELECT name FROM documents")]
         assert len(names) == len(set(names))
         assert acknowledged(tmp_path) <= set(names)
+    assert reached[0] < 0.25  # all over the job, to its last steps
+    assert 0.75 < reached[-1] < 1
     child = start(tmp_path)
     child.join(WAIT_S)
     assert child.exitcode == 0
     assert (tmp_path / "done").exists()
     check_whole(tmp_path)
+
+
+def progress(root: Path) -> float:
+    """How far the job is, 0 to 1."""
+    try:
+        counts = rows(root, "SELECT state, count(*) FROM documents GROUP BY state")
+    except sqlite3.OperationalError:  # the first process has not made the table yet
+        return 0.0
+    return sum(STAGES[state] * number for state, number in counts) / (3 * NUM_DOCUMENTS)
 
 
 def check_whole(root: Path) -> None:
@@ -152,6 +169,36 @@ async def test_files_that_hang_eat_and_crash_fail_alone(container: Container) ->
     assert sorted(row.name for row in documents if row.state == "ready") == [
         f"{number}.txt" for number in (0, 2, 4, 7)
     ]
+
+
+UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")  # its mounts are seen by it alone
+
+
+def may_mount() -> bool:
+    return (
+        shutil.which(UNSHARE[0]) is not None
+        and subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not may_mount(), reason="this system lets nobody mount a file system")
+def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path) -> None:
+    """Neither the database nor its log can grow for a while."""
+    child = subprocess.run(
+        [*UNSHARE, sys.executable, "-m", "tests.fakes.full_disk_child", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    found = json.loads(child.stdout)
+    assert len(found["taken"]) > 5
+    assert found["was_open"] == 1
+    assert len(found["names"]) == len(set(found["names"]))
+    assert set(found["taken"]) == set(found["names"]) == set(found["ready"])
+    assert found["job"] == ["succeeded", 0, 0]
 
 
 @pytest.mark.anyio

@@ -62,6 +62,15 @@ def test_folders_of_one_name_do_not_touch_each_other(
     assert report_of(capsys)["items"][0]["documents"] == 2
 
 
+def test_tags_and_a_date_of_a_folder(larder: Larder, folder: Path, capsys: Captured) -> None:
+    facts = ("--tag", "law", "--tag", "tax", "--date", "2001-05-01")
+    assert larder("ingest", "--sync", str(folder), "-c", "town", *facts) == 0
+    capsys.readouterr()
+    for tag, is_found in (("law", True), ("press", False)):
+        larder("ask", "When does the pool open?", "-c", "town", "--tag", tag, "--json")
+        assert (report_of(capsys)["finish_reason"] != "no_match") == is_found
+
+
 def test_a_file_that_failed_is_sent_again(larder: Larder, folder: Path, capsys: Captured) -> None:
     (folder / "bad.md").write_bytes(b"\x00\x01\x02")
     for changed in (0, 1):  # the same bytes

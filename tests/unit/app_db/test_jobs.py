@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects import postgresql
 
 from app.db import models
-from app.db.job_leases import JobLeases
+from app.db.job_leases import LONGEST_WAIT_S, JobLeases
 from app.db.job_rows import RANK_DELETE, RANK_LATER, JobStep, NewJob, intake_of
 from app.db.session import Database
 from app.errors import JobNotFound, JobNotOpen
@@ -54,6 +54,20 @@ async def test_lower_ranks_first_then_the_collection_that_waited_longest(store) 
     assert await claim(store) is None
     dropped = await claim(store, active=[later.id, first.id, second.id])
     assert (dropped.id, dropped.attempts) == (delete.id, 0)
+
+
+async def test_who_had_no_turn_for_long_has_one(store, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = await store.jobs.enqueue(NewJob("count", 1, rank=RANK_LATER))
+    for name in ("a", "b", "c"):  # somebody who goes on uploading
+        await store.jobs.enqueue(NewJob("count", 2, id=name))
+    assert (await claim(store, {2: 1}, active=[])).id == "a"
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + LONGEST_WAIT_S + 1)
+    assert (await claim(store, {2: 2}, active=["a"])).id == later.id
+    await store.leases.put_back(later.id, 0.0)
+    assert (await claim(store, {2: 2, 1: 3}, active=["a"])).id == "b"  # and then waits again
+    assert (await claim(store, {2: 4, 1: 3}, active=["a", "b"])).id == "c"
+    assert (await claim(store, {2: 5, 1: 3}, active=["a", "b", "c"])).id == later.id
 
 
 async def test_a_job_has_one_owner_and_what_a_dead_one_held_is_counted(store) -> None:
