@@ -38,6 +38,7 @@ class ReuseConfig:
     # Entries that are looked up at once: what one core checks (two thirds of a load from disk) or
     # waits for is hidden behind the others. `larder bench assemble` shows both.
     loaders: int = 4
+    layerwise: bool = False  # place stored rows while the first forward runs (kvstore.layer_feed)
     pack_tokens: int = 512  # in one forward; more speeds nothing up, and questions wait for it
 
     def __post_init__(self) -> None:
