@@ -23,24 +23,27 @@ class Arrival:
     def __init__(self, layers: Iterator[Pair]) -> None:
         self.whole: Whole = lambda _entry, _seconds: None
         self._layers = layers
-        self._keys: list[torch.Tensor] = []
-        self._values: list[torch.Tensor] = []
+        self._rows: Pair | None = None  # [L, G, k, D], filled from the front
         self._seconds = 0.0
 
-    def take(self, layers: slice) -> Pair:
+    def take(self, layers: slice, num_layers: int) -> Pair:
         """Keys and values [l, G, k, D] of these layers, which follow those taken before. Raises
         whatever a codec makes of tensors that it did not write, StopIteration where they end."""
         started = time.perf_counter()
-        while len(self._keys) < layers.stop:
-            keys, values = next(self._layers)
-            self._keys.append(keys)
-            self._values.append(values)
+        for layer in range(layers.start, layers.stop):
+            pair = next(self._layers)
+            if self._rows is None:
+                shapes = [(num_layers, *rows.shape[1:]) for rows in pair]
+                self._rows = (pair[0].new_empty(shapes[0]), pair[1].new_empty(shapes[1]))
+            for whole, rows in zip(self._rows, pair, strict=True):
+                whole[layer] = rows[0]
+        assert self._rows is not None
         self._seconds += time.perf_counter() - started
-        return torch.cat(self._keys[layers]), torch.cat(self._values[layers])
+        return self._rows[0][layers], self._rows[1][layers]
 
     def finish(self, entry: "ChunkKV") -> None:
-        """Every layer was taken: give the whole entry on."""
-        started = time.perf_counter()
-        keys, values = torch.cat(self._keys), torch.cat(self._values)
-        self._seconds += time.perf_counter() - started
+        """Every layer was taken: give the whole entry on. Raises ValueError where more follow."""
+        if self._rows is None or next(self._layers, None) is not None:
+            raise ValueError("the entry has another number of layers than the model")
+        keys, values = self._rows
         self.whole(replace(entry, keys=keys, values=values, arrival=None), self._seconds)

@@ -32,7 +32,9 @@ class ReuseConfig:
     ratio: float = 0.05
     encodings: tuple[Encoding, ...] = ("primed", "head")  # in order of preference
     keep_share: float = 1.0  # of a chunk's tokens, by KeyDiff (kvstore.keydiff); 1 keeps all
-    variants: int = 0  # contexts kept a chunk, from prompts computed in full (kvstore.variants)
+    # Contexts kept a chunk from prompts computed exactly (kvstore.variants). None: three for a
+    # policy of Cache-Craft's or the encoding `variant`, and none for any other method.
+    variants: int | None = None
     floor_tokens: int = 2  # every reused chunk gets at least this many recomputed, if any are
     min_reusable_tokens: int = 64  # below it a partial forward saves less than it costs
     # Entries that are looked up at once: what one core checks (two thirds of a load from disk) or

@@ -118,7 +118,7 @@ class Prefiller:
 
     def _rows_of(self, entry: ChunkKV, layers: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values [l, G, n, D] on the model's device; rows that were not kept are zero."""
-        keys, values = entry.rows(layers)
+        keys, values = entry.rows(layers, self._runner.layout.num_layers)
         keys, values = keys.to(self._runner.device), values.to(self._runner.device)
         if entry.kept is None:
             return keys, values

@@ -19,7 +19,7 @@ from kvstore.frame import Frame
 from kvstore.keys import content_id
 from kvstore.links import LinkTokens
 from kvstore.planner import Planner, PrefillPlan, plan_nothing
-from kvstore.policies import find_policy
+from kvstore.policies import CACHE_CRAFT, find_policy
 from kvstore.precompute import Precomputed, Precomputer
 from kvstore.prefill import Prefiller, PrefillResult, Stopwatch
 from kvstore.protocols import SelectionPolicy
@@ -30,6 +30,8 @@ from kvstore.variants import USUAL_VARIANTS, VariantCapture, VariantCatalog
 from kvstore.vote import Ballot, BranchReport, Voter
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_OPTIONS = ReuseOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,10 @@ class ReuseEngine:
             return plan_nothing(segments, reasons.MODEL_NOT_PROVEN)
         exact_only = reasons.MODE_EXACT if options.mode == "exact" else self.refusal
         find = partial(self.store.lookup, by_layer=by_layer)
-        return self._planner.plan(segments, find, exact_only=exact_only, encoding=options.encoding)
+        encoding = options.encoding
+        if encoding is None and (options.policy or self.config.policy) in CACHE_CRAFT:
+            encoding = "variant"
+        return self._planner.plan(segments, find, exact_only=exact_only, encoding=encoding)
 
     def prefill(
         self, segments: Sequence[Segment], options: ReuseOptions, *, capacity: int, seed: int = 0
@@ -164,10 +169,16 @@ class ReuseEngine:
         contexts = [rule.key_context(self.frame, chunk) for rule in rules]
         return any(self.store.holds(chunk.token_ids, context) for context in contexts)
 
-    def teaches(self, report: PrefillReport) -> bool:
-        """Whether a prompt is one to `capture`: computed in full, where variants are wanted."""
-        computed = report.tokens.reused == report.tokens.recomputed == 0
-        return self.config.variants > 0 and computed
+    def teaches(self, report: PrefillReport, options: ReuseOptions = DEFAULT_OPTIONS) -> bool:
+        """Whether a prompt is one to `capture`: variants are wanted and one of its chunks has none.
+        The first chunk needs none: it is exact as `head`."""
+        wanted = self.config.variants
+        if wanted is None:
+            encodings = (options.encoding, *self.config.encodings)
+            wanted = USUAL_VARIANTS * (report.policy in CACHE_CRAFT or "variant" in encodings)
+        told = [segment for segment in report.segments if segment.kind == "chunk"][1:]
+        lacks = any(segment.encoding != "variant" for segment in told)
+        return wanted > 0 and self.refusal is None and lacks
 
     def use_links(self, links: LinkTokens) -> None:
         """Let requests ask for the policy `link_tokens`."""

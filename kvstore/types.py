@@ -67,11 +67,11 @@ class ChunkKV:
         beside = sum(tensor.nbytes for tensor in self.statistics.values())
         return self.keys.nbytes + self.values.nbytes + beside + 4 * len(self.token_ids)
 
-    def rows(self, layers: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values [l, G, k, D]. While they arrive each layer can be taken once, in order,
-        and a codec raises what it makes of tensors that it did not write."""
+    def rows(self, layers: slice, num_layers: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values [l, G, k, D] of some of the model's layers. While they arrive each layer
+        can be taken once, in order, and raises what a codec makes of tensors not written by it."""
         if self.arrival is not None:
-            return self.arrival.take(layers)
+            return self.arrival.take(layers, num_layers)
         return self.keys[layers], self.values[layers]
 
     @property
