@@ -15,6 +15,7 @@ from app.api.routes import (
     estimates,
     health,
     jobs,
+    metrics,
     openai,
     runs,
     sources,
@@ -53,6 +54,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         cache,
         cache_jobs,
         watch,
+        metrics,
         openai,
     )
     for module in modules:

@@ -88,7 +88,10 @@ class Settings(BaseSettings):
     )
     kv_encodings: Encodings = Field(("primed",), description="names of encodings, comma-separated")
     kv_keep_share: float = Field(1.0, gt=0, le=1, description="a number above 0, at most 1")
-    kv_variants: int = Field(0, ge=0, le=16, description="a number from 0 to 16")
+    kv_variants: int | None = Field(None, ge=0, le=16, description="a number from 0 to 16")
+    kv_layerwise: bool = Field(
+        False, description="true or false: place stored rows while the first forward runs"
+    )
     link_tokens: Folder | None = Field(None, description="a file of link tokens")
     kv_eviction: Literal["gdsf", "lru", "cache_craft", "cache_craft_gdsf"] = Field(
         "gdsf", description="gdsf, lru, cache_craft or cache_craft_gdsf"

@@ -8,6 +8,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from kvstore.column_bias import ColumnBias
 from kvstore.families import KVLayout
+from kvstore.layer_feed import LayerFeed
 from kvstore.spare_buffers import SpareBuffers
 
 
@@ -36,14 +37,18 @@ class BufferLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is unt
 class ScatterLayer(BufferLayer):
     """One layer's rows; `rows` and `length` are shared by all layers through the cache."""
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, owner: "ScatterCache") -> None:
+    def __init__(
+        self, keys: torch.Tensor, values: torch.Tensor, owner: "ScatterCache", number: int
+    ) -> None:
         super().__init__(keys, values)
-        self.owner = owner
+        self.owner, self.number = owner, number
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the fresh rows [1, G, len(rows), D] and return all rows up to the length."""
+        """Write the fresh rows [1, G, len(rows), D] and return all rows up to the length. Stored
+        rows are there before: fresh ones go over some of them."""
+        self.owner.await_layer(self.number)
         rows, length = self.owner.rows, self.owner.length
         self.keys.index_copy_(2, rows, key_states)
         self.values.index_copy_(2, rows, value_states)
@@ -74,11 +79,12 @@ class ScatterCache(Cache):  # type: ignore[misc]
         self.key_buffer, self.value_buffer = (b[:, :, :, :capacity] for b in self._whole)
         self.rows = torch.empty(0, dtype=torch.int64, device=device)
         self.length = 0
+        self.feed: LayerFeed | None = None  # places stored rows meanwhile
         self.bias: ColumnBias | None = None  # of the prompt in here
         self.hidden: torch.Tensor | None = None  # [capacity] bool, rows no attention may see
         super().__init__(
             layers=[
-                ScatterLayer(self.key_buffer[i], self.value_buffer[i], self)
+                ScatterLayer(self.key_buffer[i], self.value_buffer[i], self, i)
                 for i in range(layout.num_layers)
             ]
         )
@@ -92,6 +98,11 @@ class ScatterCache(Cache):  # type: ignore[misc]
         if length > self.capacity or (rows.numel() and int(rows.max()) >= length):
             raise ValueError(f"rows up to {length} do not fit a cache of {self.capacity}")
         self.rows, self.length = rows, length
+
+    def await_layer(self, layer: int) -> None:
+        """Until its stored rows are in place. Raises RowsLost."""
+        if self.feed is not None:
+            self.feed.wait(layer)
 
     def release(self) -> None:
         """Its rows are not needed any more; the next request writes over them. A forward through

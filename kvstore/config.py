@@ -32,12 +32,15 @@ class ReuseConfig:
     ratio: float = 0.05
     encodings: tuple[Encoding, ...] = ("primed", "head")  # in order of preference
     keep_share: float = 1.0  # of a chunk's tokens, by KeyDiff (kvstore.keydiff); 1 keeps all
-    variants: int = 0  # contexts kept a chunk, from prompts computed in full (kvstore.variants)
+    # Contexts kept a chunk from prompts computed exactly (kvstore.variants). None: three for a
+    # policy of Cache-Craft's or the encoding `variant`, and none for any other method.
+    variants: int | None = None
     floor_tokens: int = 2  # every reused chunk gets at least this many recomputed, if any are
     min_reusable_tokens: int = 64  # below it a partial forward saves less than it costs
     # Entries that are looked up at once: what one core checks (two thirds of a load from disk) or
     # waits for is hidden behind the others. `larder bench assemble` shows both.
     loaders: int = 4
+    layerwise: bool = False  # place stored rows while the first forward runs (kvstore.layer_feed)
     pack_tokens: int = 512  # in one forward; more speeds nothing up, and questions wait for it
 
     def __post_init__(self) -> None:

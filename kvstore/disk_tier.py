@@ -73,11 +73,11 @@ class DiskTier:
         self._sweep()
         self._fit()
 
-    def get(self, key: EntryKey) -> ChunkKV | None:
+    def get(self, key: EntryKey, *, by_layer: bool = False) -> ChunkKV | None:
         if not self.contains(key):
             return None
         try:  # without the lock: several are read and checked at once
-            entry = from_bytes(self._folder.read(key.digest), key)
+            entry = from_bytes(self._folder.read(key.digest), key, by_layer=by_layer)
         except FileNotFoundError:
             with self._lock:
                 self._forget([key.digest])

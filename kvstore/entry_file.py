@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from kvstore.arrival import Arrival
 from kvstore.codecs import CODECS, RAW
 from kvstore.errors import CorruptEntry, NotFinite
 from kvstore.keys import SCHEMA, content_id
@@ -26,6 +27,7 @@ from kvstore.types import ChunkKV, EntryKey
 TEMP_SUFFIX = ".tmp"
 STATISTIC = "stat."
 KEY_FIELDS = ("namespace", "identity", "content", "context", "digest", "preceding")
+NO_ROWS = torch.empty(0)
 DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float16, torch.bfloat16)}
 
 
@@ -48,8 +50,9 @@ def to_bytes(entry: ChunkKV, codec: Codec = RAW) -> bytes:
     return safetensors.torch.save(tensors, metadata=metadata)
 
 
-def from_bytes(data: bytes, key: EntryKey) -> ChunkKV:
-    """Check and decode what `to_bytes` wrote. Raises CorruptEntry with the reason."""
+def from_bytes(data: bytes, key: EntryKey, *, by_layer: bool = False) -> ChunkKV:
+    """Check and decode what `to_bytes` wrote; with `by_layer` it is checked as well, and its rows
+    are decoded when they are taken (ChunkKV.arrival). Raises CorruptEntry with the reason."""
     name = key.digest[:12]
     try:
         tensors = safetensors.torch.load(data)
@@ -68,12 +71,16 @@ def from_bytes(data: bytes, key: EntryKey) -> ChunkKV:
         kept = tensors.pop("kept", None)
         named = [name for name in tensors if name.startswith(STATISTIC)]
         statistics = {name.removeprefix(STATISTIC): tensors.pop(name) for name in named}
-        keys, values = codec.decode(tensors, dtype)
+        arrival = None
+        if by_layer and not codec.lossless:  # raw rows are there already
+            arrival, keys, values = Arrival(codec.layers(tensors, dtype)), NO_ROWS, NO_ROWS
+        else:
+            keys, values = codec.decode(tensors, dtype)
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise CorruptEntry(f"{name}: {error}") from error
     if content_id(token_ids) != key.content:
         raise CorruptEntry(f"{name}: token ids differ from the key")
-    return ChunkKV(key, token_ids, keys, values, kept, statistics, codec.lossless)
+    return ChunkKV(key, token_ids, keys, values, kept, statistics, codec.lossless, arrival=arrival)
 
 
 def key_in(data: bytes) -> EntryKey:

@@ -8,7 +8,8 @@ KVStoreError
 ├── NotFinite           rows hold NaN or infinity; nothing is stored
 ├── UnknownCodec        no codec of that name, or its package is not installed
 ├── InvalidTier         the address of a shared tier is not one, or its client is not installed
-└── InvalidReuse        a request names an unknown policy or a ratio outside 0 to 1
+├── InvalidReuse        a request names an unknown policy or a ratio outside 0 to 1
+└── RowsLost            rows that were to be placed while a prompt is computed cannot be decoded
 """
 
 
@@ -45,4 +46,8 @@ class InvalidTier(KVStoreError):
 
 
 class InvalidReuse(KVStoreError):
+    pass
+
+
+class RowsLost(KVStoreError):
     pass

@@ -13,14 +13,17 @@ class Rotator:
     def __init__(self, model: PreTrainedModel) -> None:
         self._runs = rotary_runs(model)
 
-    def place(self, keys: torch.Tensor, out: torch.Tensor, start: int) -> None:
-        """Rotate keys [L, G, n, D] to positions start..start+n-1 and write them into
-        out [L, G, N, D] at those rows."""
+    def place(self, keys: torch.Tensor, out: torch.Tensor, start: int, first: int = 0) -> None:
+        """Rotate keys [l, G, n, D] of the layers from `first` on to positions start..start+n-1 and
+        write them into out [l, G, N, D] at those rows."""
         for run in self._runs:
-            rotate_gather(
-                keys[run.layers],
-                run.inv_freq,
-                out[run.layers],
-                start,
-                attention_scaling=run.scaling,
-            )
+            begin = max(run.layers.start - first, 0)
+            end = min(run.layers.stop - first, len(keys))
+            if begin < end:
+                rotate_gather(
+                    keys[begin:end],
+                    run.inv_freq,
+                    out[begin:end],
+                    start,
+                    attention_scaling=run.scaling,
+                )

@@ -6,13 +6,15 @@ The result is an ordinary full-length cache and the last row's logits; decoding 
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
 from kvstore.cache import ScatterCache
 from kvstore.column_bias import ColumnBias
+from kvstore.layer_feed import LayerFeed
 from kvstore.planner import PlannedSegment, PrefillPlan
 from kvstore.position import Rotator
 from kvstore.probe import PromptProbes
@@ -63,8 +65,13 @@ class Prefiller:
         capacity: int,
         watch: Stopwatch | None = None,
         seed: int = 0,
+        by_layer: bool = False,
     ) -> PrefillResult:
-        """Prefill into a cache with room for `capacity` rows (prompt and answer)."""
+        """Prefill into a cache with room for `capacity` rows (prompt and answer).
+
+        With `by_layer` stored rows are placed while the first forward runs; raises RowsLost where
+        they cannot be. A plan whose entries are still coded needs it.
+        """
         watch = watch or Stopwatch()
         ids = torch.tensor(
             [t for s in plan.segments for t in s.segment.token_ids], device=self._runner.device
@@ -75,37 +82,48 @@ class Prefiller:
             with watch.step("prefill"):
                 logits = self._runner.forward_all(ids, cache)
             return PrefillResult(cache, logits, *describe(plan, NOTHING))
-        with watch.step("rotate"):
-            self.assemble(plan, cache)
-        with watch.step("probe"):
-            chosen = self._choose(plan, policy, ratio, seed, ids, cache)
-        with watch.step("prefill"):
-            rows = rows_to_compute(plan, chosen).to(self._runner.device)
-            logits = self._runner.forward_rows(ids, rows, cache)[-1]
+        with ExitStack() as placing:
+            with watch.step("rotate"):
+                if by_layer:
+                    cache.feed = placing.enter_context(self._feed(plan, cache))
+                else:
+                    self.assemble(plan, cache)
+            with watch.step("probe"):
+                chosen = self._choose(plan, policy, ratio, seed, ids, cache)
+            with watch.step("prefill"):
+                rows = rows_to_compute(plan, chosen).to(self._runner.device)
+                logits = self._runner.forward_rows(ids, rows, cache)[-1]
+        cache.feed = None
         return PrefillResult(cache, logits, *describe(plan, chosen))
 
     def assemble(self, plan: PrefillPlan, cache: ScatterCache) -> None:
         """Copy stored rows to their places, keys rotated once; stored tensors stay untouched."""
+        _hide_dropped(plan, cache)
+        self._place(plan, cache, slice(0, self._runner.layout.num_layers))
+
+    def _feed(self, plan: PrefillPlan, cache: ScatterCache) -> LayerFeed:
+        """The same in a thread of its own. What is hidden has to be known before a forward."""
+        _hide_dropped(plan, cache)
+        place, finish = partial(self._place, plan, cache), partial(_finish_arrivals, plan)
+        return LayerFeed(place, self._runner.layout.num_layers, finish)
+
+    def _place(self, plan: PrefillPlan, cache: ScatterCache, layers: slice) -> None:
         for planned in plan.segments:
             if planned.entry is not None:
                 rows = slice(planned.start, planned.end)
-                keys, values = self._rows_of(planned.entry, planned.start, cache)
-                self._rotator.place(keys, cache.key_buffer[:, 0], planned.start)
-                cache.value_buffer[:, 0, :, rows].copy_(values)
+                keys, values = self._rows_of(planned.entry, layers)
+                out = cache.key_buffer[layers, 0]
+                self._rotator.place(keys, out, planned.start, layers.start)
+                cache.value_buffer[layers, 0, :, rows].copy_(values)
 
-    def _rows_of(
-        self, entry: ChunkKV, start: int, cache: ScatterCache
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values [L, G, n, D] on the model's device; rows that were not kept are zero and
-        hidden."""
-        keys, values = entry.keys.to(self._runner.device), entry.values.to(self._runner.device)
+    def _rows_of(self, entry: ChunkKV, layers: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values [l, G, n, D] on the model's device; rows that were not kept are zero."""
+        keys, values = entry.rows(layers, self._runner.layout.num_layers)
+        keys, values = keys.to(self._runner.device), values.to(self._runner.device)
         if entry.kept is None:
             return keys, values
         kept = entry.kept.to(self._runner.device, torch.int64)
         shape = (*keys.shape[:2], len(entry.token_ids), keys.shape[3])
-        dropped = torch.ones(shape[2], dtype=torch.bool, device=kept.device)
-        dropped[kept] = False
-        cache.hide(start + dropped.nonzero().flatten())
         return (
             keys.new_zeros(shape).index_copy_(2, kept, keys),
             values.new_zeros(shape).index_copy_(2, kept, values),
@@ -135,6 +153,22 @@ class Prefiller:
         if gaps:
             rows = torch.cat([torch.arange(g.start, g.end) for g in gaps])
             self._runner.forward_rows(ids[: gaps[-1].end], rows.to(ids.device), cache)
+
+
+def _hide_dropped(plan: PrefillPlan, cache: ScatterCache) -> None:
+    """No row sees those that a stored passage was kept without."""
+    for planned in plan.segments:
+        if planned.entry is not None and planned.entry.kept is not None:
+            kept = planned.entry.kept.to(cache.rows.device, torch.int64)
+            dropped = torch.ones(planned.end - planned.start, dtype=torch.bool, device=kept.device)
+            dropped[kept] = False
+            cache.hide(planned.start + dropped.nonzero().flatten())
+
+
+def _finish_arrivals(plan: PrefillPlan) -> None:
+    for planned in plan.segments:
+        if planned.entry is not None and planned.entry.arrival is not None:
+            planned.entry.arrival.finish(planned.entry)
 
 
 def recompute_budget(spans: tuple[Span, ...], ratio: float) -> int:

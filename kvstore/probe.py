@@ -38,6 +38,7 @@ class PromptProbes:
         fresh = self._fresh
         deviation = torch.zeros(len(self.token_ids), device=self.runner.device)
         for layer in layers:
+            self.cache.await_layer(layer)
             stored = self.cache.value_buffer[layer, 0, :, : len(self.token_ids)]
             deviation += (fresh[layer] - stored).float().square().sum(dim=(0, 2))
         return deviation

@@ -1,6 +1,6 @@
 """What kvstore needs from outside, and what its own parts promise one another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -53,6 +53,12 @@ class Codec(Protocol):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values in the compute dtype. Raises KeyError or RuntimeError when the tensors
         are not what `encode` wrote."""
+        ...
+
+    def layers(
+        self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The same bits, layer by layer: keys and values [1, G, n, D]."""
         ...
 
 

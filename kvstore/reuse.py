@@ -3,6 +3,7 @@
 Knows prompts as segments of token ids. One thread at a time may call it (the model is not shared).
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,19 +14,24 @@ from kvstore import reasons
 from kvstore.config import ReuseConfig, check_ratio
 from kvstore.encode import Encoder
 from kvstore.encodings import find_encoding
-from kvstore.errors import InvalidReuse
+from kvstore.errors import InvalidReuse, RowsLost
 from kvstore.frame import Frame
 from kvstore.keys import content_id
 from kvstore.links import LinkTokens
 from kvstore.planner import Planner, PrefillPlan, plan_nothing
-from kvstore.policies import find_policy
+from kvstore.policies import CACHE_CRAFT, find_policy
 from kvstore.precompute import Precomputed, Precomputer
-from kvstore.prefill import Prefiller, Stopwatch
+from kvstore.prefill import Prefiller, PrefillResult, Stopwatch
+from kvstore.protocols import SelectionPolicy
 from kvstore.runner import ModelRunner
 from kvstore.store import KVStore
 from kvstore.types import PrefillReport, ReuseOptions, Segment
 from kvstore.variants import USUAL_VARIANTS, VariantCapture, VariantCatalog
 from kvstore.vote import Ballot, BranchReport, Voter
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_OPTIONS = ReuseOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +67,21 @@ class ReuseEngine:
         self._prefiller = Prefiller(runner, config.floor_tokens)
         self._voter = Voter(runner, store, frame)
 
-    def plan(self, segments: Sequence[Segment], options: ReuseOptions) -> PrefillPlan:
-        """Decide what is reused; no tensor is touched."""
+    def plan(
+        self, segments: Sequence[Segment], options: ReuseOptions, *, by_layer: bool = False
+    ) -> PrefillPlan:
+        """Decide what is reused; no tensor is touched. With `by_layer` entries may come with rows
+        that are still coded."""
         if options.mode == "off":
             return plan_nothing(segments, reasons.MODE_OFF)
         if not self._is_proven:
             return plan_nothing(segments, reasons.MODEL_NOT_PROVEN)
         exact_only = reasons.MODE_EXACT if options.mode == "exact" else self.refusal
-        return self._planner.plan(
-            segments, self.store.lookup, exact_only=exact_only, encoding=options.encoding
-        )
+        find = partial(self.store.lookup, by_layer=by_layer)
+        encoding = options.encoding
+        if encoding is None and (options.policy or self.config.policy) in CACHE_CRAFT:
+            encoding = "variant"
+        return self._planner.plan(segments, find, exact_only=exact_only, encoding=encoding)
 
     def prefill(
         self, segments: Sequence[Segment], options: ReuseOptions, *, capacity: int, seed: int = 0
@@ -82,12 +93,14 @@ class ReuseEngine:
             segments = self._links().weave(segments)
             capacity += self._links().count_in(segments)
         watch = Stopwatch()
-        with watch.step("lookup"):
-            plan = self.plan(segments, options)
-            for planned in plan.segments:
-                if planned.entry is not None:
-                    self.store.credit(planned.entry.key, planned.overhead)
-        result = self._prefiller.run(plan, policy, ratio, capacity=capacity, watch=watch, seed=seed)
+        fill = partial(
+            self._fill, segments, options, policy, ratio, capacity=capacity, watch=watch, seed=seed
+        )
+        try:
+            plan, result = fill(by_layer=self.config.layerwise)
+        except RowsLost as error:
+            logger.warning("%s (%s): placed whole instead", error, error.__cause__)
+            plan, result = fill(by_layer=False)  # what is damaged shows before anything is computed
         report = PrefillReport(
             mode=options.mode,
             policy=policy.name,
@@ -100,6 +113,28 @@ class ReuseEngine:
         extend = partial(self.runner.append, cache=result.cache)
         drop = partial(self.runner.drop, cache=result.cache)
         return Prefilled(result.logits, report, extend, drop, result.cache.release)
+
+    def _fill(
+        self,
+        segments: Sequence[Segment],
+        options: ReuseOptions,
+        policy: SelectionPolicy,
+        ratio: float,
+        *,
+        capacity: int,
+        watch: Stopwatch,
+        seed: int,
+        by_layer: bool,
+    ) -> tuple[PrefillPlan, PrefillResult]:
+        with watch.step("lookup"):
+            plan = self.plan(segments, options, by_layer=by_layer)
+            for planned in plan.segments:
+                if planned.entry is not None:
+                    self.store.credit(planned.entry.key, planned.overhead)
+        result = self._prefiller.run(
+            plan, policy, ratio, capacity=capacity, watch=watch, seed=seed, by_layer=by_layer
+        )
+        return plan, result
 
     def vote(
         self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int
@@ -134,10 +169,16 @@ class ReuseEngine:
         contexts = [rule.key_context(self.frame, chunk) for rule in rules]
         return any(self.store.holds(chunk.token_ids, context) for context in contexts)
 
-    def teaches(self, report: PrefillReport) -> bool:
-        """Whether a prompt is one to `capture`: computed in full, where variants are wanted."""
-        computed = report.tokens.reused == report.tokens.recomputed == 0
-        return self.config.variants > 0 and computed
+    def teaches(self, report: PrefillReport, options: ReuseOptions = DEFAULT_OPTIONS) -> bool:
+        """Whether a prompt is one to `capture`: variants are wanted and one of its chunks has none.
+        The first chunk needs none: it is exact as `head`."""
+        wanted = self.config.variants
+        if wanted is None:
+            encodings = (options.encoding, *self.config.encodings)
+            wanted = USUAL_VARIANTS * (report.policy in CACHE_CRAFT or "variant" in encodings)
+        told = [segment for segment in report.segments if segment.kind == "chunk"][1:]
+        lacks = any(segment.encoding != "variant" for segment in told)
+        return wanted > 0 and self.refusal is None and lacks
 
     def use_links(self, links: LinkTokens) -> None:
         """Let requests ask for the policy `link_tokens`."""

@@ -123,11 +123,11 @@ class SharedTier:
         """Whether it failed a moment ago, so that what `get` did not find may be there."""
         return time.monotonic() < self._away_until
 
-    def get(self, key: EntryKey) -> ChunkKV | None:
-        found = self.fetch(key)
+    def get(self, key: EntryKey, *, by_layer: bool = False) -> ChunkKV | None:
+        found = self.fetch(key, by_layer=by_layer)
         return found.entry if found is not None else None
 
-    def fetch(self, key: EntryKey) -> "Fetched | None":
+    def fetch(self, key: EntryKey, *, by_layer: bool = False) -> "Fetched | None":
         """As `get`, with the bytes as they lie there."""
         name = blob_name(key)
         try:
@@ -138,7 +138,7 @@ class SharedTier:
             return None
         self._touched[name] = time.time()
         try:
-            return Fetched(from_bytes(data, key), data)
+            return Fetched(from_bytes(data, key, by_layer=by_layer), data)
         except CorruptEntry:
             logger.warning("KV entry %s in %s is damaged: removed", key.digest[:12], self.name)
             self._drop([name])

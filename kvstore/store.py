@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from kvstore.disk_tier import DiskTier
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
@@ -82,11 +83,14 @@ class KVStore:
         """Key of a segment behind the segments whose content ids are `context`."""
         return entry_key(self._namespace, self._identity, content_id(token_ids), context)
 
-    def lookup(self, token_ids: tuple[int, ...], context: Sequence[str]) -> Lookup:
-        """Find a segment's entry; a hit's token ids are compared one by one."""
+    def lookup(
+        self, token_ids: tuple[int, ...], context: Sequence[str], *, by_layer: bool = False
+    ) -> Lookup:
+        """Find a segment's entry; a hit's token ids are compared one by one. With `by_layer` its
+        rows may still be coded (ChunkKV.arrival)."""
         key = self.key_of(token_ids, context)
         try:
-            found = self._find(key, len(token_ids))
+            found = self._find(key, len(token_ids), by_layer)
         except CorruptEntry:
             self._count("corrupt")
             return Lookup(None, corrupt=True)
@@ -185,7 +189,7 @@ class KVStore:
             tiers.append(self._shared.stats())
         return StoreStats(tuple(tiers), counters, self._rates.bytes_a_second())
 
-    def _find(self, key: EntryKey, num_tokens: int) -> Lookup:
+    def _find(self, key: EntryKey, num_tokens: int, by_layer: bool) -> Lookup:
         for memory in (self._device, self._ram):
             entry = memory.get(key) if memory is not None else None
             if memory is not None and entry is not None:
@@ -202,29 +206,45 @@ class KVStore:
                 continue
             started = time.perf_counter()
             try:
-                entry, data = self._read(tier, key)
+                entry, data = self._read(tier, key, by_layer)
             except TierUnavailable as error:
                 logger.warning("%s tier not readable: %s", tier.name, error)
                 entry, data, is_away = None, None, True
             is_away = is_away or (tier is self._shared and tier.is_away)
             if entry is not None:
                 seconds = time.perf_counter() - started
-                self._rates.loaded(tier.name, entry.num_bytes, num_tokens, seconds)
-                if tier is not self._disk:
-                    self._copy_to_disk(entry, data)
-                self._promote(entry, to=self._ram)
-                self._promote(entry, to=self._device)
+                if entry.arrival is None:
+                    self._loaded(tier, data, seconds, entry, 0.0)
+                else:
+                    entry.arrival.whole = partial(self._loaded, tier, data, seconds)
                 saved = self._rates.saved(num_tokens, seconds)
                 return Lookup(entry, tier.name, saved_seconds=saved)
         return Lookup(None, slower=is_slower, away=is_away)
 
+    def _loaded(
+        self,
+        tier: DiskTier | SharedTier,
+        data: bytes | None,
+        checked: float,
+        entry: ChunkKV,
+        decoded: float,
+    ) -> None:
+        """A whole entry came from `tier` in so many seconds: the faster ones get it too."""
+        seconds = checked + decoded
+        self._rates.loaded(tier.name, entry.num_bytes, len(entry.token_ids), seconds)
+        if tier is not self._disk:
+            self._copy_to_disk(entry, data)
+        self._promote(entry, to=self._ram)
+        self._promote(entry, to=self._device)
+
+    @staticmethod
     def _read(
-        self, tier: DiskTier | SharedTier, key: EntryKey
+        tier: DiskTier | SharedTier, key: EntryKey, by_layer: bool
     ) -> tuple[ChunkKV | None, bytes | None]:
         """The entry, and its file where that came from a server. Raises TierUnavailable."""
         if isinstance(tier, DiskTier):
-            return tier.get(key), None
-        found = tier.fetch(key)
+            return tier.get(key, by_layer=by_layer), None
+        found = tier.fetch(key, by_layer=by_layer)
         return (found.entry, found.data) if found is not None else (None, None)
 
     def _copy_to_disk(self, entry: ChunkKV, data: bytes | None) -> None:

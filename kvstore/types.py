@@ -9,6 +9,8 @@ from typing import Literal
 
 import torch
 
+from kvstore.arrival import Arrival
+
 SegmentKind = Literal["prefix", "chunk", "link", "question"]
 ReuseMode = Literal["auto", "exact", "off"]
 Encoding = Literal["alone", "head", "neutral", "primed", "mean", "medoid", "variant"]
@@ -46,6 +48,8 @@ class ChunkKV:
     statistics: float32 tensors that a reuse method keeps beside the rows (kvstore.impact).
     lossless: the rows are as they were computed; a codec that rounds says so when it reads.
     coded: false for what every prompt needs exactly (P): kept raw, whatever a tier's codec.
+    arrival: where the rows come from while they are decoded layer by layer; `keys` and `values` are
+    empty then.
     """
 
     key: EntryKey
@@ -56,11 +60,19 @@ class ChunkKV:
     statistics: Mapping[str, torch.Tensor] = field(default_factory=dict)
     lossless: bool = True
     coded: bool = True
+    arrival: Arrival | None = field(default=None, compare=False)
 
     @property
     def num_bytes(self) -> int:
         beside = sum(tensor.nbytes for tensor in self.statistics.values())
         return self.keys.nbytes + self.values.nbytes + beside + 4 * len(self.token_ids)
+
+    def rows(self, layers: slice, num_layers: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values [l, G, k, D] of some of the model's layers. While they arrive each layer
+        can be taken once, in order, and raises what a codec makes of tensors not written by it."""
+        if self.arrival is not None:
+            return self.arrival.take(layers, num_layers)
+        return self.keys[layers], self.values[layers]
 
     @property
     def is_exact(self) -> bool:

@@ -139,7 +139,7 @@ class VariantCapture:
     def capture(self, segments: Sequence[Segment]) -> int:
         """Store the chunks of a prompt P, chunks, Q, from the second on; returns how many."""
         shown = [s for s in segments if s.kind in ("prefix", "chunk")]
-        if sum(len(s.token_ids) for s in shown) > MAX_TOKENS:
+        if len(shown) < 3 or sum(len(s.token_ids) for s in shown) > MAX_TOKENS:
             return 0
         entries = self._entries(shown)
         stored = 0

@@ -79,9 +79,3 @@ class ChunkCacheView(View):
 class ChunkCachePage(View):
     items: list[ChunkCacheView]
     has_more: bool
-
-
-class PinView(View):
-    chunks: int
-    entries: int
-    without: int

@@ -41,6 +41,8 @@ class CacheHandler:
         self._gate = gate
         self._steps: Mapping[str, Callable[[JobRow], Awaitable[JobStep]]] = {
             "warm": self._warm,
+            "pin": self._pin,
+            "unpin": self._pin,
             "evict": self._evict,
             "shrink": self._shrink,
             "verify": self._verify,
@@ -78,6 +80,20 @@ class CacheHandler:
         left = max(0, job.total - so_far["stored"] - so_far["already"]) if reason else 0
         done = None if reason else job.total
         return JobStep(is_done=True, result=so_far | {"left": left, "reason": reason}, done=done)
+
+    async def _pin(self, job: JobRow) -> JobStep:
+        """Entries that are pinned stay until they are unpinned or purged, also over restarts.
+        `without` counts chunks that have nothing to pin yet."""
+        so_far = _counts(job, "chunks", "entries", "without")
+        rows = await self._page(job, PAGE)
+        if not rows:
+            return JobStep(is_done=True, result=so_far, done=job.total)
+        upkeep, contents = self._decoder.upkeep, contents_of(rows)
+        kept = await asyncio.to_thread(upkeep.kept, contents)
+        changed = await asyncio.to_thread(upkeep.pin, contents, job.payload["verb"] == "pin")
+        without = sum(not kept[content].entries for content in contents)
+        now = {"chunks": len(rows), "entries": changed, "without": without}
+        return _went_on(job, _added(so_far, now), rows)
 
     async def _evict(self, job: JobRow) -> JobStep:
         """Drop what is not pinned of some chunks from disk and memory."""

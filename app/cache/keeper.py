@@ -1,13 +1,13 @@
-"""The cache commands: what is stored of the documents and why, and pins; what takes long is started
-here and done by app/cache/jobs.py. Chunks come from the database, entries from the store."""
+"""The cache commands: what is stored of the documents and why. What changes it is started here and
+done by app/cache/jobs.py. Chunks come from the database, entries from the store."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
-from app.cache.jobs import PAGE, contents_of, payload_of
-from app.cache.types import ChunkCache, DocumentCache, PinReport
+from app.cache.jobs import PAGE, payload_of
+from app.cache.types import ChunkCache, DocumentCache
 from app.db.cache_targets import CacheTargets
 from app.db.job_rows import JobRow, NewJob
 from app.db.jobs import Jobs
@@ -17,6 +17,8 @@ from kvstore.keys import content_id
 from kvstore.types import Segment
 
 ENCODINGS = {"head", "primed"}
+
+Verb = Literal["warm", "pin", "unpin", "evict", "purge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,10 @@ class CacheKeeper:
         rows = await self.targets.page(scope, after, limit)
         return [await self._explain(row) for row in rows]
 
-    async def pin(self, scope: CacheScope, pinned: bool) -> PinReport:
-        """Entries that are pinned stay until they are unpinned or purged, also over restarts."""
-        chunks = entries = without = 0
-        async for rows in self._pages(scope, PAGE):
-            contents = contents_of(rows)
-            kept = await asyncio.to_thread(self.decoder.upkeep.kept, contents)
-            entries += await asyncio.to_thread(self.decoder.upkeep.pin, contents, pinned)
-            without += sum(not kept[content].entries for content in contents)
-            chunks += len(rows)
-        return PinReport(chunks, entries, without)
-
-    async def start(self, verb: Literal["warm", "evict", "purge"], scope: CacheScope) -> JobRow:
-        """A job that computes what is missing, drops what is not pinned from disk and memory, or
-        forgets in every tier, pinned or not. Documents stay and can be warmed again."""
+    async def start(self, verb: Verb, scope: CacheScope) -> JobRow:
+        """A job that computes what is missing, pins or unpins what is stored, drops what is not
+        pinned from disk and memory, or forgets in every tier, pinned or not. Documents stay and can
+        be warmed again."""
         collection_id = scope.id if scope.kind == "collection" else None
         payload, total = payload_of(verb, scope), await self.targets.count(scope)
         return await self.jobs.enqueue(NewJob("cache", collection_id, payload, total=total))

@@ -28,12 +28,3 @@ class ChunkCache:
     num_tokens: int
     entries: tuple[EntryView, ...]
     missing: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PinReport:
-    """`without`: chunks that have nothing to pin yet."""
-
-    chunks: int
-    entries: int
-    without: int

@@ -93,12 +93,12 @@ def pin(
     as_json: Json = False,
 ) -> None:
     """Keep what is stored, whatever else comes, also over restarts."""
-    from app.cli.cache_commands import change_pins
+    from app.cli.cache_commands import run_job
 
     scope = scope_of(
         collection=collection, document_id=document, source=source, everything=everything
     )
-    change_pins("pin", scope, as_json=as_json)
+    run_job("pin", scope, as_json=as_json)
 
 
 @cache_app.command("unpin")
@@ -110,12 +110,12 @@ def unpin(
     as_json: Json = False,
 ) -> None:
     """Let it be evicted again."""
-    from app.cli.cache_commands import change_pins
+    from app.cli.cache_commands import run_job
 
     scope = scope_of(
         collection=collection, document_id=document, source=source, everything=everything
     )
-    change_pins("unpin", scope, as_json=as_json)
+    run_job("unpin", scope, as_json=as_json)
 
 
 @cache_app.command("evict")

@@ -72,16 +72,6 @@ def explain_chunks(named: Mapping[str, int | None], *, as_json: bool) -> None:
     print_table(names, [row for chunk in found for row in _chunk_rows(chunk)])
 
 
-def change_pins(verb: str, scope: JsonObject, *, as_json: bool) -> None:
-    body = asyncio.run(_post(f"/api/v1/cache/{verb}", scope))
-    if as_json:
-        print_json(body)
-        return
-    print_note(f"{verb}: {body['entries']:,} entries of {body['chunks']:,} chunks")
-    if body["without"] and verb == "pin":
-        print_note(f"{body['without']:,} chunks have no entry yet; `larder cache warm` makes them")
-
-
 def run_job(verb: str, body: JsonObject, *, as_json: bool) -> None:
     """Start a job and wait for it. Ctrl-C leaves it undone where it was."""
     result = asyncio.run(_run(verb, body))
@@ -90,6 +80,8 @@ def run_job(verb: str, body: JsonObject, *, as_json: bool) -> None:
         return
     tiers = result.pop("tiers", None)
     print_note(", ".join(f"{name} {_shown(value)}" for name, value in result.items()))
+    if verb == "pin" and result["without"]:
+        print_note("chunks without an entry: `larder cache warm` makes them")
     if tiers:
         names = ("tier", "entries", "num_bytes", "failed")
         print_table(names, [tuple(_mapping(t)[n] for n in names) for t in _list(tiers)])
@@ -112,11 +104,6 @@ def run_verify(*, as_json: bool) -> None:
 async def _get(path: str, **params: str | int) -> JsonObject:
     async with connect(load_settings(), print_note) as client:
         return await client.get(path, **params)
-
-
-async def _post(path: str, body: JsonObject) -> JsonObject:
-    async with connect(load_settings(), print_note) as client:
-        return await client.post(path, body)
 
 
 async def _all_chunks(params: dict[str, int]) -> list[JsonObject]:

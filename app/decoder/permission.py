@@ -26,6 +26,7 @@ def reuse_config(settings: Settings, record: Calibration | None) -> ReuseConfig:
         encodings=tuple(dict.fromkeys((*settings.kv_encodings, "head"))),
         keep_share=settings.kv_keep_share,
         variants=settings.kv_variants,
+        layerwise=settings.kv_layerwise,
     )
 
 

@@ -318,7 +318,8 @@ class DecoderService:
         if not_stored and self.on_missed is not None:
             self.on_missed(not_stored)
         engine, tell = self._engine, self.on_computed
-        if tell is not None and isinstance(engine, ReuseEngine) and engine.teaches(report):
+        teaches = isinstance(engine, ReuseEngine) and engine.teaches(report, request.reuse)
+        if tell is not None and teaches:
             tell(request)
 
     def _room_for_passages(self, request: DecodeRequest) -> int:

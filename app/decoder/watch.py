@@ -162,17 +162,15 @@ class ReuseWatch:
         self._detectors.clear()
         return lifted
 
-    def metrics(self) -> dict[str, float]:
-        """By the names a /metrics route would give them."""
-        evidence = self._detectors[None].evidence if None in self._detectors else 0.0
-        return {
-            "larder_watch_checked_total": float(self._counts["checked"]),
-            "larder_watch_skipped_total": float(self._counts["skipped"]),
-            'larder_watch_holdout_total{arm="off"}': float(self._counts["holdout_off"]),
-            'larder_watch_holdout_total{arm="on"}': float(self._counts["holdout_on"]),
-            "larder_watch_evidence": evidence,
-            "larder_watch_suspended": float(len(self._suspended)),
-        }
+    def counts(self) -> dict[str, float]:
+        """Since the start: checks made and left out, requests of both arms of the comparison."""
+        names = ("checked", "skipped", "holdout_off", "holdout_on")
+        return {name: float(self._counts[name]) for name in names}
+
+    @property
+    def evidence(self) -> float:
+        """For drift over the limit, all collections together (app.decoder.drift)."""
+        return self._detectors[None].evidence if None in self._detectors else 0.0
 
     async def _suspend(self, collection_id: int | None) -> None:
         await self._rows.suspend(self._identity, collection_id, reasons.DRIFT_OVER_LIMIT)

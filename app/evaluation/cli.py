@@ -182,6 +182,11 @@ def bench_ttft_command(
     policy: str = "question",
     ratios: Annotated[str, typer.Option(help="Comma-separated.")] = "0,0.05,0.15",
     dtypes: Annotated[str, typer.Option(help="Comma-separated.")] = "float32,bfloat16",
+    codec: Annotated[str, typer.Option(help="A kv_codec.")] = "raw",
+    tier: Annotated[str, typer.Option(help="ram or disk: where passages come from.")] = "ram",
+    by_layer: Annotated[
+        bool, typer.Option("--by-layer", help="Also place stored rows layer by layer.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """First-token time of `off`, `exact` and `auto` on the same prompts, warm store."""
@@ -189,12 +194,13 @@ def bench_ttft_command(
     from app.evaluation.ttft import bench_ttft, make_arms
 
     rows: list[dict[str, object]] = []
-    arms = make_arms(policy, numbers(ratios))
+    arms = make_arms(policy, numbers(ratios), by_layer=by_layer)
+    ram_bytes = {"ram": 4 * GIB, "disk": 0}[tier]
     names = dtypes.split(",")
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("prompts", total=requests * len(names))
         for name in names:
-            with open_bench(load_settings(), dtype=name, ram_bytes=4 * GIB) as bench:
+            with open_bench(load_settings(), dtype=name, ram_bytes=ram_bytes, codec=codec) as bench:
                 rows += bench_ttft(
                     bench,
                     arms,
@@ -203,7 +209,13 @@ def bench_ttft_command(
                     requests=requests,
                     progress=lambda: bar.advance(task),
                 )
-    asked = {"chunks": chunks, "chunk_tokens": chunk_tokens, "requests": requests}
+    asked = {
+        "chunks": chunks,
+        "chunk_tokens": chunk_tokens,
+        "requests": requests,
+        "codec": codec,
+        "tier": tier,
+    }
     show(asked, rows, as_json=as_json)
 
 

@@ -24,15 +24,19 @@ POOL = 2  # passages in the store per passage in a prompt, so that every prompt 
 class TtftArm:
     mode: str
     options: ReuseOptions
+    by_layer: bool = False  # stored rows placed while the first forward runs
 
 
-def make_arms(policy: str, ratios: Sequence[float]) -> list[TtftArm]:
+def make_arms(policy: str, ratios: Sequence[float], *, by_layer: bool = False) -> list[TtftArm]:
+    """With `by_layer` each ratio also has its rows placed layer by layer."""
     arms = [
         TtftArm("off", ReuseOptions(mode="off")),
         TtftArm("exact", ReuseOptions(mode="exact")),
     ]
     return arms + [
-        TtftArm("auto", ReuseOptions(mode="auto", policy=policy, ratio=ratio)) for ratio in ratios
+        TtftArm("auto", ReuseOptions(mode="auto", policy=policy, ratio=ratio), way)
+        for ratio in ratios
+        for way in (False, True)[: 1 + by_layer]
     ]
 
 
@@ -46,13 +50,13 @@ def bench_ttft(
     progress: Callable[[], None],
 ) -> list[dict[str, object]]:
     """One row an arm. Modes take turns on every prompt, so drift of the machine hits all alike."""
-    engine = bench.engine(ReuseConfig())
+    engines = {way: bench.engine(ReuseConfig(layerwise=way)) for way in (False, True)}
     prompts = _prompts(bench, chunks, chunk_tokens, requests)
-    _warm(engine, prompts)
+    _warm(engines[False], prompts)
     times: dict[TtftArm, list[float]] = {arm: [] for arm in arms}
     for prompt in prompts:
         for arm in arms:
-            times[arm].append(_first_token_ms(engine, prompt, arm.options))
+            times[arm].append(_first_token_ms(engines[arm.by_layer], prompt, arm.options))
         progress()
     slowest = statistics.median(times[arms[0]])
     return [
@@ -60,6 +64,7 @@ def bench_ttft(
             "mode": arm.mode,
             "policy": arm.options.policy if arm.mode == "auto" else None,
             "ratio": arm.options.ratio,
+            "placed": "by layer" if arm.by_layer else "whole",
             "dtype": str(bench.runner.dtype).removeprefix("torch."),
             "prompt_tokens": sum(len(s.token_ids) for s in prompts[0]),
             "ttft_ms_p50": statistics.median(times[arm]),
@@ -76,7 +81,9 @@ def _first_token_ms(engine: ReuseEngine, prompt: Sequence[Segment], options: Reu
     started = time.perf_counter()
     prefilled = engine.prefill(prompt, options, capacity=capacity)
     int(prefilled.logits.argmax())
-    return (time.perf_counter() - started) * 1000
+    taken_ms = (time.perf_counter() - started) * 1000
+    prefilled.release()  # as a server does
+    return taken_ms
 
 
 def _prompts(bench: Bench, chunks: int, chunk_tokens: int, count: int) -> list[list[Segment]]:

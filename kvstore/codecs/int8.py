@@ -1,11 +1,12 @@
 """`int8`: keys per channel over the entry's tokens, values per token over the head's channels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from kvstore.codecs.affine import CHANNELS, TOKENS, dequantise, of_file, quantise
+from kvstore.codecs.by_layer import split_layers
 
 BITS = 8
 
@@ -31,3 +32,8 @@ class Int8Codec:
             dequantise(keys, TOKENS, group=num_tokens, dtype=dtype),
             dequantise(values, CHANNELS, group=head_dim, dtype=dtype),
         )
+
+    def layers(
+        self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return split_layers(self.decode, tensors, dtype)

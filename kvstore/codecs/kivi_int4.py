@@ -4,12 +4,13 @@ After KIVI (arXiv 2402.02750). An entry is complete when it is written, so there
 full precision: the tokens after the last whole group form a shorter group with its own range.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from kvstore.codecs.affine import CHANNELS, TOKENS, Quantised, dequantise, of_file, quantise
+from kvstore.codecs.by_layer import split_layers
 
 BITS = 4
 GROUP = 64  # 32 costs an eighth of a byte more per key for a tenth less error
@@ -37,6 +38,11 @@ class KiviInt4Codec:
             dequantise(keys, TOKENS, group=GROUP, dtype=dtype),
             dequantise(values, CHANNELS, group=head_dim, dtype=dtype),
         )
+
+    def layers(
+        self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return split_layers(self.decode, tensors, dtype)
 
 
 def _packed(coded: Quantised) -> Quantised:

@@ -4,7 +4,7 @@ Keys are laid out token after token within a channel, as they share a distributi
 package `zstandard` is an extra (`cold`) and loaded at first use.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -32,10 +32,20 @@ class ZstdInt8Codec:
     def decode(
         self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        packed = tensors["packed"].numpy().tobytes()
-        inner = safetensors.torch.load(_zstandard().ZstdDecompressor().decompress(packed))
-        inner["keys"] = inner["keys"].transpose(2, 3).contiguous()  # what places rows asks for it
-        return self.inner.decode(inner, dtype)
+        return self.inner.decode(_unpacked(tensors), dtype)
+
+    def layers(
+        self, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All is unpacked before the first layer: one stream holds them all."""
+        return self.inner.layers(_unpacked(tensors), dtype)
+
+
+def _unpacked(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    packed = tensors["packed"].numpy().tobytes()
+    inner = safetensors.torch.load(_zstandard().ZstdDecompressor().decompress(packed))
+    inner["keys"] = inner["keys"].transpose(2, 3).contiguous()  # what places rows asks for it
+    return inner
 
 
 def _zstandard() -> ModuleType:

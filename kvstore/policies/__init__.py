@@ -30,6 +30,7 @@ POLICIES: dict[str, SelectionPolicy] = {
         LinkTokensPolicy(),
     )
 }
+CACHE_CRAFT = frozenset({"cache_craft", "cache_craft_focus"})  # they live on variants
 
 
 def find_policy(name: str) -> SelectionPolicy:

@@ -30,20 +30,16 @@ from app.decoder.types import ChunkReuseStatus, Message, Passage
 from app.sources.reader import DecoderReader
 from kvstore.cache import ScatterCache
 from kvstore.config import ReuseConfig
-from kvstore.disk_tier import DiskTier
 from kvstore.encodings import find_encoding
-from kvstore.memory_index import MemoryIndex
 from kvstore.proofs import prove
-from kvstore.ram_tier import RamTier
 from kvstore.reuse import Prefilled, ReuseEngine
-from kvstore.runner import ModelRunner
-from kvstore.store import KVStore
 from kvstore.types import Encoding, ReuseOptions, Segment
 from reliability.matching import normal_answer
 from retrieval.chunking import chunk
 from retrieval.parsing.registry import parse
 from retrieval.types import Query, ScoredChunk
 from tests.support.packaged_model import ROOT, packaged_model
+from tests.support.real_engine import open_engine
 
 pytestmark = pytest.mark.slow
 
@@ -72,15 +68,11 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     folder, kv_dir = packaged_model(), tmp_path_factory.mktemp("kv")
     model = read_model(folder, torch.float32)
     template = PromptTemplate.load(folder, TextTokenizer(folder))
-    store = KVStore(RamTier(10**8), DiskTier(kv_dir, 10**9, MemoryIndex()), "namespace", "identity")
-    config = ReuseConfig(min_reusable_tokens=1)
-    engine = ReuseEngine(ModelRunner(model), store, template.frame, config)
-    engine.refusal = None
-    engine.prepare()
+    engine = open_engine(model, kv_dir, template.frame, ram_bytes=10**8)
     ends = end_ids_of(model, folder)
     loaded = LoadedModel("SmolLM2", "identity", "float32", 8192, template, ends)
     status = ChunkReuseStatus(True, "proven")
-    decoder = DecoderService(loaded, engine, store, status, PrefillCost(1.0, 0.0))
+    decoder = DecoderService(loaded, engine, engine.store, status, PrefillCost(1.0, 0.0))
     stock = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
     )

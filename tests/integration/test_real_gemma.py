@@ -13,17 +13,12 @@ from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from app.decoder.load import read_model
 from kvstore.cache import ScatterCache
-from kvstore.config import ReuseConfig
-from kvstore.disk_tier import DiskTier
 from kvstore.frame import Frame
-from kvstore.memory_index import MemoryIndex
 from kvstore.proofs import prove
-from kvstore.ram_tier import RamTier
 from kvstore.reuse import Prefilled, ReuseEngine
-from kvstore.runner import ModelRunner
-from kvstore.store import KVStore
 from kvstore.types import ReuseOptions, Segment
 from tests.support.gemma_model import MISSING, gemma_model, is_installed
+from tests.support.real_engine import open_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not is_installed(), reason=MISSING)]
 
@@ -67,12 +62,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     torch.set_num_threads(2)
     folder = gemma_model()
     plain = run_stock(folder)
-    runner = ModelRunner(read_model(folder, torch.float32))
-    disk = DiskTier(tmp_path_factory.mktemp("kv"), 10**9, MemoryIndex())
-    store = KVStore(RamTier(10**9), disk, "namespace", "identity")
-    engine = ReuseEngine(runner, store, FRAME, ReuseConfig(min_reusable_tokens=1))
-    engine.refusal = None
-    engine.prepare()
+    engine = open_engine(read_model(folder, torch.float32), tmp_path_factory.mktemp("kv"), FRAME)
     assert all(report.reason is None for report in engine.precompute(CHUNKS))
     yield Parts(engine, plain)
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Looking after stored KV: list, explain, pin; and as jobs warm, evict, verify, purge."""
+"""Looking after stored KV: list and explain; and as jobs warm, pin, unpin, evict, verify, purge."""
 
 from fastapi import APIRouter, Query, Response
 
@@ -8,7 +8,6 @@ from app.api.cache_schemas import (
     DocumentCacheList,
     DocumentCacheView,
     EvictBody,
-    PinView,
     ScopeBody,
 )
 from app.api.deps import ContainerDep
@@ -58,21 +57,21 @@ async def explain(
     )
 
 
-@router.post("/pin")
-async def pin(body: ScopeBody, container: ContainerDep) -> PinView:
-    report = await container.cache.pin(await _scope(container, body), pinned=True)
-    return PinView.model_validate(report)
-
-
-@router.post("/unpin")
-async def unpin(body: ScopeBody, container: ContainerDep) -> PinView:
-    report = await container.cache.pin(await _scope(container, body), pinned=False)
-    return PinView.model_validate(report)
-
-
 @router.post("/warm", status_code=202)
 async def warm(body: ScopeBody, container: ContainerDep, response: Response) -> JobView:
     job = await container.cache.start("warm", await _scope(container, body))
+    return _accepted(job, container, response)
+
+
+@router.post("/pin", status_code=202)
+async def pin(body: ScopeBody, container: ContainerDep, response: Response) -> JobView:
+    job = await container.cache.start("pin", await _scope(container, body))
+    return _accepted(job, container, response)
+
+
+@router.post("/unpin", status_code=202)
+async def unpin(body: ScopeBody, container: ContainerDep, response: Response) -> JobView:
+    job = await container.cache.start("unpin", await _scope(container, body))
     return _accepted(job, container, response)
 
 

@@ -104,8 +104,8 @@ async def test_pins_hold_against_eviction_and_over_a_restart(
 ) -> None:
     (pool, budget) = await ls(client)
     scope = {"document_id": pool["document_id"]}
-    reply = await client.post("/api/v1/cache/pin", json=scope)
-    assert reply.json() == {"chunks": pool["chunks"], "entries": pool["entries"], "without": 0}
+    job = await finished(client, "pin", scope)
+    assert job["result"] == {"chunks": pool["chunks"], "entries": pool["entries"], "without": 0}
     job = await finished(client, "evict", {"to_bytes": 0})
     assert job["result"] == {
         "entries": budget["entries"],
@@ -118,8 +118,10 @@ async def test_pins_hold_against_eviction_and_over_a_restart(
     assert reopened.disk.stats().pinned == pool["entries"]
     assert reopened.upkeep.shrink(0).entries == 0
     index.close()
-    reply = await client.post("/api/v1/cache/unpin", json=scope)
-    assert reply.json()["entries"] == pool["entries"]
+    job = await finished(client, "unpin", scope)
+    assert job["result"]["entries"] == pool["entries"]
+    nothing = await finished(client, "unpin", scope)
+    assert nothing["result"]["chunks"] == pool["chunks"]
     job = await finished(client, "evict", {"scope": {"tenant": "default"}})
     assert job["result"]["entries"] == pool["entries"]
     assert all(row["entries"] == 0 for row in await ls(client))
@@ -189,7 +191,7 @@ async def test_purge_reaches_every_tier_and_says_what_went(
     rows = await container.cache.targets.page(CacheScope("document", pool["document_id"]), 0, 9)
     for row in rows:
         decoder.use(row.token_ids, row.primers)
-    await client.post("/api/v1/cache/pin", json={"tenant": "default"})
+    await finished(client, "pin", {"tenant": "default"})
     named = {
         "document_id": pool["document_id"],
         "collection": "town",

@@ -70,7 +70,7 @@ async def test_normal_drift_suspends_nothing(rows: Watch) -> None:
     for _ in range(50):
         await watch.note_drift(1, NORMAL, 80.0)
     assert (watch.suspended, watch.sentence()) == ((), None)
-    assert watch.metrics()["larder_watch_checked_total"] == 50
+    assert watch.counts()["checked"] == 50
 
 
 async def test_a_collection_is_suspended_and_stays_so_over_a_restart(rows: Watch) -> None:
@@ -285,7 +285,7 @@ async def test_checks_are_skipped_while_questions_wait(
     watched._waiting = 1
     await ask(watched, 0)
     assert watched.watch is not None
-    assert watched.watch.metrics()["larder_watch_skipped_total"] == 1
+    assert watched.watch.counts()["skipped"] == 1
     assert (await rows.summary(watched.identity)).checked == 0
 
 

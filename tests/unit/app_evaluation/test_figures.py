@@ -73,6 +73,11 @@ def test_bench_ttft(tiny: Path) -> None:
     ]
     assert all(r["ttft_ms_p50"] <= r["ttft_ms_p95"] for r in rows)
     assert rows[0]["times_below_off"] == 1.0
+    again = figures(
+        *command, "--ratios", "0.5", "--dtypes", "float32", "--by-layer", "--tier", "disk"
+    )
+    both: list[dict[str, object]] = again["rows"]  # type: ignore[assignment]
+    assert [r["placed"] for r in both[2:]] == ["whole", "by layer"]
 
 
 def test_bench_decode(tiny: Path) -> None:

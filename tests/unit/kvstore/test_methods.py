@@ -195,19 +195,66 @@ def test_variants_outlive_the_process(
 
 
 @families
-def test_prompts_computed_in_full_are_learnt_from_where_wanted(
-    runner: ModelRunner, tmp_path: Path, chunks: list[tuple[int, ...]]
+@pytest.mark.parametrize(
+    ("config", "wanted"),
+    [
+        (ReuseConfig(encodings=("variant", "head")), True),
+        (ReuseConfig(policy="cache_craft_focus"), True),
+        (ReuseConfig(), False),
+        (ReuseConfig(encodings=("variant", "head"), variants=0), False),
+        (ReuseConfig(policy="cache_craft", variants=0), False),
+        (ReuseConfig(variants=1), True),
+    ],
+)
+def test_prompts_are_learnt_from_where_the_method_lives_on_variants(
+    runner: ModelRunner,
+    tmp_path: Path,
+    chunks: list[tuple[int, ...]],
+    config: ReuseConfig,
+    wanted: bool,
 ) -> None:
     segments = prompt_of(chunks)
-    for variants in (0, 3):
-        config = ReuseConfig(encodings=("variant", "head"), variants=variants)
-        engine = open_engine(runner, tmp_path / str(variants), config)
-        off = prefill(engine, segments, ReuseOptions(mode="off"))
-        assert engine.teaches(off.report) == (variants > 0)
+    engine = open_engine(runner, tmp_path, config)
+    off = prefill(engine, segments, ReuseOptions(mode="off"))
+    assert engine.teaches(off.report) == wanted
+    if wanted:
+        engine.capture(segments)
+    served = ReuseOptions(ratio=0.0, encoding="variant")
+    auto = prefill(engine, segments, served)
+    assert (auto.report.tokens.reused > 0) == wanted
+    if wanted:  # now every chunk has one
+        assert not engine.teaches(auto.report)
+    engine.refusal = reasons.NOT_CALIBRATED
+    assert not engine.teaches(off.report)
+
+
+@families
+def test_a_request_for_cache_craft_is_learnt_from_and_finds_what_was_learnt(
+    runner: ModelRunner, tmp_path: Path, chunks: list[tuple[int, ...]]
+) -> None:
+    """The server's own method is another; passages were stored as they were taken in. At most three
+    contexts a passage, and another method sees none of them."""
+    engine = open_engine(runner, tmp_path, ReuseConfig())
+    list(engine.precompute(chunk_segments(chunks)))
+    asked = ReuseOptions(policy="cache_craft", ratio=0.2)
+    segments = prompt_of(chunks)
+    first = prefill(engine, segments, asked).report
+    assert {s.encoding for s in first.segments[2:-1]} == {"primed"}
+    assert engine.teaches(first, asked)
     assert engine.capture(segments) == len(chunks) - 1
-    auto = prefill(engine, segments, ReuseOptions(policy="none", ratio=0.0))
-    assert auto.report.tokens.reused > 0
-    assert not engine.teaches(auto.report)
+    again = prefill(engine, segments, asked).report
+    assert {s.encoding for s in again.segments[2:-1]} == {"variant"}
+    assert not engine.teaches(again, asked)
+    other = prefill(engine, segments, ReuseOptions()).report
+    assert {s.encoding for s in other.segments[2:-1]} == {"primed"}
+    assert not engine.teaches(other)
+    a, b, c, d = chunks
+    before = engine.store.stats().tiers[1].entries
+    for order in ([a, b, c, d], [b, a, c, d], [c, a, b, d], [b, c, a, d], [c, b, a, d]):
+        engine.capture(prompt_of(order))
+    contexts = [context for content, context in engine.store.contexts() if len(context) == 4]
+    assert len(contexts) == 3
+    assert engine.store.stats().tiers[1].entries > before
 
 
 @families
