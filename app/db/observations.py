@@ -169,7 +169,7 @@ async def append_rows(
     What was read in a document that went meanwhile, or in an answer that quotes it, is left out.
     """
     when = time.time() if observed_at is None else observed_at
-    rows = await _still_there(session, [await _with_documents(session, row) for row in rows])
+    rows = await _still_there(session, [await _with_origin(session, row) for row in rows])
     ids: list[int] = []
     for start in range(0, len(rows), BATCH):
         values = [asdict(row) | {"observed_at": when} for row in rows[start : start + BATCH]]
@@ -178,9 +178,10 @@ async def append_rows(
     return ids
 
 
-async def _with_documents(session: AsyncSession, row: NewObservation) -> NewObservation:
-    """A person's label with the documents whose words it repeats, as far as they are known: where
-    its question was made, and where its source says the answer. It goes when they go."""
+async def _with_origin(session: AsyncSession, row: NewObservation) -> NewObservation:
+    """A person's label with what is known of it: the collection in which its question was asked,
+    and the documents whose words it repeats (where its question was made, and where its source says
+    the answer). It goes when they go."""
     if row.kind != "label":
         return row
     same = Observation.question == row.question
@@ -199,7 +200,23 @@ async def _with_documents(session: AsyncSession, row: NewObservation) -> NewObse
         question = await session.scalar(asked.order_by(newest).limit(1))
     if answer is None:
         answer = await session.scalar(said.order_by(newest).limit(1))
-    return replace(row, question_document_id=question, document_id=answer)
+    place = row.collection_id
+    if place is None:
+        place = await _asked_in(session, row)
+    return replace(row, question_document_id=question, document_id=answer, collection_id=place)
+
+
+async def _asked_in(session: AsyncSession, row: NewObservation) -> int | None:
+    """The one collection in which its source, or else anybody, was asked that question."""
+    asked = select(Observation.collection_id).where(
+        Observation.question == row.question, Observation.collection_id.is_not(None)
+    )
+    mine = asked.where(Observation.source_id == row.source_id)
+    for statement in (mine, asked):
+        found = (await session.scalars(statement.distinct().limit(2))).all()
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 async def _still_there(

@@ -53,6 +53,7 @@ class Observation(Base):
     estimate_id: Mapped[int | None]
     observed_at: Mapped[float] = mapped_column(index=True)
     undone_by: Mapped[int | None]  # the observation of kind undo
+    collection_id: Mapped[int | None]  # where it was asked; NULL: not known, or everywhere
 
 
 class ReliabilityVersion(Base):

@@ -26,6 +26,7 @@ class NewObservation:
     question_document_id: int | None = None
     run_id: str | None = None
     estimate_id: int | None = None
+    collection_id: int | None = None  # where it was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class ObservationRow:
     estimate_id: int | None
     observed_at: float
     undone_by: int | None
+    collection_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class JudgedRun:
     created_at: float
     question: str
     verdict: dict[str, object]
+    collection_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Runs:
     async def judged(self, run_ids: Sequence[str], questions: Sequence[str]) -> list[JudgedRun]:
         """Verdicts of these runs and of runs that asked these questions, oldest first."""
         run, found = models.Run, dict[str, JudgedRun]()
-        columns = select(run.id, run.created_at, run.question, run.verdict_json)
+        columns = select(run.id, run.created_at, run.question, run.verdict_json, run.collection_id)
         async with self._database.session() as session:
             for column, wanted in ((run.id, run_ids), (run.question, questions)):
                 for start in range(0, len(wanted), ASKED_AT_ONCE):
@@ -98,7 +98,9 @@ class Runs:
                     rows = await session.execute(columns.where(some, run.verdict_json.is_not(None)))
                     for row in rows:
                         verdict = json.loads(row.verdict_json or "{}")
-                        found[row.id] = JudgedRun(row.id, row.created_at, row.question, verdict)
+                        found[row.id] = JudgedRun(
+                            row.id, row.created_at, row.question, verdict, row.collection_id
+                        )
         return sorted(found.values(), key=lambda item: (item.created_at, item.id))
 
     async def overview(self, hours: int, now: float | None = None) -> OverviewRow:

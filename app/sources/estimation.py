@@ -200,6 +200,7 @@ def _observation(
         document_id=None if answer is None else answer.document_id,
         question_document_id=probe.document_id,
         estimate_id=probe.estimate_id,
+        collection_id=probe.collection_id,
     )
 
 
@@ -214,4 +215,5 @@ def _known(probe: ProbeRow, answer: str) -> NewObservation:
         author=FILE_AUTHOR,
         question_document_id=probe.document_id,
         estimate_id=probe.estimate_id,
+        collection_id=probe.collection_id,
     )

@@ -136,4 +136,5 @@ def _observation(
         author=author,
         document_id=passage.document_id,
         run_id=run.id,
+        collection_id=run.collection_id,
     )

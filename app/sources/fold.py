@@ -5,7 +5,7 @@ Pure. The same rows and the same circumstances give the same fold, whenever it i
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.db.observations import DAY_S
 from app.db.reliability_rows import ObservationRow
@@ -25,6 +25,7 @@ FEEDBACK_PER_SOURCE_AND_DAY = 10
 # Pairs are compared letter by letter: beyond these, only equal words make answers the same.
 MAX_COMPARED_LEN = 200
 MAX_COMPARED = 64
+ASKED_IN = "\x1f"  # no question has it: blanks of all kinds become spaces
 
 Thumb = tuple[str, str, str | None, float]
 
@@ -52,7 +53,7 @@ class Circumstances:
 
 def fold(rows: Sequence[ObservationRow], circumstances: Circumstances) -> ObservationLog:
     """Each row becomes one observation or, over a cap or in quarantine, none."""
-    kept = [row for row in rows if not _is_left_out(row, circumstances)]
+    kept = [row for row in _apart(rows) if not _is_left_out(row, circumstances)]
     kept = cap_feedback(kept, circumstances)
     names = _clusters(kept)
     # A question has one topic: the last that was named for it.
@@ -68,6 +69,25 @@ def fold(rows: Sequence[ObservationRow], circumstances: Circumstances) -> Observ
         topic = topics.get(row.question, "")
         log.append(_observation(row, kind, topic, names, circumstances))
     return ObservationLog(count_once(log, circumstances.copiers))
+
+
+def _apart(rows: Sequence[ObservationRow]) -> list[ObservationRow]:
+    """A question that was asked in several collections is as many questions."""
+    places: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        if row.collection_id is not None:
+            places[row.question].add(row.collection_id)
+    return [
+        replace(row, question=f"{row.question}{ASKED_IN}{row.collection_id}")
+        if row.collection_id is not None and len(places[row.question]) > 1
+        else row
+        for row in rows
+    ]
+
+
+def words_of(question: str) -> str:
+    """A question of a fold as it was asked."""
+    return question.partition(ASKED_IN)[0]
 
 
 def _thumb(row: ObservationRow) -> Thumb:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from app.db.reliability_rows import JudgedRun, NewCalibration, ObservationRow
-from app.sources.fold import Circumstances, cap_feedback
+from app.sources.fold import Circumstances, cap_feedback, words_of
 from reliability.alignment import align
 from reliability.calibration import Calibration, Calibrator, Line, calibrator_of
 from reliability.decision import AnswerBelief, DecisionConfig, Vote, decide
@@ -67,7 +67,7 @@ def learn(
     asked = [*_labelled(rows, runs), *_liked(rows, runs, circumstances)]
     seen = {item.question for item in asked}
     probed = judged_questions(log.rows, estimate)
-    judged = [*(item for item in probed if item.question not in seen), *asked][-MOST:]
+    judged = [*(item for item in probed if words_of(item.question) not in seen), *asked][-MOST:]
     try:
         found = learn_calibrator(judged, default_line()[0])
     except NotCalibrated:
@@ -92,19 +92,24 @@ def _labelled(rows: Sequence[ObservationRow], runs: Sequence[JudgedRun]) -> list
     for row in rows:
         if row.kind == "label" and row.verdict is not None:
             labels[row.question].append(row)
-    latest = {
-        run.question: run
-        for run in runs
-        if run.question in labels
-        and run.created_at < min(row.observed_at for row in labels[run.question])
-    }
-    found = []
-    for question, run in latest.items():
+    found: dict[tuple[str, int | None], Judged] = {}
+    for run in runs:
+        about = [row for row in labels.get(run.question, ()) if _is_of(run, row)]
+        if not about or run.created_at >= min(row.observed_at for row in about):
+            continue
         lead = _lead(run)
-        outcome = None if lead is None else _outcome(question, lead, run, labels[question])
+        outcome = None if lead is None else _outcome(run.question, lead, run, about)
+        found.pop((run.question, run.collection_id), None)  # a later run of it tells more
         if lead is not None and outcome is not None:
-            found.append(Judged(question, lead.chance, outcome))
-    return found
+            found[run.question, run.collection_id] = Judged(run.question, lead.chance, outcome)
+    return list(found.values())
+
+
+def _is_of(run: JudgedRun, label: ObservationRow) -> bool:
+    """Asked in the same collection, as far as that is known."""
+    return None in (run.collection_id, label.collection_id) or (
+        run.collection_id == label.collection_id
+    )
 
 
 def _outcome(

@@ -12,7 +12,7 @@ import numpy as np
 from app.db.observations import DAY_S
 from app.sources.beliefs import Beliefs
 from app.sources.estimate import build_estimator
-from app.sources.fold import Circumstances
+from app.sources.fold import Circumstances, words_of
 from reliability.estimators.protocol import Estimate
 from reliability.exploration import OpenQuestion, questions_to_label
 from reliability.families.copying import CopySuspicion, suspect_copies
@@ -74,7 +74,7 @@ def _review(log: ObservationLog, name: str, circumstances: Circumstances, limit:
 
 def _answers(item: OpenQuestion, rows: tuple[Observation, ...]) -> Answers:
     said = Counter(row.answer for row in rows if row.question == item.question and row.answer)
-    return Answers(item.question, item.worth, tuple(said.most_common()))
+    return Answers(words_of(item.question), item.worth, tuple(said.most_common()))
 
 
 def _turned(estimate: Estimate) -> tuple[Turned, ...]:

@@ -35,6 +35,7 @@ async def test_rows_come_back_as_they_were_given(store) -> None:
         question_document_id=other.id,
         run_id="run_1",
         estimate_id=5,
+        collection_id=6,
     )
     (number,) = await store.observations.append([given], observed_at=1.5)
     (row,) = await store.observations.active()
@@ -178,6 +179,31 @@ async def test_a_label_goes_with_the_document_whose_words_it_repeats(store) -> N
     assert (await store.removal.delete(document.id)).observations == 5
     left = [(row.kind, row.answer) for row in await store.observations.active()]
     assert left == [("probe", "1921"), ("label", "1921")]
+
+
+async def test_a_label_is_about_the_collection_in_which_it_was_asked(store) -> None:
+    pool, library = [(await store.sources.get_or_create(name)).id for name in ("pool", "library")]
+    await store.observations.append(
+        [
+            probe(pool, "When?", "7:00", collection_id=1),
+            probe(library, "When?", "9:00", collection_id=2),
+            probe(pool, "Where?", "There", collection_id=1),
+        ]
+    )
+    word = {"verdict": 1.0, "author": "mara"}
+    labels = [
+        NewObservation("label", source, question, "x", **word)
+        for source, question in (
+            (library, "When?"),
+            (None, "When?"),
+            (None, "Where?"),
+            (library, "Where?"),
+            (pool, "Who?"),
+        )
+    ]
+    await store.observations.append(labels)
+    rows = [row for row in await store.observations.active() if row.kind == "label"]
+    assert [row.collection_id for row in rows] == [2, None, 1, 1, None]
 
 
 async def test_a_label_of_before_goes_with_the_document_its_question_was_made_of(store) -> None:

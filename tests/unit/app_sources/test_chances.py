@@ -117,6 +117,20 @@ async def test_a_run_is_judged_by_labels_that_came_later(desk: Desk) -> None:
     )
 
 
+async def test_a_label_judges_no_run_of_another_collection(desk: Desk) -> None:
+    await probed(desk)
+    await answered(desk, 30)
+    source = await desk.source("A")
+    await run_of(desk, "When?", verdict_data(source))  # in collection 1
+    for place, count in ((2, 30), (1, 31)):
+        row = NewObservation(
+            "label", None, "When?", "Otto", verdict=1.0, author="m", collection_id=place
+        )
+        await desk.store.observations.append([row])
+        await desk.beliefs.refit("labels")
+        assert (await desk.beliefs.calibration()).answers == count
+
+
 async def test_a_run_that_cannot_be_read_keeps_nobody_from_learning(desk: Desk) -> None:
     await probed(desk)
     await answered(desk, 30)

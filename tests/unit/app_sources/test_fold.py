@@ -11,6 +11,7 @@ from app.sources.fold import (
     cap_feedback,
     fold,
     within_day_cap,
+    words_of,
 )
 
 ROW = ObservationRow(
@@ -78,6 +79,20 @@ def test_many_and_long_answers_are_compared_by_their_words_only() -> None:
     long = "word " * 100
     given = rows(*({"answer": f"{long}{n // 2}{'.' * (n % 2)}"} for n in range(200)))
     assert len({row.answer for row in fold(given, NOTHING).rows}) == 100
+
+
+def test_the_same_question_in_two_collections_is_two_questions() -> None:
+    """In one the opening hour is the pool's, in the other the library's."""
+    given = rows(
+        {"collection_id": 1, "answer": "7:00"},
+        {"collection_id": 2, "answer": "9:00"},
+        {"collection_id": 2, "answer": "9:00", "kind": "label", "verdict": 1.0, "author": "m"},
+    )
+    pool, library, label = fold(given, NOTHING).rows
+    assert pool.question != library.question == label.question
+    assert {words_of(row.question) for row in (pool, library)} == {"q"}
+    alone = fold(given[1:], NOTHING).rows
+    assert {row.question for row in alone} == {"q"}
 
 
 def test_merged_sources_speak_as_one_and_quarantined_ones_not_at_all() -> None:
