@@ -17,6 +17,7 @@ MODE_OFF = "mode_off"
 MODE_EXACT = "mode_exact"
 TOO_SHORT = "too_short"  # too few tokens to be worth moving
 MODEL_NOT_PROVEN = "model_not_proven"  # the exactness proofs have not passed on this model
+EXACT_NOT_PROVEN = "exact_not_proven"  # nor those of exact reuse: nothing at all is reused
 NOT_CALIBRATED = "not_calibrated"  # nobody measured how far this model drifts: larder calibrate
 DRIFT_OVER_LIMIT = "drift_over_limit"  # the production watch switched chunk reuse off
 HOLDOUT = "holdout"  # drawn to run without reuse, so that first-token times can be compared

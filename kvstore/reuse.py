@@ -47,7 +47,7 @@ class Prefilled:
 
 class ReuseEngine:
     """`refusal` is a reason code while chunk reuse is not allowed for this model, else None; with
-    MODEL_NOT_PROVEN nothing at all is reused."""
+    EXACT_NOT_PROVEN nothing at all is reused."""
 
     def __init__(
         self, runner: ModelRunner, store: KVStore, frame: Frame, config: ReuseConfig
@@ -74,8 +74,8 @@ class ReuseEngine:
         that are still coded."""
         if options.mode == "off":
             return plan_nothing(segments, reasons.MODE_OFF)
-        if not self._is_proven:
-            return plan_nothing(segments, reasons.MODEL_NOT_PROVEN)
+        if not self._is_exact_proven:
+            return plan_nothing(segments, reasons.EXACT_NOT_PROVEN)
         exact_only = reasons.MODE_EXACT if options.mode == "exact" else self.refusal
         find = partial(self.store.lookup, by_layer=by_layer)
         encoding = options.encoding
@@ -140,7 +140,7 @@ class ReuseEngine:
         self, prompts: Sequence[Sequence[Segment]], options: ReuseOptions, *, max_tokens: int
     ) -> Ballot:
         """Prefill prompts P, chunks, Q side by side, exactly, for `max_tokens` more each."""
-        reuse = options.mode != "off" and self._is_proven
+        reuse = options.mode != "off" and self._is_exact_proven
         return self._voter.open(prompts, max_tokens=max_tokens, reuse=reuse)
 
     def likelihoods(self, prompts: Sequence[Sequence[Segment]]) -> list[float]:
@@ -191,9 +191,9 @@ class ReuseEngine:
         return self._capture.capture(segments)
 
     @property
-    def _is_proven(self) -> bool:
-        """Else not even P is reused: the proofs are about exact reuse first of all."""
-        return self.refusal != reasons.MODEL_NOT_PROVEN
+    def _is_exact_proven(self) -> bool:
+        """Whether what is exact may be reused; else not even P is."""
+        return self.refusal != reasons.EXACT_NOT_PROVEN
 
     def _links(self) -> LinkTokens:
         if self._link_tokens is None:

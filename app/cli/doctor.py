@@ -119,7 +119,8 @@ def _check_reuse(cache: JsonObject) -> Iterator[Finding]:
 _ADVICE = {
     "not_calibrated": "run `larder calibrate`, then start Larder again",
     "drift_over_limit": "run `larder calibrate`, then start Larder again",
-    "model_not_proven": "nothing is reused; choose another model",
+    "model_not_proven": "only exact reuse is served; choose another model",
+    "exact_not_proven": "nothing is reused; choose another model",
     "model_unsupported": "nothing is reused; choose another model",
 }
 

@@ -1,7 +1,8 @@
 """Does reuse work on this machine as it should? Proofs run once per identity, the result is kept.
 
-The first half of the gate (DESIGN 5): a model that fails a proof gets exact reuse only. The other
-half is a calibration record (calibration.py): how far the model drifts.
+The first half of the gate (DESIGN 5): a model that fails a proof gets exact reuse only, and not
+even that where the proofs of exact reuse failed. The other half is a calibration record
+(calibration.py): how far the model drifts.
 """
 
 import logging
@@ -18,11 +19,19 @@ logger = logging.getLogger(__name__)
 VERSION = 2  # raise it when proofs or measurements change: every model is then proved again
 
 
+OF_EXACT_REUSE = ("P1", "P5")  # without these P and the first passage are not reused either
+
+
 @dataclass(frozen=True, slots=True)
 class GateRecord:
     proven: bool
     failed: tuple[str, ...]  # names of the proofs that failed
     cost: PrefillCost
+
+    @property
+    def exact_is_proven(self) -> bool:
+        """Positions and the exact prefix hold, whatever else failed."""
+        return not any(name.startswith(OF_EXACT_REUSE) for name in self.failed)
 
 
 async def pass_gate(runner: ModelRunner, identity: str, records: Records) -> GateRecord:

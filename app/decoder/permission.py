@@ -40,8 +40,10 @@ def status_of(gate: GateRecord, found: Found, config: ReuseConfig) -> ChunkReuse
     """Both halves of the gate, in words that say what to do."""
     if not gate.proven:
         failed = ", ".join(gate.failed)
-        logger.error("exactness proofs failed (%s): nothing is reused", failed)
-        return ChunkReuseStatus(False, f"{reasons.MODEL_NOT_PROVEN}: {failed}")
+        what = "only exact reuse is served" if gate.exact_is_proven else "nothing is reused"
+        logger.error("exactness proofs failed (%s): %s", failed, what)
+        exact = reasons.MODEL_NOT_PROVEN if gate.exact_is_proven else reasons.EXACT_NOT_PROVEN
+        return ChunkReuseStatus(False, f"{exact}: {failed}")
     record = found.record
     if record is not None and record.encodings != config.encodings:
         found = replace(found, record=None, problem="the record is about other encodings")

@@ -60,21 +60,35 @@ async def test_a_failed_proof_is_remembered(
     assert records.saves == 1
 
 
-async def test_a_model_that_failed_reuses_nothing_and_says_why(
-    settings: Settings, records: DictRecords, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("failed", "code", "actions"),
+    [
+        ("P2 all recomputed", reasons.MODEL_NOT_PROVEN, ["exact", "exact", "computed", "computed"]),
+        ("P5 exact prefix", reasons.EXACT_NOT_PROVEN, ["computed"] * 4),
+        ("P1 positions", reasons.EXACT_NOT_PROVEN, ["computed"] * 4),
+    ],
+)
+async def test_a_model_that_failed_gets_exact_reuse_or_none_and_the_reason(
+    settings: Settings,
+    records: DictRecords,
+    monkeypatch: pytest.MonkeyPatch,
+    failed: str,
+    code: str,
+    actions: list[str],
 ) -> None:
-    monkeypatch.setattr(gate, "prove", lambda runner: FAILED)
+    monkeypatch.setattr(gate, "prove", lambda runner: [Proof(failed, False, 0.3)])
     service = await load_decoder(settings, MemoryIndex(), records, SECRET)
     try:
         status = service.chunk_reuse()
-        assert (status.allowed, status.reason) == (False, "model_not_proven: P2 all recomputed")
+        assert (status.allowed, status.reason) == (False, f"{code}: {failed}")
         passages = [Passage(1, service.encode_passage("Label", letter * 90)) for letter in "ab"]
         await service.precompute(passages)
         request = DecodeRequest(tuple(passages), "Why?")
         event = await anext(aiter(service.answer(request)))
         assert isinstance(event, Prefilled)
-        assert event.report.reason == reasons.MODEL_NOT_PROVEN
-        assert {s.action for s in event.report.segments} == {"computed"}
+        assert event.report.reason == code
+        assert event.report.tokens.reused == event.report.tokens.recomputed == 0
+        assert [s.action for s in event.report.segments] == actions
     finally:
         await service.close()
 

@@ -215,13 +215,18 @@ def test_missing_chunks_are_computed_and_say_so(
 
 
 @pytest.mark.parametrize("family", ["llama"], indirect=True)
-def test_a_model_that_is_not_proven_reuses_nothing(
+def test_a_model_that_is_not_proven_gets_exact_reuse_only_or_nothing(
     engine: ReuseEngine, chunks: list[tuple[int, ...]], segments: list[Segment]
 ) -> None:
     store_all(engine, chunks)
     engine.refusal = reasons.MODEL_NOT_PROVEN
     report = prefill(engine, segments, ReuseOptions()).report
     assert report.reason == reasons.MODEL_NOT_PROVEN
+    assert report.tokens.reused == report.tokens.recomputed == 0
+    assert report.tokens.exact_prefix > 0
+    engine.refusal = reasons.EXACT_NOT_PROVEN
+    report = prefill(engine, segments, ReuseOptions(mode="exact")).report
+    assert report.reason == reasons.EXACT_NOT_PROVEN
     assert report.tokens.fresh == report.tokens.prompt
     ballot = engine.vote([segments], ReuseOptions(), max_tokens=1)
     assert ballot.reports[0].tokens.fresh == ballot.reports[0].tokens.prompt

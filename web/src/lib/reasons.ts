@@ -19,6 +19,7 @@ const REASONS: Record<string, string> = {
   mode_off: "Reuse was switched off for this answer.",
   mode_exact: "Only exact reuse was asked for.",
   too_short: "Too few tokens for reuse to pay.",
+  exact_not_proven: "The exactness checks have not passed on this model, so nothing is reused.",
   model_not_proven: "The exactness checks have not passed on this model, so only exact reuse is served.",
   model_unsupported: "This model's attention cannot take moved passages, so only exact reuse is served.",
   link: "Link tokens join the passages, so they are always computed.",
