@@ -61,7 +61,9 @@ def normal_answer(text: str) -> str:
 
 def plain_words(text: str) -> list[str]:
     """Lower case, no accents, no punctuation. Articles stay: in a name "A." is an initial."""
+    # Twice: what a letter is compatible with may be a capital ("ᴬ").
     plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", plain.casefold())
     plain = "".join(c for c in plain if not unicodedata.combining(c) and c not in "'’")
     return re.findall(r"[^\W_]+|%", re.sub(r"(?<=\d),(?=\d{3})", "", plain))
 

@@ -34,7 +34,8 @@ async def test_each_source_is_read_alone(
     assert listed["note"] == "7:00 on weekdays"
     assert listed["weight"] >= 0.5
     assert sources["council"]["reliability"] > 0.5
-    assert sources["gazette"]["reliability"] == pytest.approx(0.5)
+    # Nothing is known of it, so it is held to be what the others are: a little above even.
+    assert 0.5 < sources["gazette"]["reliability"] < 0.52
     assert [i["id"] for i in (await client.get(ESTIMATE)).json()["items"]] == [row["id"]]
 
 

@@ -20,5 +20,6 @@ def test_contested_questions_come_first_and_answered_ones_not_at_all() -> None:
     estimator = LarderEstimator()
     worth = questions_to_label(table, estimator.predict(table, estimator.fit(table)), 5)
     assert [item.question for item in worth] == ["split", "agreed"]
-    assert worth[0].worth > 2 * worth[1].worth
+    # Sources of whom this little is known count as strangers, so even what they agree on is open.
+    assert worth[0].worth > 1.5 * worth[1].worth
     assert questions_to_label(table, np.ones(len(table.values)), 0) == []
