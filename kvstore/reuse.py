@@ -178,7 +178,7 @@ class ReuseEngine:
             wanted = USUAL_VARIANTS * (report.policy in CACHE_CRAFT or "variant" in encodings)
         told = [segment for segment in report.segments if segment.kind == "chunk"][1:]
         lacks = any(segment.encoding != "variant" for segment in told)
-        return wanted > 0 and self.refusal is None and lacks
+        return wanted > 0 and lacks
 
     def use_links(self, links: LinkTokens) -> None:
         """Let requests ask for the policy `link_tokens`."""
