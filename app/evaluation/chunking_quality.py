@@ -7,9 +7,11 @@ exactly the chunks that touch an excerpt are retrieved. Splitters share one docu
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from app.evaluation.edit_stability import Kept, kept_after_edits
 from app.evaluation.retrieval_sets import Corpus, find_span
 from app.evaluation.splitters import fixed_spans, recursive_spans
 from app.evaluation.statistics import bootstrap
@@ -90,6 +92,7 @@ def evaluate(
     for splitter in splitters:
         found: list[SpanMeasures] = []
         sizes: list[int] = []
+        kept: list[Kept] = []
         for corpus in corpora:
             document = parse(corpus.text.encode(), f"{corpus.name}.md")
             pieces = split(splitter, document, tokenizer)
@@ -98,13 +101,25 @@ def evaluate(
             for question, places in zip(corpus.questions, nearest.tolist(), strict=True):
                 excerpts = [find_span(document.text, text) for text in question.references]
                 found.append(measure_spans(pieces.spans, places, excerpts))
+            kept += kept_after_edits(corpus.text, partial(_tokens, splitter, tokenizer))
             sizes += [tokenizer.count(document.text[start:end]) for start, end in pieces.spans]
-        rows.append(_row(splitter, found, sizes))
+        rows.append(_row(splitter, found, sizes, kept))
         progress(1)
     return rows
 
 
-def _row(splitter: str, found: Sequence[SpanMeasures], sizes: Sequence[int]) -> dict[str, object]:
+def _tokens(splitter: str, tokenizer: PassageTokenizer, text: str) -> list[tuple[int, ...]]:
+    """Of each chunk as a prompt would hold it; plain splitters know no label."""
+    document = parse(text.encode(), "edited.md")
+    if splitter == LARDER:
+        return [cut.token_ids for cut in chunk(document, tokenizer)]
+    pieces = split(splitter, document, tokenizer)
+    return [tokenizer.encode_passage("", piece) for piece in pieces.indexed]
+
+
+def _row(
+    splitter: str, found: Sequence[SpanMeasures], sizes: Sequence[int], kept: Sequence[Kept]
+) -> dict[str, object]:
     measures: Mapping[str, list[float]] = {
         name: [getattr(one, name) for one in found]
         for name in ("recall", "precision", "iou", "precision_omega")
@@ -118,6 +133,8 @@ def _row(splitter: str, found: Sequence[SpanMeasures], sizes: Sequence[int]) -> 
         **{name: float(np.mean(values)) for name, values in measures.items() if name != "recall"},
         "chunks": len(sizes),
         "tokens_mean": float(np.mean(sizes)),
+        "kept_head": float(np.mean([edit.head for edit in kept])) if kept else None,
+        "kept_primed": float(np.mean([edit.primed for edit in kept])) if kept else None,
         "n": len(found),
     }
 

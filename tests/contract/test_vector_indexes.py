@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from app.db import pgvector
 from retrieval import dense_kinds, dense_positional
 from retrieval.dense_indexes import DenseIndexes
 from retrieval.errors import IndexMismatch
@@ -19,6 +20,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Structures and their rebuilding begin at a few rows instead of thousands."""
     monkeypatch.setattr(dense_positional, "EXACT_ROWS", 60)
     monkeypatch.setattr(dense_positional, "MIN_DEAD", 20)
+    monkeypatch.setattr(pgvector, "EXACT_IDS", 60)
     bounds = ((150, "flat"), (400, "sq8"))
     monkeypatch.setattr(dense_kinds, "_BOUNDS", bounds)
 
@@ -113,6 +115,19 @@ def test_collections_are_apart(open_indexes: Open) -> None:
     assert indexes.search(2, vectors[200], 1)[0][0] == 200
     assert {found for found, _ in indexes.search(1, vectors[200], 150)} <= set(range(150))
     assert indexes.search(3, vectors[0], 5) == []
+
+
+def test_a_small_collection_beside_a_large_one(open_indexes: Open) -> None:
+    indexes, vectors = open_indexes(), unit_vectors(COUNT)
+    question = vectors[0]
+    by_distance = np.argsort(vectors @ question).tolist()
+    far, others = by_distance[:20], by_distance[20:]  # these all come first
+    indexes.add(1, others, vectors[others])
+    indexes.add(2, far, vectors[far])
+    found = [chunk_id for chunk_id, _ in indexes.search(2, question, 20)]
+    assert found == nearest(vectors, question, far, 20)
+    assert indexes.remove(2, far[:5]) == 5
+    assert {chunk_id for chunk_id, _ in indexes.search(2, question, 20)} == set(far[5:])
 
 
 @pytest.mark.parametrize(
