@@ -75,7 +75,11 @@ def explain_run(
             }
             for reason in found.sources
         ],
-        "what_if": [_what_if(item, names, basis) for item in found.what_if],
+        # Without a source, passages that were not asked might have spoken.
+        "what_if": [
+            _what_if(item, names, basis) | {"all_asked": not verdict.get("unasked")}
+            for item in found.what_if
+        ],
     }
 
 

@@ -99,7 +99,7 @@ class AnswerPipeline:
         self._check(question)
         trust = question.trust or self._trust
         run_id = await self._runs.start(_new_run(question, trust, collection, self._decoder.name))
-        record = RunRecord()
+        record = RunRecord(await self._beliefs.version())
         try:
             async with aclosing(self._events(question, trust, collection, run_id)) as events:
                 async for event in events:
@@ -142,7 +142,10 @@ class AnswerPipeline:
         self, question: Question, trust: Trust, collection: CollectionRow, run_id: str
     ) -> AsyncGenerator[AnswerEvent, None]:
         watch = Stopwatch()
+        version = await self._beliefs.version()
         scored, rows = await self._retrieve(question, collection)
+        if await self._beliefs.version() != version:  # beliefs of two versions would be mixed
+            scored, rows = await self._retrieve(question, collection)
         watch.lap("retrieve")
         yield _retrieved(scored, rows)
 
