@@ -72,7 +72,6 @@ class DecisionConfig:
     accept: float = ACCEPT
     wrong_options: float = MIN_WRONG_ANSWERS
     takes_several: bool = False
-    strict: bool = False  # abstain where support is low
     calibrator: Calibrator | None = None
     newcomers: frozenset[int] = frozenset()  # sources of whom little is known
 
@@ -177,7 +176,7 @@ def _choose(
         return "disagree", (beliefs[0], rival)
     if sure:
         return "answer", (sure[0],)
-    return ("abstain", ()) if config.strict else ("low_support", beliefs[:1])
+    return "low_support", beliefs[:1]
 
 
 def _is_supported(belief: AnswerBelief, posteriors: Mapping[int, BetaPosterior]) -> bool:

@@ -57,8 +57,12 @@ def explain(
     log: ObservationLog,
     families: Families | None = None,
     config: DecisionConfig | None = None,
+    owners: Mapping[int, int] | None = None,
 ) -> Explanation:
-    """Everything a page shows about one answer; votes are stored, so nothing is decoded again."""
+    """Everything a page shows about one answer; votes are stored, so nothing is decoded again.
+
+    `owners`: what sources were merged into since; `log` has what these said under that one's id.
+    """
     decision = decide(votes, posteriors, config)
     given = {belief.answer for belief in decision.answers}
     reasons = _family_reasons(votes, families)
@@ -67,7 +71,7 @@ def explain(
         decision,
         tuple(reason for reason in reasons if reason.answer in given),
         tuple(reason for reason in reasons if reason.answer not in given),
-        tuple(_source_reasons(sources, posteriors, log)),
+        tuple(_source_reasons(sources, posteriors, log, owners or {})),
         tuple(what_if(votes, posteriors, decision, source, config) for source in sources),
         log.version(),
     )
@@ -100,7 +104,10 @@ def _family_reasons(votes: Sequence[Vote], families: Families | None) -> list[Fa
 
 
 def _source_reasons(
-    sources: Sequence[int], posteriors: Mapping[int, BetaPosterior], log: ObservationLog
+    sources: Sequence[int],
+    posteriors: Mapping[int, BetaPosterior],
+    log: ObservationLog,
+    owners: Mapping[int, int],
 ) -> list[SourceReason]:
     """Counts each source's questions: checked by a person, crossed with others, or neither."""
     labelled = {row.question for row in log.rows if row.kind == "label"}
@@ -108,7 +115,7 @@ def _source_reasons(
     speakers = Counter(question for question, _ in said)
     reasons = []
     for source in sources:
-        own = [question for question, speaker in said if speaker == source]
+        own = [question for question, speaker in said if speaker == owners.get(source, source)]
         by_people = sum(question in labelled for question in own)
         crossed = sum(q not in labelled and speakers[q] > 1 for q in own)
         belief = credible_interval(posteriors.get(source, BetaPosterior(1, 1)))

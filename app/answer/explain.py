@@ -31,8 +31,10 @@ def explain_run(
     run: RunRow,
     log: ObservationLog,
     without: Collection[str] = (),
+    owners: Mapping[int, int] | None = None,
 ) -> JsonObject:
-    """The explanation as docs/api.md promises it; `without` names sources (or ids) to leave out.
+    """The explanation as docs/api.md promises it; `without` names sources (or ids) to leave out,
+    `owners` has what sources were merged into since.
 
     Raises VerdictNotFound, or SourceNotFound for one that said nothing to this question.
     """
@@ -50,6 +52,7 @@ def explain_run(
         log,
         Families({vote.chunk_id: vote.family for vote in votes}, tuple(joins)),
         decision_config(basis, sources, takes_several=bool(verdict["takes_several"])),
+        owners,
     )
     names = {source.source_id: source.source for source in sources}
     by_chunk = {vote.chunk_id: vote for vote in votes}
@@ -75,7 +78,11 @@ def explain_run(
             }
             for reason in found.sources
         ],
-        "what_if": [_what_if(item, names, basis) for item in found.what_if],
+        # Without a source, passages that were not asked might have spoken.
+        "what_if": [
+            _what_if(item, names, basis) | {"all_asked": not verdict.get("unasked")}
+            for item in found.what_if
+        ],
     }
 
 

@@ -4,6 +4,7 @@ Knows no HTTP, no SQL and no model; each step is one call into the part that doe
 """
 
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -54,6 +55,9 @@ from retrieval.types import Query, ScoredChunk
 
 # Passages shown beside those in the prompt: enough to see what nearly made it.
 NUM_RUNNERS_UP = 3
+# A vote hears sources, not passages: it looks deeper, and takes the best few of each.
+VOTE_DEPTH = 3
+MOST_OF_A_SOURCE = 2
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +103,7 @@ class AnswerPipeline:
         self._check(question)
         trust = question.trust or self._trust
         run_id = await self._runs.start(_new_run(question, trust, collection, self._decoder.name))
-        record = RunRecord()
+        record = RunRecord(await self._beliefs.version())
         try:
             async with aclosing(self._events(question, trust, collection, run_id)) as events:
                 async for event in events:
@@ -113,7 +117,8 @@ class AnswerPipeline:
     async def explain(self, run_id: str, without: Sequence[str] = ()) -> JsonObject:
         """Why that run's answer was believed, and what it would be without some sources."""
         run = await self._runs.get(run_id)
-        return explain_run(run, await self._beliefs.observations(), without)
+        log, owners = await self._beliefs.observations(), await self._beliefs.owners()
+        return explain_run(run, log, without, owners)
 
     def _check(self, question: Question) -> None:
         self._decoder.check_fits(convert.to_request(question, ()))
@@ -142,7 +147,10 @@ class AnswerPipeline:
         self, question: Question, trust: Trust, collection: CollectionRow, run_id: str
     ) -> AsyncGenerator[AnswerEvent, None]:
         watch = Stopwatch()
-        scored, rows = await self._retrieve(question, collection)
+        version = await self._beliefs.version()
+        scored, rows = await self._retrieve(question, trust, collection)
+        if await self._beliefs.version() != version:  # beliefs of two versions would be mixed
+            scored, rows = await self._retrieve(question, trust, collection)
         watch.lap("retrieve")
         yield _retrieved(scored, rows)
 
@@ -185,13 +193,16 @@ class AnswerPipeline:
         )
 
     async def _retrieve(
-        self, question: Question, collection: CollectionRow
+        self, question: Question, trust: Trust, collection: CollectionRow
     ) -> tuple[list[ScoredChunk], dict[int, PassageRow]]:
         """Ranked chunks and their rows; a chunk deleted in between is in neither."""
         limit = self._num_passages + NUM_RUNNERS_UP
-        query = Query(question.text, collection.id, limit, question.filter)
+        depth = limit * VOTE_DEPTH if trust == "vote" else limit
+        query = Query(question.text, collection.id, depth, question.filter)
         found = await self._retriever.search(query)
         passages = await self._chunks.passages([scored.chunk_id for scored in found])
+        if trust == "vote":
+            passages = few_of_each(passages, limit)
         believed = await self._topics.on_topic(question.text)
         rows = {row.chunk_id: convert.on_topic(row, believed) for row in passages}
         return [scored for scored in found if scored.chunk_id in rows], rows
@@ -278,6 +289,17 @@ def _new_run(question: Question, trust: Trust, collection: CollectionRow, model:
         ratio=question.reuse.ratio,
         trust=trust,
     )
+
+
+def few_of_each(passages: Sequence[PassageRow], limit: int) -> list[PassageRow]:
+    """The first `limit`, at most so many of one source; one source alone keeps all of them."""
+    taken: Counter[int] = Counter()
+    kept: list[PassageRow] = []
+    over: list[PassageRow] = []
+    for row in passages:
+        taken[row.source_id] += 1
+        (kept if taken[row.source_id] <= MOST_OF_A_SOURCE else over).append(row)
+    return [*kept, *over][:limit]
 
 
 def _retrieved(scored: Sequence[ScoredChunk], rows: Mapping[int, PassageRow]) -> Retrieved:

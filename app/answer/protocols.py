@@ -50,6 +50,10 @@ class Beliefs(Protocol):
         """Pairs of sources (ids, the smaller first) whose common answers count once."""
         ...
 
+    async def owners(self) -> Mapping[int, int]:
+        """What each merged source was merged into."""
+        ...
+
     async def observations(self) -> ObservationLog:
         """What the beliefs rest on."""
         ...

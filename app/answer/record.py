@@ -18,7 +18,9 @@ from app.db.rows import RunResult, RunTokens
 class RunRecord:
     """Takes the events in order; `result` may be asked for at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, reliability_version: int = 0) -> None:
+        """With the version that was served when the question came."""
+        self._version = reliability_version
         self._passages: tuple[JsonObject, ...] = ()
         self._plan: CachePlanned | None = None
         self._texts: list[str] = []
@@ -60,7 +62,7 @@ class RunRecord:
             passages=self._passages,
             citations=tuple(self._citations),
             verdict=event_data(verdict) if verdict else None,
-            reliability_version=verdict.reliability_version if verdict else 0,
+            reliability_version=verdict.reliability_version if verdict else self._version,
         )
 
     def _tokens_so_far(self) -> RunTokens:

@@ -215,6 +215,7 @@ class Verdict:
     votes: tuple[HeardVote, ...]
     joins: tuple[Join, ...]  # of chunk ids
     sources: tuple[BelievedSource, ...]
+    unasked: int = 0  # passages left when the rest could not change which answer leads
 
 
 @dataclass(frozen=True, slots=True)

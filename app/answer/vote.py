@@ -117,7 +117,7 @@ class SourceVote:
             yield await self._ask(request, left[:size])
             await self._judge_open(request, left[:size])
             left = left[size:]
-        verdict = judge_passages(self._heard(), self._basis)
+        verdict = replace(judge_passages(self._heard(), self._basis), unasked=len(left))
         answer = compose(verdict)
         self._watch.note_text()
         yield Delta(answer)

@@ -160,7 +160,10 @@ def sources_estimate(
 ) -> None:
     """Ask every source the same questions, and learn from their answers whom to believe."""
     from app.cli.estimate import run_estimate
+    from app.cli.output import print_note
 
+    if estimator != "larder" and not as_json:
+        print_note("labels, classes, fading and caps count with the estimator larder only")
     body: dict[str, object] = {
         "collection": collection,
         "from": "questions" if questions else take_from,

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -161,6 +161,10 @@ class Beliefs:
             settings = (await self._versions.get(version)).settings
             self._copiers_of, self._copiers = version, from_settings(settings).copiers
         return self._copiers
+
+    async def owners(self) -> Mapping[int, int]:
+        """What each merged source was merged into."""
+        return (await self.circumstances()).owners
 
     async def observations(self) -> ObservationLog:
         """All that counts now, as estimators read it; folded once until something was observed or

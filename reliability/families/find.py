@@ -1,7 +1,7 @@
 """Evidence families: passages that are one piece of evidence, level by level, cheapest first."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reliability.families.exact import exact_joins, voice_joins
@@ -26,12 +26,8 @@ class FamilyConfig:
     one_voice: bool = False
 
 
-def find_families(
-    passages: Sequence[Passage],
-    config: FamilyConfig | None = None,
-    split: Collection[tuple[int, int]] = (),
-) -> Families:
-    """Join passages of each question; `split` are pairs that a curator took apart."""
+def find_families(passages: Sequence[Passage], config: FamilyConfig | None = None) -> Families:
+    """Join passages of each question."""
     config = config or FamilyConfig()
     by_question: dict[str, list[Passage]] = defaultdict(list)
     for passage in passages:
@@ -46,9 +42,7 @@ def find_families(
         joins += restatement_joins(group, config.cosine_limit) + origin_joins(group)
         if config.one_voice:
             joins += voice_joins(group)
-    parted = {frozenset(pair) for pair in split}
-    kept = tuple(join for join in joins if frozenset((join.one, join.other)) not in parted)
     sets = UnionFind([passage.passage_id for passage in passages])
-    for join in kept:
+    for join in joins:
         sets.join(join.one, join.other)
-    return Families(sets.numbers(), kept)
+    return Families(sets.numbers(), tuple(joins))

@@ -35,7 +35,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Two passages that count once, and why; shown to a curator, who may split them."""
+    """Two passages that count once, and why; shown to a curator."""
 
     one: int
     other: int

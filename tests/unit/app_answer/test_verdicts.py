@@ -7,6 +7,8 @@ import pytest
 
 from app.answer.citations import cite, stances
 from app.answer.explain import explain_run
+from app.answer.pipeline import few_of_each
+from app.answer.record import RunRecord
 from app.answer.short_answers import read_answer
 from app.answer.trust import biases, tag, trust_word, with_trust
 from app.answer.types import Trust, Verdict
@@ -268,6 +270,35 @@ def test_what_if_a_source_had_been_silent(contested: Verdict) -> None:
     assert [answer["answer"] for answer in answers] == ["1812"]
     nobody = explain_run(run_of(contested), ObservationLog(), ["1", "2", "3"])
     assert (nobody["kind"], nobody["probability"]) == ("abstain", None)
+
+
+def test_a_source_that_was_merged_since_keeps_its_counts(contested: Verdict) -> None:
+    log = ObservationLog(tuple(Observation(n, "probe", f"q{n}", "a", source=9) for n in (1, 2)))
+    for owners, count in (({}, 0), ({1: 9}, 2)):
+        sources = explain_run(run_of(contested), log, owners=owners)["sources"]
+        assert isinstance(sources, list)
+        assert sources[0]["unchecked"] == count
+
+
+def test_a_vote_hears_few_passages_of_each_source() -> None:
+    rows = [row(n, f"text {n}", source=9) for n in range(1, 8)] + [row(8, "x"), row(9, "y")]
+    assert [r.chunk_id for r in few_of_each(rows, 5)] == [1, 2, 8, 9, 3]
+    assert [r.chunk_id for r in few_of_each(rows[:7], 5)] == [1, 2, 3, 4, 5]
+
+
+def test_a_what_if_says_that_not_all_were_asked(contested: Verdict) -> None:
+    for unasked in (0, 3):
+        run = run_of(replace(contested, unasked=unasked))
+        what_if = explain_run(run, ObservationLog())["what_if"]
+        assert isinstance(what_if, list)
+        assert {item["all_asked"] for item in what_if} == {unasked == 0}
+
+
+def test_a_run_without_a_verdict_has_the_version_it_was_served_with(contested: Verdict) -> None:
+    assert RunRecord(7).result().reliability_version == 7
+    record = RunRecord(2)
+    record.note(contested)
+    assert record.result().reliability_version == 3
 
 
 def test_copies_are_explained_with_their_level() -> None:

@@ -187,15 +187,6 @@ def test_honest_agreement_in_own_words_stays_apart() -> None:
     assert find_families(passages).joins == ()
 
 
-def test_a_curator_may_split_a_family() -> None:
-    pair = [Passage(1, 1, "Built in 1874."), Passage(2, 2, "Built in 1874.")]
-    families = find_families(pair, split=[(2, 1)])
-    assert families.family_of[1] != families.family_of[2]
-    joined = find_families(pair)
-    assert joined.members(joined.family_of[1]) == (1, 2)
-    assert joined.why(2)[0].why == "the same words"
-
-
 def test_statistical_copying_is_suspected_from_shared_errors() -> None:
     random = np.random.default_rng(0)
     rows = []
