@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from app.ingest.worker import JobWorker
     from app.sources.tools import EstimationTools, SourceTools
     from retrieval.dense_indexes import DenseIndexes
-    from retrieval.parsing.pool import ParserPool
     from retrieval.protocols import Embedder
 
 log = logging.getLogger(__name__)
@@ -250,7 +249,7 @@ async def open_container(
         storage = replace(storage, words=await stack.enter_async_context(words))
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
-        parsers = stack.enter_context(closing(_build_parsers(settings)))
+        parsers = stack.enter_context(closing(bootstrap_ingest.build_parsers(settings)))
         indexes = bootstrap_ingest.open_indexes(settings, models.previous or models.embedder)
         stack.callback(indexes.close)
         search = _build_search(settings, storage, models, parsers.parse, indexes)
@@ -281,15 +280,6 @@ async def open_container(
         await container.estimation.worker.start()
         stack.push_async_callback(container.estimation.worker.stop)
         yield container
-
-
-def _build_parsers(settings: Settings) -> "ParserPool":
-    from retrieval.config import ParseLimits
-    from retrieval.parsing.pool import ParserPool
-
-    models = str(settings.docling_models.absolute()) if settings.docling_models else None
-    limits = ParseLimits(settings.parse_seconds, settings.parse_memory_bytes, docling_models=models)
-    return ParserPool(limits)
 
 
 def _build_search(

@@ -24,11 +24,20 @@ from app.ingest.types import IngestConfig
 from app.settings import PGVECTOR, SQLITE, Settings
 from app.sources.tools import SourceTools
 from kvstore.admission import UseCounter
+from retrieval.config import ParseLimits
 from retrieval.dense_indexes import DenseIndexes
+from retrieval.parsing.pool import ParserPool
 from retrieval.protocols import Embedder
 
 if TYPE_CHECKING:
     from app.bootstrap import Models, Search, Storage
+
+
+def build_parsers(settings: Settings) -> ParserPool:
+    """Processes that read documents, within the limits of the settings."""
+    models = str(settings.docling_models.absolute()) if settings.docling_models else None
+    limits = ParseLimits(settings.parse_seconds, settings.parse_memory_bytes, docling_models=models)
+    return ParserPool(limits)
 
 
 def open_indexes(settings: Settings, embedder: Embedder) -> DenseIndexes | PgVectorIndexes:

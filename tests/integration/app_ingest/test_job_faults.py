@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app import bootstrap
+from app import bootstrap_ingest
 from app.bootstrap import Container, open_container
 from app.db import sqlite
 from app.ingest.worker import WorkerConfig
@@ -132,7 +132,7 @@ async def container(
 ) -> AsyncIterator[Container]:
     """With a parser that does what the first word of a file says, and a short patience."""
     limits = ParseLimits(seconds=3, memory_bytes=512 * 2**20)
-    monkeypatch.setattr(bootstrap, "_build_parsers", lambda _: ParserPool(limits, PARSER))
+    monkeypatch.setattr(bootstrap_ingest, "build_parsers", lambda _: ParserPool(limits, PARSER))
     monkeypatch.setattr(sqlite, "BUSY_MS", 50)
     async with open_container(settings, lambda _: None, load=load_fakes) as opened:
         monkeypatch.setattr(opened.worker, "_config", WorkerConfig(retry_s=0.05))
