@@ -224,7 +224,8 @@ class AnswerPipeline:
         relevance = {item.chunk_id: item.score for item in scored}
         warm = self._decoder.warm(convert.to_passages(kept))
         scores = [relevance[row.chunk_id] for row in kept]
-        return [kept[place] for place in warm_order(scores, warm)]
+        spots = [(row.document_id, row.start) for row in kept]
+        return [kept[place] for place in warm_order(scores, warm, spots)]
 
     def _fill_prompt(
         self, question: Question, trust: Trust, kept: Sequence[PassageRow]
