@@ -20,7 +20,7 @@ class GradualDeviationPolicy:
     steps: tuple[tuple[int, float], ...] = ((1, 2.0), (2, 1.5), (3, 1.0))
 
     def select(self, request: SelectionRequest, probes: Probes) -> torch.Tensor:
-        eligible = positions_of(request.spans)
+        eligible = reused = positions_of(request.spans)
         scores = torch.zeros(0)
         # the deepest first: its forward passes the others
         deviations = [probes.value_deviation((layer,)).cpu() for layer, _ in reversed(self.steps)]
@@ -30,7 +30,8 @@ class GradualDeviationPolicy:
             count = min(len(eligible), int(times * request.budget) + 1)
             eligible = eligible[scores[eligible].argsort(descending=True, stable=True)[:count]]
         # A span of which no token came so far still gets its floor, by the last layer looked at.
-        dropped = scores == -torch.inf
+        # Other rows (the question's) hold anything until they are computed, NaN too.
+        dropped = reused[scores[reused] == -torch.inf]
         last = deviations[0]
-        scores[dropped] = (last - last.max() - 1.0)[dropped]
+        scores[dropped] = last[dropped] - last[reused].max() - 1.0
         return best_positions(request, scores)
