@@ -44,6 +44,7 @@ class Atom:
     checksum: int
     path: tuple[str, ...]
     page: int | None
+    is_row: bool = False  # of a table that was cut: its path ends with the names of the columns
 
 
 class AtomSplitter:
@@ -52,12 +53,24 @@ class AtomSplitter:
         self._tokenizer = tokenizer
 
     def atoms(self, block: Block, path: tuple[str, ...], budget: int) -> Iterator[Atom]:
-        """All visible text of `block` in order, no atom above `budget` tokens."""
+        """All visible text of `block` in order, no atom above `budget` tokens.
+
+        Rows of a table that is cut stand under its first row, as under a heading: what they say
+        is in its names.
+        """
+        whole = path
         for start, end, tokens, strength in self._spans(block, budget):
+            is_row = block.kind == "table" and "\n" in self._text[block.start : start].lstrip()
+            path = (*whole, self._header(block)) if is_row else whole
             if end == block.end or not self._text[end : block.end].strip():
                 strength = self._strength_of_end(block, end)
             checksum = crc32(self._text[start:end].encode())
-            yield Atom(start, end, tokens, strength, checksum, path, block.page)
+            yield Atom(start, end, tokens, strength, checksum, path, block.page, is_row)
+
+    def _header(self, block: Block) -> str:
+        """The cells of a table's first row; as markdown writes them, or by whatever it has."""
+        line = self._text[block.start : block.end].lstrip().partition("\n")[0]
+        return ", ".join(cell.strip() for cell in line.strip("| ").split("|") if cell.strip())
 
     def _strength_of_end(self, block: Block, end: int) -> Strength:
         announces = block.kind == "heading" or self._text[end - 1] == ":"

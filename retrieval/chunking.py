@@ -131,6 +131,8 @@ class _Chunker:
             self._add_atoms(atoms, self._budget(_common_path(atoms)))
 
     def _add_atoms(self, atoms: Sequence[Atom], budget: int) -> None:
+        rows = {atom.path for atom in atoms if atom.is_row}  # their labels are longer
+        budget = min([budget, *map(self._budget, rows)])
         for group in pack(atoms, min(self._limits.min_tokens, budget // 2), budget):
             self._add_chunk(atoms[group])
 

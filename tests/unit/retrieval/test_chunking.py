@@ -120,6 +120,19 @@ def test_long_table_is_cut_between_rows() -> None:
     assert all(line.endswith("|") for found in chunks for line in found.text.split("\n"))
 
 
+def test_rows_of_a_long_table_stand_under_its_columns() -> None:
+    table = "| town | day |\n|---|---|\n" + "\n".join(f"| row {i} | {i} |" for i in range(300))
+    document = md(f"# Ferries\n\n## Times\n\n{table}\n\n{sentences(40)}")
+    chunks = chunk(document, TOKENIZER)
+    check_cover(document, chunks)
+    labels = [found.label for found in chunks if "| row" in found.text]
+    assert len(labels) > 3
+    assert "town" not in labels[0]  # it has the first row itself
+    assert set(labels[1:-1]) == {"Ferries > Times > town, day"}
+    assert chunks[-1].label == "Ferries > Times"
+    assert all(len(found.token_ids) <= 400 for found in chunks)
+
+
 @pytest.mark.parametrize(
     "text",
     [
