@@ -90,6 +90,27 @@ async def test_what_repeats_the_first_passage_comes_later() -> None:
     assert scores == sorted(scores, reverse=True)  # a stable sort by score keeps the order
 
 
+class FirstAndLast(NoWords):
+    """A word of the question is in the first passage and, in passing, in the last one."""
+
+    async def search(self, *_: object) -> list[tuple[int, float]]:
+        return [(1, 5.0), (9, 0.1)]
+
+
+async def test_a_word_in_common_is_not_enough_at_the_end_of_a_list() -> None:
+    falling = enumerate((1.0, 0.87, 0.74, 0.61, 0.48, 0.35, 0.22), start=1)  # no edge anywhere
+    angles = {number: float(np.degrees(np.arccos(cosine))) for number, cosine in falling}
+    angles[9] = float(np.degrees(np.arccos(0.1)))
+
+    def search(config: RankingConfig) -> Retriever:
+        made = make(angles, config)
+        made._lexical = FirstAndLast()
+        return made
+
+    assert await found(search(RankingConfig()), 9) == [1, 2, 3, 4, 5, 6, 7, 9]
+    assert await found(search(RankingConfig(cuts_list=True)), 9) == [1, 2, 3, 4, 5, 6, 7]
+
+
 async def test_the_list_ends_at_the_edge() -> None:
     angles = {1: 0, 2: 2, 3: 4, 4: 60, 5: 62}
     assert await found(make(angles, RankingConfig(cuts_list=True))) == [1, 2, 3]
