@@ -170,6 +170,8 @@ async def test_a_vote_asks_a_judge_about_what_wording_leaves_open(
     decoder.script = "I don't know."
     decoder.votes = {"alpha": "soon after dawn", "beta": "never on any day"}
     judge = container.answers._judge = Judge("soon after dawn")
+    # A newcomer's word could not turn the vote, and would not be asked for.
+    await container.sources.set_reliability((await container.sources.find("delta")).id, 0.6)
     events = await ask(container, "vote")
     votes = {heard.source: heard for heard in only(events, Verdict).votes}
     assert {(p.answer, p.text) for p in judge.asked} == {
