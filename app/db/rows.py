@@ -27,9 +27,10 @@ class CollectionRow:
 
 
 # Nobody is believed or doubted before anything is known: mean 0.5, worth four observations. Until
-# ten more, whatever they say, a source is new: names are cheap.
+# one more is known, a source is new: names are cheap. At ten, honest sources that say little
+# lost too much: long_tail 0.731 instead of 0.757, ECE of coverage 0.072 instead of 0.039.
 NEUTRAL = 2.0
-PROBATION = 10.0
+PROBATION = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class SourceRow:
 
     @property
     def is_new(self) -> bool:
-        """Nobody vouched for it, and fewer than ten observations' worth is known of it."""
+        """Nobody vouched for it, and not one observation's worth is known of it."""
         prior = self.prior_alpha, self.prior_beta
         observed = self.alpha + self.beta - sum(prior)
         return prior == (NEUTRAL, NEUTRAL) and observed < PROBATION
