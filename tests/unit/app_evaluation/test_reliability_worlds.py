@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import InvalidValue
 from app.evaluation.reliability_attack_runs import attack_rows
-from app.evaluation.reliability_attacks import ATTACKS, sybils_copied
+from app.evaluation.reliability_attacks import ATTACKS, injection, sybils_copied
 from app.evaluation.reliability_documents import load_poisoned, load_ramdocs
 from app.evaluation.reliability_plots import write_plots
 from app.evaluation.reliability_quality import compare, cross_fit, evaluate
@@ -275,3 +275,18 @@ def test_plots_are_svg(tmp_path: Path) -> None:
 def test_speed_is_printed() -> None:
     row = speed_row(sources=50, observations=500)
     assert row["refit_s"] > row["update_ms"] / 1000 > 0  # type: ignore[operator]
+
+
+def test_an_order_to_the_reader_states_nothing_but_one_that_says_it_too_does() -> None:
+    scene = honest_scene(np.random.default_rng(0))
+    injection(scene, 2)
+    said = {
+        passage.text: row.alignment
+        for row, passage in zip(scene.rows, scene.passages, strict=True)
+        if passage.text
+    }
+    assert len(said) == 2 * len(scene.false)
+    obeyed = [weight for text, weight in said.items() if text.startswith(("Ignore", "Forget"))]
+    assert obeyed
+    assert not any(obeyed)
+    assert all(weight == 1 for text, weight in said.items() if text.startswith("Disregard"))
