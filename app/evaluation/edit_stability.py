@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from kvstore.primers import primer_places
 
 EDITS_OF_A_KIND = 2
-_GAP = "\n\n"
+# Between paragraphs: an empty line, or the end of a line where a text has no empty ones.
+_GAPS = ("\n\n", "\n")
 
 Tokens = tuple[int, ...]
 Cut = Callable[[str], list[Tokens]]  # a text to the tokens of its chunks, in order
@@ -29,13 +30,14 @@ class Kept:
 def kept_after_edits(text: str, cut: Cut, seed: int = 0) -> list[Kept]:
     """A word changed, a sentence added, a paragraph gone, each at random paragraphs."""
     chance = random.Random(seed)
-    paragraphs = text.split(_GAP)
+    gap = next((found for found in _GAPS if found in text.strip()), _GAPS[0])
+    paragraphs = text.split(gap)
     places = [at for at, found in enumerate(paragraphs) if len(found.split()) > 5]
-    if not places:
-        return []
+    if len(places) < 2:
+        return []  # one paragraph less would leave nothing
     before = cut(text)
     return [
-        _kept(before, cut(_GAP.join(edit(paragraphs, chance.choice(places)))))
+        _kept(before, cut(gap.join(edit(paragraphs, chance.choice(places)))))
         for edit in (_change_word, _add_sentence, _drop)
         for _ in range(EDITS_OF_A_KIND)
     ]

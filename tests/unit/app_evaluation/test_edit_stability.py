@@ -24,3 +24,9 @@ def test_edits_of_every_kind() -> None:
     assert all(0.9 < kept.head <= 1 for kept in found)
     assert all(0.7 < kept.primed < kept.head for kept in found)
     assert kept_after_edits("short", cut) == []
+
+
+def test_texts_without_empty_lines_have_a_paragraph_a_line_and_one_alone_is_left() -> None:
+    lines = "\n".join(f"line {number} of a list that goes on for a while" for number in range(9))
+    assert len(kept_after_edits(lines, lambda text: [tuple(text.encode())])) == 6
+    assert kept_after_edits(lines.replace("\n", " "), lambda _: []) == []
