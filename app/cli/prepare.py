@@ -44,6 +44,9 @@ class Demo:
         return hashlib.sha256("".join(contents).encode()).hexdigest()
 
 
+LOG = "log.md"
+
+
 def run_prepare() -> None:
     """Raises typer.Exit where a demo document could not be taken in."""
     reports = asyncio.run(_prepare(find_demos(REPOSITORY)))
@@ -55,12 +58,14 @@ def run_prepare() -> None:
 
 
 def find_demos(repository: Path) -> list[Demo]:
-    """demo/millbrook/<source>/*.md and the documentation itself."""
+    """demo/millbrook/<source>/*.md and the documentation itself, less the log of measurements: it
+    is longer than all else, and storing its KV took two thirds of a first start."""
     millbrook = repository / "demo" / "millbrook"
     folders = sorted(path for path in millbrook.glob("*") if path.is_dir())
     demos = [Demo("millbrook", folder.name, _markdown(folder)) for folder in folders]
     if (repository / "docs").is_dir():
-        demos.append(Demo("larder-docs", "larder", _markdown(repository / "docs")))
+        files = tuple(file for file in _markdown(repository / "docs") if file.path.name != LOG)
+        demos.append(Demo("larder-docs", "larder", files))
     return [demo for demo in demos if demo.files]
 
 
