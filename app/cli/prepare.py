@@ -23,6 +23,7 @@ from app.decoder.packaged import is_converted
 from app.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).parent.parent.parent
+LOG = "log.md"
 PAGE_LEN = 200
 
 
@@ -42,9 +43,6 @@ class Demo:
         """Over the files' contents."""
         contents = sorted(sha256_of(file.path) for file in self.files)
         return hashlib.sha256("".join(contents).encode()).hexdigest()
-
-
-LOG = "log.md"
 
 
 def run_prepare() -> None:
