@@ -13,6 +13,7 @@ class TokensOnly:
     """Tokenises passages and leaves every KV for later."""
 
     dtype = "none"
+    namespace = "bench"
 
     def __init__(self, template: PromptTemplate) -> None:
         self._template = template
