@@ -59,7 +59,7 @@ def from_bytes(data: bytes, key: EntryKey, *, by_layer: bool = False) -> ChunkKV
         metadata = _metadata(data)
     except (SafetensorError, KeyError, ValueError) as error:
         raise CorruptEntry(f"{name}: {error}") from error
-    stored = tuple(metadata.get(field, "") for field in KEY_FIELDS)
+    stored = tuple(metadata.get(field) for field in KEY_FIELDS)
     if metadata.get("schema") != SCHEMA or stored != tuple(getattr(key, f) for f in KEY_FIELDS):
         raise CorruptEntry(f"{name}: the header names another key")
     if metadata.get("sha256") != entry_digest(tensors, metadata):
