@@ -131,7 +131,8 @@ def upload(page: Page, folder: Path) -> None:
 def ask(page: Page, question: str) -> Locator:
     """The article of the finished answer. It was on show, as yet unfinished, before."""
     page.get_by_role("link", name="Chat", exact=True).first.click()
-    page.get_by_label("Collection").select_option("Town notes")
+    expect(page.get_by_label("Question", exact=True)).to_be_visible()  # the other page is gone
+    page.get_by_role("combobox", name="Collection").select_option("Town notes")
     articles = page.get_by_role("article")
     before = articles.count()
     page.get_by_label("Question", exact=True).fill(question)
