@@ -12,16 +12,16 @@ from app.db.cache_targets import CacheTargets
 from app.db.rows import CacheScope
 from app.decoder.service import DecoderService
 from app.decoder.types import Passage
+from app.ingest.idle_queue import IdleQueue
 from kvstore.admission import UseCounter
 
 log = logging.getLogger(__name__)
 
 NUM_USES = 2
 MAX_PENDING = 256  # chunks; a burst of new questions must not grow a backlog without end
-LOOK_AGAIN_S = 0.5  # while questions are being answered
 
 
-class Admitter:
+class Admitter(IdleQueue[int]):
     """Start it on the event loop that serves; `missed` may be called from any thread.
 
     `gate` is the ingest pipeline's: no document goes while a passage of it is stored.
@@ -34,62 +34,34 @@ class Admitter:
         uses: UseCounter,
         gate: asyncio.Lock,
     ) -> None:
+        super().__init__("admission", MAX_PENDING, decoder)
         self._targets = targets
         self._decoder = decoder
         self._uses = uses
         self._gate = gate
-        self._due: asyncio.Queue[int] = asyncio.Queue(MAX_PENDING)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
         self.stored = 0
 
-    def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.create_task(self._run(), name="admission")
-
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await super().stop()
         await asyncio.to_thread(self._uses.save)
-
-    async def wait_idle(self) -> None:
-        """Until everything that is due has been looked at."""
-        await self._due.join()
 
     def missed(self, passages: Sequence[Passage]) -> None:
         """A prompt needed these and they were not stored."""
-        due = [p.chunk_id for p in passages if self._uses.count(p.token_ids) >= NUM_USES]
-        if due and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._enqueue, due)
+        self.add([p.chunk_id for p in passages if self._uses.count(p.token_ids) >= NUM_USES])
 
-    def _enqueue(self, chunk_ids: Sequence[int]) -> None:
-        for chunk_id in chunk_ids:
-            if not self._due.full():
-                self._due.put_nowait(chunk_id)
+    def failure(self, item: int) -> str:
+        return f"chunk {item} could not be stored"
 
-    async def _run(self) -> None:
-        while True:
-            chunk_id = await self._due.get()
-            try:
-                while not self._decoder.is_idle:
-                    await asyncio.sleep(LOOK_AGAIN_S)
-                await self._store(chunk_id)
-            except Exception:
-                log.exception("chunk %d could not be stored", chunk_id)
-            finally:
-                self._due.task_done()
-
-    async def _store(self, chunk_id: int) -> None:
+    async def work(self, item: int) -> None:
         """Read the chunk again first: it may have been deleted since it was used."""
         async with self._gate:
-            rows = await self._targets.page(CacheScope("chunk", chunk_id), 0, 1)
+            rows = await self._targets.page(CacheScope("chunk", item), 0, 1)
             passages = [Passage(row.chunk_id, row.token_ids, row.primers) for row in rows]
             if not passages:
                 return
             report = await self._decoder.precompute(passages, evict=True)
             if report.left:
-                log.info("chunk %d was used twice and is not stored: %s", chunk_id, report.reason)
+                log.info("chunk %d was used twice and is not stored: %s", item, report.reason)
                 return
-            await self._targets.mark([chunk_id], is_cached=True)
+            await self._targets.mark([item], is_cached=True)
             self.stored += report.stored

@@ -94,9 +94,14 @@ class Kitchen:
 
 
 @pytest.fixture
-async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
     database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'larder.db'}")
-    store = make_store(database, tmp_path / "larder.db")
+    yield make_store(database, tmp_path / "larder.db")
+    await database.close()
+
+
+@pytest.fixture
+def kitchen(store: Store) -> Kitchen:
     embedder, indexes, decoder = HashEmbedder(), DictIndexes(), PassageStore()
     parts = IngestParts(
         store.sources,
@@ -112,5 +117,4 @@ async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
         store.document_versions,
     )
     config = IngestConfig(1000, embed_batch=2, precompute_batch=2)
-    yield Kitchen(store, embedder, indexes, decoder, parts, config)
-    await database.close()
+    return Kitchen(store, embedder, indexes, decoder, parts, config)

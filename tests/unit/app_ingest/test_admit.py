@@ -2,34 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import cast
 
 import pytest
 
 from app.db.cache_targets import CacheTargets
 from app.db.rows import CacheScope, CacheTargetRow
-from app.db.session import Database
 from app.decoder.service import DecoderService
 from app.decoder.types import Passage
-from app.ingest import admit
+from app.ingest import idle_queue
 from app.ingest.admit import Admitter
 from kvstore.admission import UseCounter
 from tests.fakes.decoder import FakeDecoder
-from tests.fakes.store import Store, make_store
+from tests.fakes.store import Store
 
 pytestmark = pytest.mark.anyio
 
 
 class IdleDecoder(FakeDecoder):
     is_idle = True
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'larder.db'}")
-    yield make_store(database, tmp_path / "larder.db")
-    await database.close()
 
 
 @pytest.fixture
@@ -41,7 +32,7 @@ def decoder() -> IdleDecoder:
 async def admitter(
     store: Store, decoder: IdleDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Admitter]:
-    monkeypatch.setattr(admit, "LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr(idle_queue, "LOOK_AGAIN_S", 0.01)
     targets = CacheTargets(store.database)
     opened = Admitter(targets, cast(DecoderService, decoder), UseCounter(), asyncio.Lock())
     opened.start()

@@ -2,20 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import cast
 
 import pytest
 
 from app.db.cache_targets import CacheTargets
 from app.db.rows import CacheScope
-from app.db.session import Database
 from app.decoder.service import DecoderService
 from app.decoder.types import DecodeRequest, Passage
-from app.ingest import learn
+from app.ingest import idle_queue
 from app.ingest.learn import Learner
 from tests.fakes.decoder import FakeDecoder
-from tests.fakes.store import Store, make_store
+from tests.fakes.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -35,13 +33,6 @@ class CapturingDecoder(FakeDecoder):
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'larder.db'}")
-    yield make_store(database, tmp_path / "larder.db")
-    await database.close()
-
-
-@pytest.fixture
 def decoder() -> CapturingDecoder:
     return CapturingDecoder()
 
@@ -50,7 +41,7 @@ def decoder() -> CapturingDecoder:
 async def learner(
     store: Store, decoder: CapturingDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Learner]:
-    monkeypatch.setattr(learn, "LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr(idle_queue, "LOOK_AGAIN_S", 0.01)
     targets = CacheTargets(store.database)
     opened = Learner(targets, cast(DecoderService, decoder), asyncio.Lock())
     opened.start()
