@@ -49,6 +49,7 @@ from app.errors import InvalidValue, LarderError
 from kvstore.errors import InvalidReuse
 from kvstore.order import warm_order
 from reliability.assessor import RANK_BETA
+from reliability.standing import Standing
 from reliability.types import Assessment
 from retrieval.errors import RetrievalError
 from retrieval.types import Query, ScoredChunk
@@ -147,17 +148,19 @@ class AnswerPipeline:
         self, question: Question, trust: Trust, collection: CollectionRow, run_id: str
     ) -> AsyncGenerator[AnswerEvent, None]:
         watch = Stopwatch()
-        version = await self._beliefs.version()
-        scored, rows = await self._retrieve(question, trust, collection)
-        if await self._beliefs.version() != version:  # beliefs of two versions would be mixed
-            scored, rows = await self._retrieve(question, trust, collection)
+        standing = await self._beliefs.standing()
+        scored, rows = await self._retrieve(question, trust, collection, standing.version)
+        now = await self._beliefs.standing()
+        if now.version != standing.version:  # beliefs of two versions would be mixed
+            standing = now
+            scored, rows = await self._retrieve(question, trust, collection, standing.version)
         watch.lap("retrieve")
         yield _retrieved(scored, rows)
 
         assessment = self._assess(trust, scored, rows)
         kept = self._warm_first(scored, [rows[chunk_id] for chunk_id in assessment.kept])
         request = self._fill_prompt(question, trust, kept)
-        basis = await self._basis(question, trust, collection, request)
+        basis = await self._basis(question, trust, collection, request, standing)
         watch.lap("assess")
         yield convert.to_assessed(assessment, request, rows)
 
@@ -178,22 +181,27 @@ class AnswerPipeline:
                 yield event
 
     async def _basis(
-        self, question: Question, trust: Trust, collection: CollectionRow, request: DecodeRequest
+        self,
+        question: Question,
+        trust: Trust,
+        collection: CollectionRow,
+        request: DecodeRequest,
+        standing: Standing,
     ) -> Basis:
         limit = await self._meanings.limit(collection.id)
         asked = [passage.chunk_id for passage in request.passages]
         return Basis(
             question.text,
             trust,
-            version=await self._beliefs.version(),
-            calibration=await self._beliefs.calibration(),
-            copiers=await self._beliefs.copiers(),
+            version=standing.version,
+            calibration=standing.calibration,
+            copiers=standing.copiers,
             cosine_limit=limit,
             vectors={} if limit is None else await self._meanings.of(asked),
         )
 
     async def _retrieve(
-        self, question: Question, trust: Trust, collection: CollectionRow
+        self, question: Question, trust: Trust, collection: CollectionRow, version: int
     ) -> tuple[list[ScoredChunk], dict[int, PassageRow]]:
         """Ranked chunks and their rows; a chunk deleted in between is in neither."""
         limit = self._num_passages + NUM_RUNNERS_UP
@@ -203,7 +211,7 @@ class AnswerPipeline:
         passages = await self._chunks.passages([scored.chunk_id for scored in found])
         if trust == "vote":
             passages = few_of_each(passages, limit)
-        believed = await self._topics.on_topic(question.text)
+        believed = await self._topics.on_topic(question.text, version)
         rows = {row.chunk_id: convert.on_topic(row, believed) for row in passages}
         return [scored for scored in found if scored.chunk_id in rows], rows
 

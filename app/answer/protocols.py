@@ -8,9 +8,8 @@ from app.decoder.types import DecodeEvent, DecodeRequest, Passage, VoteEvent
 from kvstore.types import ReuseOptions
 from reliability.alignment import Alignment
 from reliability.arrays import FloatArray
-from reliability.calibration import Calibration
-from reliability.families.types import Pair
 from reliability.observations import ObservationLog
+from reliability.standing import Standing
 from reliability.types import Assessment, BetaPosterior, Evidence
 from retrieval.types import Query, ScoredChunk
 
@@ -42,12 +41,8 @@ class Beliefs(Protocol):
         """Number of the state of reliability that passages are ranked by; 0 before the first."""
         ...
 
-    async def calibration(self) -> Calibration:
-        """How scores of answers become chances, as of that state."""
-        ...
-
-    async def copiers(self) -> frozenset[Pair]:
-        """Pairs of sources (ids, the smaller first) whose common answers count once."""
+    async def standing(self) -> Standing:
+        """What goes with that state."""
         ...
 
     async def owners(self) -> Mapping[int, int]:
@@ -68,8 +63,9 @@ class Judge(Protocol):
 
 
 class TopicBeliefs(Protocol):
-    async def on_topic(self, question: str) -> Mapping[int, BetaPosterior]:
-        """Belief about each source on the question's topic; empty where that over all holds."""
+    async def on_topic(self, question: str, version: int) -> Mapping[int, BetaPosterior]:
+        """Belief about each source on the question's topic, as of a version; empty where that over
+        all holds."""
         ...
 
 

@@ -36,9 +36,11 @@ from reliability.estimators.protocol import Estimate, Estimator
 from reliability.families.types import Pair
 from reliability.incremental import absorb
 from reliability.observations import ObservationLog
+from reliability.standing import Standing
 
 # After so many observations an update costs about what an estimate does, and errs more.
 REFIT_AFTER = MOST_NEWS
+NO_STANDING = Standing(0, default_calibration(), frozenset())
 WEEK_S = 7 * DAY_S
 
 log = logging.getLogger(__name__)
@@ -77,8 +79,7 @@ class Beliefs:
         self._lock = asyncio.Lock()
         self._read: _Known | None = None
         self._log: tuple[tuple[int, int], ObservationLog] | None = None
-        self._calibration_of, self._calibration = 0, default_calibration()
-        self._copiers_of, self._copiers = 0, frozenset[Pair]()
+        self._standing = NO_STANDING
 
     async def refit(self, reason: str, estimator: str | None = None) -> VersionRow:
         """A new version from all observations; the estimator of the one before unless named."""
@@ -125,8 +126,8 @@ class Beliefs:
         if latest is None:
             return await self.catch_up()
         rows = await self._observations.active(as_of=latest.last_observation_id)
-        digest = fold(rows, from_settings(latest.settings)).version()
         before = from_settings(latest.settings)
+        digest = fold(rows, before).version()
         now = await self.circumstances()
         now_as_before = replace(now, copiers=before.copiers, today=before.today)
         if digest != latest.digest or to_settings(now_as_before) != latest.settings:
@@ -143,24 +144,20 @@ class Beliefs:
         """Number of the last version; 0 before the first."""
         return await self._versions.latest_id()
 
+    async def standing(self) -> Standing:
+        """As of the last version, which is asked for each time and read once."""
+        version = await self.version()
+        if version != self._standing.version:
+            self._standing = await self._read_standing(version)
+        return self._standing
+
     async def calibration(self) -> Calibration:
         """How scores become chances: learned with the last version, or what comes with Larder."""
-        version = await self.version()
-        if version and self._calibration_of != version:
-            stored = await self._versions.calibration(version)
-            self._calibration = (
-                default_calibration() if stored is None else learned_calibration(version, stored)
-            )
-            self._calibration_of = version
-        return self._calibration
+        return (await self.standing()).calibration
 
     async def copiers(self) -> frozenset[Pair]:
         """Sources that copy from one another, as last estimated."""
-        version = await self.version()
-        if version and self._copiers_of != version:
-            settings = (await self._versions.get(version)).settings
-            self._copiers_of, self._copiers = version, from_settings(settings).copiers
-        return self._copiers
+        return (await self.standing()).copiers
 
     async def owners(self) -> Mapping[int, int]:
         """What each merged source was merged into."""
@@ -207,6 +204,17 @@ class Beliefs:
         found = to_rows(estimate)
         stored = await self._versions.posteriors(version_id)
         return Rebuilt(version, log.version(), tuple(found), _difference(stored, found))
+
+    async def _read_standing(self, version: int) -> Standing:
+        if not version:
+            return NO_STANDING
+        stored = await self._versions.calibration(version)
+        settings = (await self._versions.get(version)).settings
+        return Standing(
+            version,
+            default_calibration() if stored is None else learned_calibration(version, stored),
+            from_settings(settings).copiers,
+        )
 
     async def _news(self) -> tuple[_Known, News]:
         """What is believed, and what is not in it yet. Versions never change, so each is read

@@ -50,7 +50,7 @@ class TopicIndex:
 
 
 class TopicBeliefs:
-    """As of the last version; read once for each."""
+    """A version is read once."""
 
     def __init__(self, observations: Observations, versions: ReliabilityVersions) -> None:
         self._observations = observations
@@ -59,9 +59,8 @@ class TopicBeliefs:
         self._index = TopicIndex({})
         self._beliefs: dict[str, dict[int, BetaPosterior]] = {}
 
-    async def on_topic(self, question: str) -> Mapping[int, BetaPosterior]:
+    async def on_topic(self, question: str, version: int) -> Mapping[int, BetaPosterior]:
         """Belief about each source on the question's topic; empty where over all topics holds."""
-        version = await self._versions.latest_id()
         if version != self._version:
             await self._read(version)
         if len(self._beliefs) < 2:

@@ -52,12 +52,12 @@ async def test_an_answer_believes_a_source_as_it_is_on_the_topic(desk) -> None:
             own = NewObservation("probe", camouflaged, question, answer, topic=topic)
             await append_rows(session, [*rows, own], n * DAY / 10)
     topics = TopicBeliefs(desk.store.observations, desk.store.versions)
-    assert await topics.on_topic("Which dose of medicine is safe?") == {}
-    await desk.beliefs.refit("probes")
-    health = await topics.on_topic("Is this dose of the medicine safe?")
-    history = await topics.on_topic("When was the old bridge rebuilt?")
+    assert await topics.on_topic("Which dose of medicine is safe?", 0) == {}
+    version = (await desk.beliefs.refit("probes")).id
+    health = await topics.on_topic("Is this dose of the medicine safe?", version)
+    history = await topics.on_topic("When was the old bridge rebuilt?", version)
     assert health[camouflaged].mean < 0.3 < 0.7 < history[camouflaged].mean
-    assert await topics.on_topic("How tall is the giraffe?") == {}
+    assert await topics.on_topic("How tall is the giraffe?", version) == {}
     (row,) = await desk.store.chunks.passages([1])
     assert 0.3 < row.reliability < 0.8
     assert on_topic(row, health).reliability == pytest.approx(health[camouflaged].mean)
