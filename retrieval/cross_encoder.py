@@ -5,16 +5,15 @@ asks a hub.
 """
 
 import asyncio
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.errors import RerankerMissing
+from retrieval.pair_model import PairModel
 from retrieval.protocols import PassageTexts, Reranker
 
-_MAX_SEQ_LEN = 512
 _BATCH_SIZE = 16
 
 
@@ -22,19 +21,8 @@ class CrossEncoderReranker(Reranker):
     """Implements `retrieval.protocols.Reranker`. Threads take turns."""
 
     def __init__(self, folder: Path, texts: PassageTexts) -> None:
-        if not any(folder.glob("*.safetensors")):
-            raise RerankerMissing(
-                f"{folder} holds no cross-encoder with safetensors weights. "
-                "Give the folder of one, or remove LARDER_RERANKER."
-            )
-        # Imported here: takes seconds, and only a server with this setting needs it.
-        from sentence_transformers import CrossEncoder
-
-        self._model = CrossEncoder(
-            str(folder), device="cpu", local_files_only=True, max_length=_MAX_SEQ_LEN
-        )
+        self._model = PairModel(folder, _BATCH_SIZE, RerankerMissing, "LARDER_RERANKER")
         self._texts = texts
-        self._turn = threading.Lock()
 
     async def scores(self, question: str, chunk_ids: Sequence[int]) -> Mapping[int, float]:
         texts = await self._texts.texts(chunk_ids)
@@ -45,14 +33,5 @@ class CrossEncoderReranker(Reranker):
         return dict(zip(known, await asyncio.to_thread(self._predict, pairs), strict=True))
 
     def _predict(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        import torch
-
-        with self._turn:
-            raw = self._model.predict(
-                list(pairs),
-                batch_size=_BATCH_SIZE,
-                show_progress_bar=False,
-                activation_fn=torch.nn.Identity(),
-            )
-        logits = np.asarray(raw, np.float64).reshape(len(pairs), -1)[:, -1]
+        logits = self._model.logits(pairs)[:, -1]
         return [float(1 / (1 + np.exp(-np.clip(logit, -30, 30)))) for logit in logits]
