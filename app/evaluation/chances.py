@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from app.answer.verdict import Basis, Heard, judge_passages
-from app.db.rows import PassageRow, SourceRow
+from app.db.rows import SourceRow
 from app.evaluation.beliefs_database import open_beliefs
+from app.evaluation.reliability_heard import heard_claim
 from app.evaluation.reliability_world import World
 from app.evaluation.reliability_worlds import make_world
 from app.sources.judging import default_calibration
@@ -98,24 +99,8 @@ def _asked(
 def _heard(row: Observation, source: SourceRow) -> Heard:
     """A passage that states the claim; members of a family have one text."""
     marked = f"family {row.family}" if row.family is not None else f"row {row.observation_id}"
-    passage = PassageRow(
-        chunk_id=row.observation_id,
-        document_id=row.observation_id,
-        collection_id=1,
-        source_id=source.id,
-        source=source.name,
-        reliability=source.reliability,
-        title="",
-        label="",
-        text=" ".join(word(f"{marked} {place}") for place in range(TEXT_WORDS)),
-        start=0,
-        end=0,
-        page=None,
-        token_ids=(),
-        strength=source.alpha + source.beta,
-        is_new=source.is_new,
-    )
-    return Heard(passage, str(row.answer), str(row.answer), row.alignment)
+    text = " ".join(word(f"{marked} {place}") for place in range(TEXT_WORDS))
+    return heard_claim(row, source, answer=str(row.answer), text=text)
 
 
 def _labels(world: World, labels: int, seed: int) -> list[Observation]:

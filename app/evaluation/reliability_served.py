@@ -5,15 +5,16 @@ are left out (each passage of a question is found, and says what it claims; its 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from app.answer.verdict import Basis, Heard, judge_passages
 from app.db.chunks import FIRST_IMPORT_S
 from app.db.observations import DAY_S
 from app.db.reliability_rows import ObservationRow
-from app.db.rows import NEUTRAL, PassageRow, SourceRow
+from app.db.rows import NEUTRAL, SourceRow
 from app.evaluation.chances import word
+from app.evaluation.reliability_heard import heard_claim
 from app.evaluation.reliability_scene import Scene
 from app.sources.estimate import DEFAULT_ESTIMATOR, fold_and_fit
 from app.sources.fold import Circumstances
@@ -75,7 +76,7 @@ def _stored(
             asked[row.question].append(by_id[row.observation_id])
     families: dict[int, int] = {}
     for group in asked.values():
-        families |= _shared(find_families(group, FamilyConfig(limit)).family_of)
+        families |= find_families(group, FamilyConfig(limit)).shared()
     return [
         ObservationRow(
             id=row.observation_id,
@@ -100,14 +101,6 @@ def _stored(
     ]
 
 
-def _shared(family_of: Mapping[int, int]) -> dict[int, int]:
-    """Families of more than one, named by their first passage."""
-    members: dict[int, list[int]] = defaultdict(list)
-    for passage, family in family_of.items():
-        members[family].append(passage)
-    return {p: min(group) for group in members.values() if len(group) > 1 for p in group}
-
-
 def _source(number: int, topic: str, estimate: Estimate | None) -> SourceRow:
     """As an answer reads it: what was learned on the topic, or where everybody starts."""
     row = SourceRow(number, f"source {number}", NEUTRAL, NEUTRAL, 1)
@@ -118,23 +111,11 @@ def _source(number: int, topic: str, estimate: Estimate | None) -> SourceRow:
 
 
 def _heard(row: Observation, source: SourceRow, passages: Sequence[Passage]) -> Heard:
-    answer = word(str(row.answer))
-    passage = PassageRow(
-        chunk_id=row.observation_id,
-        document_id=row.observation_id,
-        collection_id=1,
-        source_id=source.id,
-        source=source.name,
-        reliability=source.reliability,
-        title="",
-        label="",
-        text=passages[row.observation_id].text,
-        start=0,
-        end=0,
-        page=None,
-        token_ids=(),
-        strength=source.alpha + source.beta,
-        is_new=source.is_new,
-        first_day=passages[row.observation_id].source_first_day,
+    passage = passages[row.observation_id]
+    return heard_claim(
+        row,
+        source,
+        answer=word(str(row.answer)),
+        text=passage.text,
+        first_day=passage.source_first_day,
     )
-    return Heard(passage, answer, answer, row.alignment)

@@ -23,7 +23,7 @@ from app.sources.questions import from_given, from_passages, from_runs
 from app.sources.types import ProbePlan, SourceAnswer
 from reliability.alignment import align
 from reliability.families.find import FamilyConfig, find_families
-from reliability.families.types import Families, Passage
+from reliability.families.types import Passage
 
 FILE_AUTHOR = "question file"  # who says what the answer to a probe is, where a file does
 # So many answers of each source tell the order of nine sources of mixed quality: rank correlation
@@ -137,7 +137,8 @@ class Estimation:
             )
             for source, answer in answers.items()
         ]
-        return _shared(answers, find_families(passages, FamilyConfig(limit)))
+        shared = find_families(passages, FamilyConfig(limit)).shared()
+        return {source: answers[first].chunk_id for source, first in shared.items()}
 
     async def _is_enough(self, probe: ProbeRow) -> bool:
         answers = await self._estimates.answers_of(probe.estimate_id)
@@ -166,19 +167,6 @@ class Estimation:
             return
         version = await self._beliefs.refit(f"estimate {estimate.id}", estimate.estimator)
         await self._estimates.end(estimate.id, "done", version.id)
-
-
-def _shared(said: Mapping[int, SourceAnswer], families: Families) -> dict[int, int]:
-    """Family of each source's answer that has others in it, named by the first one's chunk."""
-    members: dict[int, list[int]] = {}
-    for source, family in families.family_of.items():
-        members.setdefault(family, []).append(source)
-    return {
-        source: said[min(group)].chunk_id
-        for group in members.values()
-        if len(group) > 1
-        for source in group
-    }
 
 
 def _observation(

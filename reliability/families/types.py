@@ -53,5 +53,12 @@ class Families:
     def members(self, family: int) -> tuple[int, ...]:
         return tuple(p for p, number in self.family_of.items() if number == family)
 
+    def shared(self) -> dict[int, int]:
+        """Passages of families of more than one, with the first (least id) of their family."""
+        members: dict[int, list[int]] = {}
+        for passage, family in self.family_of.items():
+            members.setdefault(family, []).append(passage)
+        return {p: min(group) for group in members.values() if len(group) > 1 for p in group}
+
     def why(self, passage: int) -> tuple[Join, ...]:
         return tuple(join for join in self.joins if passage in (join.one, join.other))

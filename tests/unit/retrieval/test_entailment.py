@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.embedding import packaged_embedder_path
 from retrieval.entailment import EntailmentModel, entailment_label
 from retrieval.errors import EntailmentMissing
+from tests.support.cross_encoder import save_cross_encoder
 
 pytestmark = pytest.mark.anyio
 
@@ -19,25 +19,12 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A model of one small layer with weights by chance and these labels."""
 
     def made(*labels: str) -> Path:
-        import torch
-        from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-        path = tmp_path_factory.mktemp("nli")
-        tokenizer = AutoTokenizer.from_pretrained(packaged_embedder_path())
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
+        return save_cross_encoder(
+            tmp_path_factory.mktemp("nli"),
             initializer_range=1.0,
             id2label=dict(enumerate(labels)),
             label2id={label: place for place, label in enumerate(labels)},
         )
-        BertForSequenceClassification(config).save_pretrained(path)
-        tokenizer.save_pretrained(path)
-        return path
 
     return made
 

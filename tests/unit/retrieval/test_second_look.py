@@ -12,11 +12,11 @@ from retrieval.config import RankingConfig
 from retrieval.cross_encoder import CrossEncoderReranker
 from retrieval.dense_indexes import DenseIndexes
 from retrieval.diversity import cut_at_edge, most_different
-from retrieval.embedding import packaged_embedder_path
 from retrieval.errors import RerankerMissing
 from retrieval.protocols import Float32Array
 from retrieval.retriever import Retriever
 from retrieval.types import NO_FILTER, Filter, Query
+from tests.support.cross_encoder import save_cross_encoder
 
 pytestmark = pytest.mark.anyio
 
@@ -163,24 +163,7 @@ class Texts:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cross-encoder of one small layer with weights by chance."""
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-    path = tmp_path_factory.mktemp("cross")
-    tokenizer = AutoTokenizer.from_pretrained(packaged_embedder_path())
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        num_labels=1,
-    )
-    BertForSequenceClassification(config).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    return path
+    return save_cross_encoder(tmp_path_factory.mktemp("cross"), num_labels=1)
 
 
 async def test_a_cross_encoder_reads_pairs(folder: Path) -> None:
