@@ -11,17 +11,7 @@ from kvstore.disk_tier import DiskTier
 from kvstore.memory_index import MemoryIndex
 from kvstore.ram_tier import RamTier
 from kvstore.store import KVStore
-from tests.unit.kvstore.test_tiers import CONTEXT, file_of, make_entry, make_store
-
-
-@pytest.fixture
-def index() -> MemoryIndex:
-    return MemoryIndex()
-
-
-@pytest.fixture
-def disk(tmp_path: Path, index: MemoryIndex) -> DiskTier:
-    return DiskTier(tmp_path, 10**6, index)
+from tests.support.entries import CONTEXT, file_of, make_entry, make_store
 
 
 def test_uses_survive_a_restart_as_they_were_counted(tmp_path: Path, index: MemoryIndex) -> None:

@@ -14,21 +14,12 @@ import kvstore.entry_file
 from kvstore.disk_tier import DiskTier
 from kvstore.entry_file import from_bytes, to_bytes, write_file
 from kvstore.errors import CorruptEntry, TierFull, TierUnavailable
-from kvstore.keys import content_id, entry_key
 from kvstore.memory_index import MemoryIndex
 from kvstore.null_tier import NullTier
 from kvstore.ram_tier import RamTier
 from kvstore.store import KVStore
 from kvstore.types import ChunkKV, EntryKey
-
-CONTEXT = (content_id((9,)),)
-
-
-def make_entry(seed: int, tokens: int = 20, identity: str = "identity") -> ChunkKV:
-    torch.manual_seed(seed)
-    ids = tuple(range(seed, seed + tokens))
-    key = entry_key("namespace", identity, content_id(ids), CONTEXT)
-    return ChunkKV(key, ids, torch.randn(2, 3, tokens, 8), torch.randn(2, 3, tokens, 8))
+from tests.support.entries import CONTEXT, file_of, make_entry, make_store
 
 
 def write_entry(path: Path, entry: ChunkKV) -> None:
@@ -37,24 +28,6 @@ def write_entry(path: Path, entry: ChunkKV) -> None:
 
 def read_entry(path: Path, key: EntryKey) -> ChunkKV:
     return from_bytes(path.read_bytes(), key)
-
-
-def file_of(directory: Path, entry: ChunkKV) -> Path:
-    return directory / entry.key.digest[:2] / f"{entry.key.digest}.safetensors"
-
-
-@pytest.fixture
-def index() -> MemoryIndex:
-    return MemoryIndex()
-
-
-@pytest.fixture
-def disk(tmp_path: Path, index: MemoryIndex) -> DiskTier:
-    return DiskTier(tmp_path, 10**6, index)
-
-
-def make_store(disk: DiskTier, ram_bytes: int = 10**6) -> KVStore:
-    return KVStore(RamTier(ram_bytes), disk, "namespace", "identity")
 
 
 def test_what_was_written_is_read_bit_for_bit(tmp_path: Path) -> None:
