@@ -12,7 +12,10 @@ from xdist.scheduler import LoadFileScheduling
 from app.db.postgres import sync_url
 from app.db.reliability_models import Base
 from app.db.session import migration_config
+from tests.support.coverage_threads import follow_greenlets_in_loops_only
 from tests.support.postgres import CannotRun, postgres_server
+
+follow_greenlets_in_loops_only()
 
 OUR_TABLES = {*Base.metadata.tables, "chunk_words", "alembic_version"}
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"

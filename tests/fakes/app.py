@@ -1,7 +1,6 @@
 """A whole application over a real database, with a scripted decoder in place of a model."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +20,7 @@ from app.main import create_app
 from app.settings import Settings, load_settings
 from tests.fakes.decoder import FakeDecoder
 from tests.fakes.embedder import WordEmbedder
+from tests.support.coverage_threads import LOOP_THREAD
 
 
 def make_settings(data_dir: Path, **values: object) -> Settings:
@@ -55,7 +55,7 @@ def live_server(settings: Settings) -> Iterator[str]:
             servers.append(server)
             await server.serve([listener])
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(run()), name=LOOP_THREAD, daemon=True)
     thread.start()
     try:
         assert ready.wait(300)
@@ -64,7 +64,4 @@ def live_server(settings: Settings) -> Iterator[str]:
         for server in servers:
             server.should_exit = True
         thread.join(300)
-        # Now, not whenever: collected inside a database call on this thread, what SQLAlchemy left
-        # of that thread once made greenlet 3.5.6 spin for ever.
-        gc.collect()
         listener.close()
