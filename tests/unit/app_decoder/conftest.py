@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.decoder import gate
+from app.decoder.cost import PrefillCost
 from app.decoder.load import load_decoder
 from app.decoder.service import DecoderService
 from app.decoder.template import PromptTemplate
@@ -40,6 +42,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _computing_never_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny model on a busy machine computes sooner than a disk reads, and nothing is reused."""
+    monkeypatch.setattr(gate, "measure_prefill_cost", lambda runner: PrefillCost(1000.0, 0.0))
 
 
 @pytest.fixture(scope="session")
