@@ -91,9 +91,9 @@ def eval_reliability(
     estimators: Annotated[str, typer.Option(help="Comma-separated, or `all`.")] = "all",
     draws: Annotated[int, typer.Option(min=1, help="Worlds drawn of each kind.")] = 20,
     dataset: Annotated[Path | None, typer.Option(help="A file instead of worlds.")] = None,
-    file_format: Annotated[str, typer.Option("--format", help="claims, ramdocs, poisoned")] = (
-        "claims"
-    ),
+    file_format: Annotated[
+        str, typer.Option("--format", help="claims, ramdocs, ramdocs_unlisted, poisoned")
+    ] = "claims",
     truth: Annotated[Path | None, typer.Option(help="Truths of a table of claims.")] = None,
     reader: Annotated[str, typer.Option(help="Of documents: perfect, decoder.")] = "perfect",
     dtype: Annotated[str, typer.Option(help="Of the decoder as reader.")] = "float32",

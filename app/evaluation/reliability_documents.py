@@ -40,11 +40,12 @@ def load_ramdocs(path: Path, seed: int) -> World:
     return ramdocs_world(read_file(path, "ramdocs"), seed)
 
 
-def ramdocs_world(lines: Sequence[Item], seed: int) -> World:
+def ramdocs_world(lines: Sequence[Item], seed: int, *, has_senses: bool = True) -> World:
     """Each document is what one source says; noise says nothing.
 
     RAMDocs names no sources: nine get identities here, four that carry mostly misinformation and
-    five that carry mostly right documents (chances 0.1 and 0.9), drawn with `seed`.
+    five that carry mostly right documents (chances 0.1 and 0.9), drawn with `seed`. Without
+    `has_senses` the file's list of what a name may mean is not used.
     """
     random = np.random.default_rng(seed)
     rows: list[Observation] = []
@@ -59,14 +60,15 @@ def ramdocs_world(lines: Sequence[Item], seed: int) -> World:
             stated = [(d["type"], d["answer"]) for d in line["documents"]]
             sources = _identities([kind for kind, _ in stated], random)
             said = [(d["text"], d["answer"]) for d in line["documents"]]
-            senses[question] = _answers_by_entity(line["disambig_entity"], said)
+            if has_senses:
+                senses[question] = _answers_by_entity(line["disambig_entity"], said)
             for (_, text), source in zip(stated, sources, strict=True):
                 answer = None if is_no_answer(text) else normal_answer(text)
                 rows.append(Observation(len(rows), "probe", question, answer, source))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidValue(f"this is not a RAMDocs file: {error!r}") from error
     return World(
-        "ramdocs",
+        "ramdocs" if has_senses else "ramdocs_unlisted",
         tuple(rows),
         (),
         truths,

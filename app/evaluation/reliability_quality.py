@@ -7,11 +7,11 @@ from time import perf_counter
 
 import numpy as np
 
+from app.evaluation.reliability_answers import JOINED, answers, cross_fit, learned_answers
 from app.evaluation.reliability_oracle import Oracle
 from app.evaluation.reliability_world import World
 from app.evaluation.statistics import Interval, bootstrap
 from reliability.arrays import FloatArray
-from reliability.calibration import FEWEST_LABELS, fit_calibrator
 from reliability.estimators.larder import LarderConfig, LarderEstimator
 from reliability.estimators.protocol import Estimate, Estimator
 from reliability.estimators.registry import make_estimator
@@ -21,11 +21,6 @@ from reliability.observations import Observation
 from reliability.posterior import NEVER
 from reliability.special import beta_quantile
 from reliability.table import ClaimTable, build_table
-from reliability.voting import winners
-
-ACCEPTED = 0.5  # several truths: values above are answered, and the best one in any case
-FOLDS, SPLITS = 5, 3
-JOINED = "\x1e"  # between the parts of a list that votes as one value
 
 Row = dict[str, object]
 
@@ -35,6 +30,7 @@ class Outcome:
     """One estimator in one world. `stated` is calibrated on other questions."""
 
     right: FloatArray  # [n] 1 where the answer is right
+    learned: FloatArray  # [n] the same, `ACCEPTED` learned on other questions; [0] one truth
     raw: FloatArray  # [n]
     stated: FloatArray  # [n]
     spearman: float | None
@@ -55,9 +51,11 @@ def evaluate(world: World, name: str, seed: int = 0) -> Outcome:
     fit_ms = 1000 * (perf_counter() - start)
     chance = estimator.predict(tests, estimate)
     several = estimator.takes_several and world.takes_several
-    right, raw = _answers(world, tests, chance, several=several)
+    right, raw = answers(world, tests, chance, several=several)
+    learned = learned_answers(world, tests, chance, seed) if several else np.zeros(0)
+    stated = cross_fit(raw, right, seed)
     correlation, held = _beliefs(world, estimate)
-    return Outcome(right, raw, cross_fit(raw, right, seed), correlation, held, fit_ms)
+    return Outcome(right, learned, raw, stated, correlation, held, fit_ms)
 
 
 def _estimator(world: World, name: str) -> Estimator:
@@ -86,60 +84,6 @@ def _joined(rows: Sequence[Observation]) -> list[Observation]:
         parts = sorted({row.answer for row in group if row.answer})
         joined.append(replace(group[0], answer=JOINED.join(parts) or None, family=None))
     return joined
-
-
-def _answers(
-    world: World, table: ClaimTable, chance: FloatArray, *, several: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Of each question with a truth: whether the answer is right, and the chance stated for it."""
-    best = winners(table, chance)
-    place_of = {name: place for place, name in enumerate(table.questions)}
-    values_of: dict[int, list[int]] = defaultdict(list)
-    for value, question in enumerate(table.value_question.tolist()):
-        values_of[question].append(value)
-    right, stated = [], []
-    for name, truth in world.truths.items():
-        question = place_of.get(name, -1)
-        if question < 0 or best[question] < 0:
-            right.append(0.0)
-            stated.append(0.0)
-            continue
-        taken = {int(best[question])}
-        if several:
-            taken |= {v for v in values_of[question] if chance[v] >= ACCEPTED}
-            for sense in world.senses.get(name, ()):
-                spoken = [v for v in values_of[question] if table.values[v] in sense]
-                taken.add(max(spoken, key=chance.__getitem__))
-        given = {part for v in taken for part in table.values[v].split(JOINED)}
-        right.append(float(_is_right(given, truth, world.wrong.get(name))))
-        of_each = [chance[v] if v in taken else 1 - chance[v] for v in values_of[question]]
-        stated.append(float(np.prod(of_each)) if several else float(chance[best[question]]))
-    return np.array(right), np.clip(np.array(stated), 0.0, 1.0)
-
-
-def _is_right(given: set[str], truth: frozenset[str], wrong: frozenset[str] | None) -> bool:
-    """All truths and nothing else; where a file lists wrong answers, none of those (RAMDocs)."""
-    if wrong is not None:
-        return truth <= given and not given & wrong
-    return given == truth
-
-
-def cross_fit(raw: FloatArray, right: FloatArray, seed: int) -> FloatArray:
-    """Chances calibrated on questions kept out: each fifth by the labels of the other four.
-
-    The mean over three ways to cut fifths, since one cut of few labels is noise.
-    """
-    random = np.random.default_rng(seed)
-    stated = np.zeros(len(raw))
-    for _ in range(SPLITS):
-        order = random.permutation(len(raw))
-        for applied in np.array_split(order, FOLDS):
-            fitted = np.setdiff1d(order, applied)
-            known = len(fitted) >= FEWEST_LABELS
-            stated[applied] += (
-                fit_calibrator(raw[fitted], right[fitted])(raw[applied]) if known else raw[applied]
-            ) / SPLITS
-    return stated
 
 
 def _beliefs(world: World, estimate: Estimate) -> tuple[float | None, FloatArray]:
@@ -189,9 +133,9 @@ def summarise(world: str, name: str, outcomes: Sequence[Outcome], *, over_questi
         else np.array([outcome.right.mean() for outcome in outcomes])
     )
     interval: Interval = bootstrap(means.tolist())
-    right, raw, stated, held = (
+    right, learned, raw, stated, held = (
         np.concatenate([getattr(outcome, field) for outcome in outcomes])
-        for field in ("right", "raw", "stated", "held")
+        for field in ("right", "learned", "raw", "stated", "held")
     )
     known = [outcome.spearman for outcome in outcomes if outcome.spearman is not None]
     return {
@@ -200,6 +144,7 @@ def summarise(world: str, name: str, outcomes: Sequence[Outcome], *, over_questi
         "accuracy": interval.mean,
         "low": interval.low,
         "high": interval.high,
+        "learned": float(learned.mean()) if len(learned) else None,
         "ece": expected_calibration_error(stated, right),
         "n": len(right),
         "worlds": len(outcomes),

@@ -15,13 +15,18 @@ from app.evaluation.reliability_tables import load_claims
 from app.evaluation.reliability_world import World
 from app.evaluation.reliability_worlds import make_world
 
-FORMATS = ("claims", "ramdocs", "poisoned")
+FORMATS = ("claims", "ramdocs", "ramdocs_unlisted", "poisoned")
 PLOTTED = "larder"
 WORLD_OF: dict[str, Callable[[list[Item], int], World]] = {
     "ramdocs": ramdocs_world,
+    "ramdocs_unlisted": partial(ramdocs_world, has_senses=False),
     "poisoned": poisoned_world,
 }
-READ = {"ramdocs": read_ramdocs, "poisoned": read_poisoned}
+READ = {
+    "ramdocs": read_ramdocs,
+    "ramdocs_unlisted": read_ramdocs,
+    "poisoned": read_poisoned,
+}
 
 Progress = Callable[[], None]
 Maker = Callable[[int], World]

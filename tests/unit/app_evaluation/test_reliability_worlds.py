@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidValue
+from app.evaluation.reliability_answers import answers, cross_fit, learned_answers
 from app.evaluation.reliability_attack_runs import attack_rows
 from app.evaluation.reliability_attacks import ATTACKS, injection, sybils_copied
 from app.evaluation.reliability_documents import load_poisoned, load_ramdocs
 from app.evaluation.reliability_plots import write_plots
-from app.evaluation.reliability_quality import compare, cross_fit, evaluate
+from app.evaluation.reliability_quality import compare, evaluate
 from app.evaluation.reliability_run import check_names, file_world
 from app.evaluation.reliability_scene import honest_scene
 from app.evaluation.reliability_served import served_answers
 from app.evaluation.reliability_speed import speed_row
 from app.evaluation.reliability_tables import load_claims
+from app.evaluation.reliability_world import World
 from app.evaluation.reliability_worlds import SPECS, WORLDS, make_world
+from reliability.observations import Observation
+from reliability.table import build_table
 
 
 @pytest.mark.parametrize("name", ["beta", "topics", "drift", "adversarial_7_of_9", "authors"])
@@ -84,6 +88,25 @@ def test_calibration_never_sees_the_question_it_is_applied_to() -> None:
     stated = cross_fit(raw, right, seed=0)
     assert stated[0] < stated[np.flatnonzero(right == 0)].max() + 1e-12
     assert cross_fit(raw[:10], right[:10], seed=0) == pytest.approx(raw[:10])
+
+
+def test_from_which_chance_a_value_is_given_is_learned_on_other_questions() -> None:
+    rows = tuple(
+        Observation(3 * number + place, "probe", f"q{number}", answer, place)
+        for number in range(40)
+        for place, answer in enumerate("abc")
+    )
+    truths = {f"q{number}": frozenset("ab") for number in range(40)}
+    world = World("made", rows, (), truths, takes_several=True)
+    table = build_table(rows)
+    chance = np.array([{"a": 0.9, "b": 0.42, "c": 0.3}[value] for value in table.values])
+    assert answers(world, table, chance, several=True)[0].sum() == 0
+    assert learned_answers(world, table, chance, seed=0) == pytest.approx(np.ones(40))
+    own = table.value_question == table.questions.index("q0")
+    chance[own] = np.where(np.array(table.values)[own] == "b", 0.3, 0.42)  # 0.3 would serve it
+    learned = learned_answers(world, table, chance, seed=0)
+    assert learned[0] == 0
+    assert learned[1:] == pytest.approx(np.ones(39))
 
 
 def write(path: Path, rows: list[list[str]]) -> Path:
@@ -213,7 +236,11 @@ def test_ramdocs_wants_all_right_answers_and_no_wrong_one(tmp_path: Path) -> Non
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     world = load_ramdocs(path, 0)
     assert evaluate(world, "majority").right.sum() == 0
-    assert evaluate(world, "larder").right.mean() > 0.2
+    found = evaluate(world, "larder")
+    assert found.right.mean() > 0.2
+    assert len(found.learned) == len(found.right)
+    unlisted = file_world(path, "ramdocs_unlisted", None)(0)
+    assert (unlisted.probes, unlisted.senses) == (world.probes, {})
 
 
 def test_poisoned_texts_by_accounts_made_together_count_once(tmp_path: Path) -> None:

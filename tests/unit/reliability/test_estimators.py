@@ -13,6 +13,7 @@ from reliability.estimators.larder import LarderConfig, LarderEstimator
 from reliability.estimators.protocol import Estimate
 from reliability.estimators.registry import ESTIMATORS, make_estimator
 from reliability.observations import Observation
+from reliability.posterior import credible_interval
 from reliability.table import ClaimTable, build_table
 from reliability.types import BetaPosterior
 from reliability.voting import winners
@@ -222,6 +223,27 @@ def test_a_claim_is_no_witness_for_its_own_source() -> None:
     assert estimate.claim_weights(table)[0] == pytest.approx(prior, abs=0.05)
     again = build_table(claims(("q", "a", 1), ("q", "b", 2)))
     assert estimate.claim_weights(again)[0] < prior - 0.05
+
+
+def test_an_unsure_claim_leaves_a_range_as_wide_as_it_was() -> None:
+    estimate = LarderEstimator().fit(build_table(claims(("q", "a", 1), ("q", "b", 2))))
+    strength = (estimate.alpha + estimate.beta)[:, 0]
+    prior = LarderConfig().prior
+    before = prior.alpha + prior.beta
+    assert np.all(before <= strength + 1e-9)
+    assert np.all(strength < before + 1)  # it is not worth a whole claim
+
+
+def test_ranges_of_sources_that_say_little_hold_as_often_as_they_say() -> None:
+    held = []
+    for seed in range(4):
+        p = np.random.default_rng([seed, 7]).beta(3, 2, 200)
+        rows, _ = draw(p.tolist(), 100, 8, seed, coverage=0.02)
+        estimate = LarderEstimator().fit(build_table(rows))
+        for source in estimate.sources:
+            interval = credible_interval(estimate.posterior(source))
+            held.append(interval.low <= p[source] <= interval.high)
+    assert 0.75 <= np.mean(held) <= 0.85
 
 
 def test_a_storm_of_probes_moves_a_source_by_a_days_worth() -> None:
