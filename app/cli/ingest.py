@@ -94,8 +94,7 @@ async def _ingest(
 ) -> UploadReport:
     async with connect(load_settings(), print_note) as client:
         collection_id = await find_or_create_collection(client, collection)
-        report, _ = await upload_files(client, collection_id, source, files, facts)
-        return report
+        return await upload_files(client, collection_id, source, files, facts)
 
 
 def print_report(report: UploadReport, collection: str) -> None:

@@ -61,7 +61,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="First do what `prepare` does.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Take in the demo collections too, while it serves.")
+    ] = False,
 ) -> None:
     """Run the server: web page, HTTP interface and ingestion."""
     from app.cli.serve import run_serve

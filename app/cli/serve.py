@@ -5,12 +5,16 @@ import errno
 import logging
 import socket
 
+import httpx2
 import uvicorn
 
 from app.bootstrap import open_container
+from app.cli import demo as demo_files
+from app.cli.demo import are_taken_in, find_demos, take_in
 from app.cli.http_server import HttpServer
-from app.cli.output import print_note
-from app.errors import PortInUse
+from app.cli.output import print_error, print_note
+from app.cli.remote import TIMEOUT, Client
+from app.errors import LarderError, PortInUse
 from app.log import set_up_logging
 from app.settings import Settings, load_settings
 
@@ -26,15 +30,10 @@ def run_serve(host: str | None, port: int | None, *, demo: bool = False) -> None
     # Before the model is loaded: a taken port should not cost a minute to find out.
     listener = listen(settings)
     with listener:
-        if demo:
-            # In this process: starting Python a second time would cost a restart three seconds.
-            from app.cli.prepare import run_prepare
-
-            run_prepare()
-        asyncio.run(_serve(settings, listener))
+        asyncio.run(_serve(settings, listener, demo=demo))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, *, demo: bool) -> None:
     # Here and not above: importing torch takes seconds, a taken port is to be told at once.
     from app.main import create_app
 
@@ -48,8 +47,43 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        server = HttpServer(config, lambda: print_note(f"Larder is ready: {url}"))
-        await server.serve([listener])
+        listening, ready = asyncio.Event(), asyncio.Event()
+        server = HttpServer(config, listening.set)
+        fill = _fill(settings, url, listening, ready) if demo else _follow(listening, ready)
+        beside = [asyncio.create_task(fill), asyncio.create_task(_tell(url, ready))]
+        try:
+            await server.serve([listener])
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _tell(url: str, ready: asyncio.Event) -> None:
+    await ready.wait()
+    print_note(f"Larder is ready: {url}")
+
+
+async def _follow(listening: asyncio.Event, ready: asyncio.Event) -> None:
+    await listening.wait()
+    ready.set()
+
+
+async def _fill(
+    settings: Settings, url: str, listening: asyncio.Event, ready: asyncio.Event
+) -> None:
+    """Take in the demo documents. It is ready once questions find them; their KV is stored while
+    people ask already."""
+    await listening.wait()
+    try:
+        demos = find_demos(demo_files.REPOSITORY)
+        if not await are_taken_in(settings, demos):
+            async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False) as http:
+                await take_in(Client(http, url), settings, demos, ready.set)
+    except LarderError as error:
+        print_error(f"the demo documents are not all in: {error}")
+    finally:
+        ready.set()
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -2,20 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from app.cli.files import InputFile
 from app.cli.output import err
 from app.cli.remote import Client, JsonObject, ServerError, items
 from app.db.rows import NO_FACTS, DocumentFacts
+from app.errors import DocumentNotFound
 
 POLL_SECONDS = 0.2
 BATCH_FILES = 100
 BATCH_BYTES = 1 << 20
 DONE = frozenset({"ready", "failed"})
+FINDABLE = DONE | {"indexed"}
 
 
 @dataclass(slots=True)
@@ -29,7 +31,10 @@ class UploadReport:
     seconds: float = 0.0
     failures: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, document: JsonObject) -> None:
+    def add(self, document: JsonObject | None) -> None:
+        """One that was deleted meanwhile is no failure."""
+        if document is None:
+            return
         if document["state"] == "failed":
             self.failures.append((str(document["name"]), str(document["error"])))
             return
@@ -56,31 +61,39 @@ async def upload_files(
     source: str,
     files: Sequence[InputFile],
     facts: DocumentFacts = NO_FACTS,
-) -> tuple[UploadReport, list[JsonObject]]:
-    """Send all, then wait for each. Returns the documents too, without those refused."""
-    report = UploadReport()
+) -> UploadReport:
+    """Send all, then wait for each."""
+    report, fields = UploadReport(), fields_of(source, facts)
     started = time.perf_counter()
+    document_ids = await send_files(client, collection_id, fields, files, report)
+    await wait_for_files(client, source, document_ids, report, started)
+    return report
+
+
+async def wait_for_files(
+    client: Client,
+    title: str,
+    document_ids: Sequence[int],
+    report: UploadReport,
+    started: float,  # of the clock `time.perf_counter`
+) -> None:
+    """Until each is ready or has failed, with a progress bar; what came of them is reported."""
     with show_progress() as progress:
-        task = progress.add_task(source, total=len(files), rates="")
-        accepted = await _send(client, collection_id, fields_of(source, facts), files, report)
-        documents = []
-        for document_id in dict.fromkeys(accepted):
-            document = await wait_for_document(client, document_id)
-            documents.append(document)
-            report.add(document)
+        task = progress.add_task(title, total=len(document_ids), rates="")
+        for number_done, document_id in enumerate(document_ids, 1):
+            report.add(await wait_for_document(client, document_id))
             report.seconds = time.perf_counter() - started
-            progress.update(task, completed=len(documents), rates=_rates(report))
-        _finish(progress, task, len(files))
-    return report, documents
+            progress.update(task, completed=number_done, rates=_rates(report))
 
 
-async def _send(
+async def send_files(
     client: Client,
     collection_id: int,
     fields: Mapping[str, str],
     files: Sequence[InputFile],
     report: UploadReport,
 ) -> list[int]:
+    """Ids of the documents, each once; those that are refused are failures of the report."""
     accepted = []
     for batch in _batches(files):
         try:
@@ -95,7 +108,7 @@ async def _send(
                 accepted.append(number(item["id"]))
             else:
                 report.failures.append((file.name, str(item["detail"])))
-    return accepted
+    return list(dict.fromkeys(accepted))
 
 
 def fields_of(source: str, facts: DocumentFacts) -> dict[str, str]:
@@ -122,10 +135,18 @@ def _batches(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
         yield batch
 
 
-async def wait_for_document(client: Client, document_id: int) -> JsonObject:
+async def wait_for_document(
+    client: Client, document_id: int, states: Container[str] = DONE
+) -> JsonObject | None:
+    """None where somebody deletes it meanwhile."""
     while True:
-        document = await client.get(f"/api/v1/documents/{document_id}")
-        if document["state"] in DONE:
+        try:
+            document = await client.get(f"/api/v1/documents/{document_id}")
+        except ServerError as error:
+            if error.code == DocumentNotFound.code:
+                return None
+            raise
+        if str(document["state"]) in states:
             return document
         await asyncio.sleep(POLL_SECONDS)
 
@@ -138,10 +159,6 @@ def show_progress() -> Progress:
         TextColumn("{task.fields[rates]}"),
         console=err(),
     )
-
-
-def _finish(progress: Progress, task: TaskID, total: int) -> None:
-    progress.update(task, completed=total)
 
 
 def _rates(report: UploadReport) -> str:

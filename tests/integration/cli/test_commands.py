@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.cli import prepare
+from app.cli import demo, prepare
 from app.settings import load_settings
 from tests.fakes.app import live_server
 from tests.fakes.decoder import FakeDecoder
@@ -173,7 +173,7 @@ def test_prepare_is_idempotent_and_follows_edits(
     (repository / "docs").mkdir()
     (council / "pool.md").write_text(POOL, encoding="utf-8")
     (repository / "docs" / "api.md").write_text(BUDGET, encoding="utf-8")
-    monkeypatch.setattr(prepare, "REPOSITORY", repository)
+    monkeypatch.setattr(demo, "REPOSITORY", repository)
     for _ in range(2):
         assert larder("prepare") == 0
         larder("collections", "ls", "--json")
@@ -203,7 +203,7 @@ def test_a_deleted_demo_document_stays_away(
     docs.mkdir(parents=True)
     for name, text in (("pool", POOL), ("budget", BUDGET)):
         (docs / f"{name}.md").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(prepare, "REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr(demo, "REPOSITORY", tmp_path / "repository")
     monkeypatch.setattr(prepare, "is_converted", lambda _: True)
     assert larder("prepare") == 0
     with live_server(load_settings()) as url:

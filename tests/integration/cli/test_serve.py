@@ -1,5 +1,6 @@
 """`larder serve`: in this process until it is ready, and as a process of its own."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,13 +10,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
-from app.cli import prepare, serve
+from app.cli import demo, serve
 from app.db.datadir import DataDir, DataDirLock, read_owner
-from tests.integration.cli.conftest import Larder
+from app.decoder.types import PrecomputeReport
+from tests.fakes.decoder import FakeDecoder
+from tests.integration.cli.conftest import POOL, Larder
 
 ROOT = Path(__file__).parents[3]
 
@@ -90,12 +94,61 @@ def test_serve_answers_until_it_is_told_to_stop(
     monkeypatch.setattr(serve, "set_up_logging", lambda level: None)
     visitor = threading.Thread(target=visit, daemon=True)
     visitor.start()
-    monkeypatch.setattr(prepare, "REPOSITORY", data_dir / "no-repository")
+    monkeypatch.setattr(demo, "REPOSITORY", data_dir / "no-repository")
     serve.run_serve(None, 0, demo=True)
     visitor.join(300)
     assert answers == [200]
     assert "Larder is ready: http://127.0.0.1:" in capsys.readouterr().err
     assert read_owner(data_dir / "owner.json") == (None, None)
+
+
+def test_a_first_start_is_ready_before_the_demo_is_stored(
+    larder: Larder,
+    decoder: FakeDecoder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """People ask while the KV of the demo documents is computed; one that is no text is told."""
+    folder = tmp_path / "repository" / "demo" / "millbrook" / "council"
+    folder.mkdir(parents=True)
+    (folder / "pool.md").write_text(POOL, encoding="utf-8")
+    (folder / "void.md").write_text("", encoding="utf-8")
+    monkeypatch.setattr(demo, "REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr(serve, "set_up_logging", lambda level: None)
+    notes: list[str] = []
+    monkeypatch.setattr(serve, "print_note", notes.append)
+    titles: list[str] = []
+    monkeypatch.setattr(demo, "print_report", lambda report, title: titles.append(title))
+    may_store, precompute = threading.Event(), decoder.precompute
+
+    async def wait_and_precompute(*arguments: Any, **options: Any) -> PrecomputeReport:
+        while not may_store.is_set():
+            await asyncio.sleep(0.01)
+        return await precompute(*arguments, **options)
+
+    monkeypatch.setattr(decoder, "precompute", wait_and_precompute)
+    states: list[str] = []
+
+    def visit() -> None:
+        while not (found := [note for note in notes if note.startswith("Larder is ready: ")]):
+            time.sleep(0.05)
+        url = f"{found[0].removeprefix('Larder is ready: ')}/api/v1/collections/1/documents"
+        while not states or states[-1] != "ready":
+            states.append(httpx2.get(url, timeout=300).json()["items"][0]["state"])
+            may_store.set()
+            time.sleep(0.05)
+        while not titles:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    visitor = threading.Thread(target=visit, daemon=True)
+    visitor.start()
+    serve.run_serve(None, 0, demo=True)
+    visitor.join(300)
+    assert states[0] == "indexed"
+    assert titles == ["millbrook / council"]
+    assert "void.md" in capsys.readouterr().err
 
 
 def test_as_a_process(tmp_path: Path) -> None:
