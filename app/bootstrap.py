@@ -258,6 +258,8 @@ async def open_container(
         progress("loading the search indexes")
         await prepare(bootstrap_ingest.startup_parts(storage, models, search, remover))
         await tools.beliefs.start()
+        stack.push_async_callback(tools.meanings.stop)
+        tools.meanings.start([collection.id for collection in await storage.collections.list()])
         if models.previous is None:
             await asyncio.to_thread(bootstrap_ingest.drop_unused, indexes)
             await storage.stamps.set(EMBEDDER_REFERENCE, settings.embedder)
