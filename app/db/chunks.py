@@ -31,7 +31,10 @@ class Chunks:
 
     async def passages(self, chunk_ids: Sequence[int]) -> list[PassageRow]:
         """In the given order; ids that do not exist (any more) are left out."""
-        found = {row.chunk_id: row for row in await self._passages(models.Chunk.id.in_(chunk_ids))}
+        found = {
+            row.chunk_id: row
+            for row in await self._passages(self._database.among(models.Chunk.id, chunk_ids))
+        }
         return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
     async def get(self, chunk_id: int) -> PassageRow:
@@ -124,7 +127,8 @@ class Chunks:
     async def vectors(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
         """[d] of each chunk that has one."""
         embedding = models.Embedding
-        mine = select(embedding.chunk_id, embedding.vector).where(embedding.chunk_id.in_(chunk_ids))
+        mine = select(embedding.chunk_id, embedding.vector)
+        mine = mine.where(self._database.among(embedding.chunk_id, chunk_ids))
         async with self._database.session() as session:
             rows = await session.execute(mine)
             return {row.chunk_id: np.frombuffer(row.vector, dtype="<f4") for row in rows}
