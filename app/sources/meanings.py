@@ -14,12 +14,14 @@ from reliability.families.restatement import cosine_limit
 
 SAMPLE = 200  # passages, each of another document; all pairs of different sources are compared
 REMEASURE_S = 3600.0
+UNKNOWN_S = 60.0  # where a collection had too little to tell: it may be growing
 
 log = logging.getLogger(__name__)
 
 
 class Meanings:
-    """A collection's limit is measured once an hour, beside what is answered meanwhile."""
+    """A collection's limit is measured once an hour, beside what is answered meanwhile; once a
+    minute where it has none yet."""
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
@@ -55,8 +57,10 @@ class Meanings:
         return self._limits[collection_id][1]
 
     def _is_due(self, collection_id: int) -> bool:
-        known = self._limits.get(collection_id)
-        return known is None or time.monotonic() - known[0] >= REMEASURE_S
+        if collection_id not in self._limits:
+            return True
+        measured, limit = self._limits[collection_id]
+        return time.monotonic() - measured >= (UNKNOWN_S if limit is None else REMEASURE_S)
 
     def _measure(self, collection_id: int) -> asyncio.Task[float | None]:
         """One at a time for each collection, whoever asks."""

@@ -38,7 +38,7 @@ async def test_the_limit_is_measured_between_sources_and_kept(desk) -> None:
     assert await meanings.limit(place) is None
     for n in range(22):
         await vectored(desk, f"s{n}", draw.normal(size=16), 100.0 * n)
-    assert await meanings.limit(place) is None  # not measured again within the hour
+    assert await meanings.limit(place) is None  # not measured again within the minute
     limit = await Meanings(desk.store.chunks).limit(place)
     assert limit is not None
     assert 0.3 < limit < 1.0
