@@ -25,7 +25,7 @@ from app.db.ingest_work import IngestWork
 from app.db.job_leases import JobLeases
 from app.db.jobs import Jobs
 from app.db.lexical import lexical_search
-from app.db.lexical_memory import open_words
+from app.db.lexical_memory import LexicalMemory, open_words
 from app.db.model_records import ModelRecords
 from app.db.next_vectors import NextVectors
 from app.db.observations import Observations
@@ -245,8 +245,7 @@ async def open_container(
 
         storage = await stack.enter_async_context(open_storage(settings))
         await stack.enter_async_context(storage.database.claim())
-        words = open_words(storage.database, in_memory=settings.word_index == "memory")
-        storage = replace(storage, words=await stack.enter_async_context(words))
+        storage = await _with_words(stack, storage, settings)
         opened = (load or open_models)(settings, storage, data_dir, progress)
         models = await stack.enter_async_context(opened)
         parsers = stack.enter_context(closing(bootstrap_ingest.build_parsers(settings)))
@@ -258,6 +257,8 @@ async def open_container(
         progress("loading the search indexes")
         await prepare(bootstrap_ingest.startup_parts(storage, models, search, remover))
         await tools.beliefs.start()
+        stack.push_async_callback(tools.meanings.stop)
+        tools.meanings.start([collection.id for collection in await storage.collections.list()])
         if models.previous is None:
             await asyncio.to_thread(bootstrap_ingest.drop_unused, indexes)
             await storage.stamps.set(EMBEDDER_REFERENCE, settings.embedder)
@@ -280,6 +281,14 @@ async def open_container(
         await container.estimation.worker.start()
         stack.push_async_callback(container.estimation.worker.stop)
         yield container
+
+
+async def _with_words(stack: AsyncExitStack, storage: Storage, settings: Settings) -> Storage:
+    """With the search by words that a server uses, and filters that know what it knows."""
+    in_memory = settings.word_index == "memory"
+    words = await stack.enter_async_context(open_words(storage.database, in_memory=in_memory))
+    memory = words if isinstance(words, LexicalMemory) else None
+    return replace(storage, words=words, selection=ChunkSelection(storage.database, memory))
 
 
 def _build_search(

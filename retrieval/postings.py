@@ -81,10 +81,14 @@ class Matches:
         """Without the first `count`, in the same order."""
         return Matches(self.ids[count:], self.documents[count:], self.scores[count:])
 
-    def of_documents(self, documents: Ids) -> list[tuple[int, float]]:
-        """(chunk id, score) of those in these documents, in the same order."""
+    def of_documents(self, documents: Ids) -> "Matches":
+        """Those in these documents, in the same order."""
         kept = np.isin(self.documents, documents)
-        return list(zip(self.ids[kept].tolist(), self.scores[kept].tolist(), strict=True))
+        return Matches(self.ids[kept], self.documents[kept], self.scores[kept])
+
+    def hits(self) -> list[tuple[int, float]]:
+        """(chunk id, score), in the same order."""
+        return list(zip(self.ids.tolist(), self.scores.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +156,11 @@ class Postings:
         left = replace(self, alive=alive)
         return left._compact() if num_dead > max(MIN_DEAD, MAX_DEAD * len(alive)) else left
 
-    def matches(self, words: Sequence[str], collection_id: int) -> Matches:
+    def matches(
+        self, words: Sequence[str], collection_id: int, allowed: Ids | None = None
+    ) -> Matches:
         """BM25 as FTS5 computes it, number for number: rarity over all collections, each word for
-        itself and in the given order."""
+        itself and in the given order. Of `allowed` chunk ids only, where they are given."""
         total, has_dead = self.num_passages, not self.alive.all()
         scores = np.zeros(len(self.ids))
         # As FTS5 writes it down, so that rounding is the same.
@@ -168,7 +174,14 @@ class Postings:
             scores[rows] += (rarity if rarity > 0 else MIN_IDF) * shares
         found = np.flatnonzero(scores > 0)
         found = found[self.collections[found] == collection_id]
+        if allowed is not None:
+            found = found[np.isin(self.ids[found], allowed)]
         return Matches(self.ids[found], self.documents[found], scores[found])
+
+    def ids_of(self, documents: Ids) -> Ids:
+        """Chunk ids, rising, of all passages of these documents."""
+        kept: Ids = self.ids[self.alive & np.isin(self.documents, documents)]
+        return kept
 
     def _postings(self, word: str, has_dead: bool) -> tuple[Int32Array, Float64Array]:
         """Rows that hold the word and are alive, and how often."""

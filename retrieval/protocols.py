@@ -46,11 +46,17 @@ class Embedder(Protocol):
 
 class LexicalIndex(Protocol):
     async def search(
-        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+        self,
+        text: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter = NO_FILTER,
+        allowed: Ids | None = None,
     ) -> list[tuple[int, float]]:
         """(chunk id, score) best first, higher is better. Any Unicode text is accepted.
 
-        `limit` counts what passes the filter.
+        `limit` counts what passes the filter. `allowed` are the ids that pass it, where the caller
+        has them at hand: who can, looks there instead of asking once more.
         """
         ...
 

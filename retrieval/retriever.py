@@ -78,13 +78,12 @@ class Retriever:
             vector.cancel()
             return []
         by_words, near = await asyncio.gather(
-            self._search_words(query, depth),
+            self._search_words(query, depth, allowed),
             self._search_vectors(query, vector, depth, allowed),
         )
         if allowed is not None:  # both searches kept to it; rights are not left to that
-            readable = set(allowed.tolist())
-            by_words = [hit for hit in by_words if hit[0] in readable]
-            near = replace(near, hits=[hit for hit in near.hits if hit[0] in readable])
+            by_words = _among(by_words, allowed)
+            near = replace(near, hits=_among(near.hits, allowed))
         candidates = self._fuse(by_words, near)
         # without a weight a chunk was deleted in the meantime, or its source is set aside
         weights = await self._weights.weights([found.chunk_id for found in candidates])
@@ -145,12 +144,12 @@ class Retriever:
             raise ValueError("a filter was given to a retriever that was made without a selection")
         return await self._selection.chunk_ids(query.collection_id, query.filter)
 
-    async def _search_words(self, query: Query, depth: int) -> Hits:
+    async def _search_words(self, query: Query, depth: int, allowed: Ids | None) -> Hits:
         """Hits on content words. "What is the" is in every passage and says nothing about one."""
         words = " ".join(content_words(query.text))
         if not words:
             return []
-        return await self._lexical.search(words, query.collection_id, depth, query.filter)
+        return await self._lexical.search(words, query.collection_id, depth, query.filter, allowed)
 
     def _embedded(self, text: str) -> Float32Array:
         """[dimension]."""
@@ -193,6 +192,11 @@ class Retriever:
             for chunk_id, score in fused.items()
             if chunk_id in lexical_ranks or similarities[chunk_id] >= self._config.min_similarity
         ]
+
+
+def _among(hits: Hits, allowed: Ids) -> Hits:
+    kept = np.isin([chunk_id for chunk_id, _ in hits], allowed)
+    return [hit for hit, is_kept in zip(hits, kept, strict=True) if is_kept]
 
 
 def _is_far(found: ScoredChunk, floor: float) -> bool:

@@ -17,7 +17,7 @@ from tests.support.postgres import CannotRun, postgres_server
 
 follow_greenlets_in_loops_only()
 
-OUR_TABLES = {*Base.metadata.tables, "chunk_words", "alembic_version"}
+OUR_TABLES = {*Base.metadata.tables, "chunk_words", "passage_changes", "alembic_version"}
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 VERSION = "SELECT max(version_num) FROM alembic_version"
 END_OTHERS = """

@@ -188,7 +188,7 @@ class AnswerPipeline:
         request: DecodeRequest,
         standing: Standing,
     ) -> Basis:
-        limit = await self._meanings.limit(collection.id)
+        limit = self._meanings.last_limit(collection.id)
         asked = [passage.chunk_id for passage in request.passages]
         return Basis(
             question.text,

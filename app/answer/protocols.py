@@ -72,8 +72,9 @@ class TopicBeliefs(Protocol):
 class Meanings(Protocol):
     """Which passages say the same in other words."""
 
-    async def limit(self, collection_id: int) -> float | None:
-        """Cosine from which on two passages of the collection do; None where it is not known."""
+    def last_limit(self, collection_id: int) -> float | None:
+        """Cosine from which on two passages of the collection do, at once; None where it is not
+        known."""
         ...
 
     async def of(self, chunk_ids: Sequence[int]) -> Mapping[int, FloatArray]:

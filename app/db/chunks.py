@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes the same
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -22,6 +22,7 @@ Float32Array = NDArray[np.float32]
 
 DAY_S = 86400.0
 FIRST_IMPORT_S = 3 * DAY_S
+LOTS = 2_147_483_647  # a prime: an id times any number below it is another lot than each other id's
 
 
 class Chunks:
@@ -30,7 +31,10 @@ class Chunks:
 
     async def passages(self, chunk_ids: Sequence[int]) -> list[PassageRow]:
         """In the given order; ids that do not exist (any more) are left out."""
-        found = {row.chunk_id: row for row in await self._passages(models.Chunk.id.in_(chunk_ids))}
+        found = {
+            row.chunk_id: row
+            for row in await self._passages(self._database.among(models.Chunk.id, chunk_ids))
+        }
         return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
     async def get(self, chunk_id: int) -> PassageRow:
@@ -123,7 +127,8 @@ class Chunks:
     async def vectors(self, chunk_ids: Sequence[int]) -> dict[int, Float32Array]:
         """[d] of each chunk that has one."""
         embedding = models.Embedding
-        mine = select(embedding.chunk_id, embedding.vector).where(embedding.chunk_id.in_(chunk_ids))
+        mine = select(embedding.chunk_id, embedding.vector)
+        mine = mine.where(self._database.among(embedding.chunk_id, chunk_ids))
         async with self._database.session() as session:
             rows = await session.execute(mine)
             return {row.chunk_id: np.frombuffer(row.vector, dtype="<f4") for row in rows}
@@ -131,20 +136,24 @@ class Chunks:
     async def sample(
         self, collection_id: int, limit: int, draw: random.Random
     ) -> list[tuple[int, Float32Array]]:
-        """Source and vector of the first passages of documents drawn by lot."""
+        """Source and vector of the first passages of documents drawn by lot, in the database: a
+        list of all their ids would hold up the event loop."""
         chunk, document = models.Chunk, models.Document
-        mine = select(document.id).where(
-            document.collection_id == collection_id, document.visibility == "live"
+        lot = literal(draw.randrange(1, LOTS), BigInteger)
+        drawn = (
+            select(document.id)
+            .where(document.collection_id == collection_id, document.visibility == "live")
+            .order_by(document.id * lot % LOTS, document.id)
+            .limit(limit)
+        )
+        statement = (
+            select(document.source_id, models.Embedding.vector)
+            .join(chunk, chunk.document_id == document.id)
+            .join(models.Embedding, models.Embedding.chunk_id == chunk.id)
+            .where(document.id.in_(drawn), chunk.ordinal == 0)
         )
         async with self._database.session() as session:
-            known = list(await session.scalars(mine))
-            drawn = draw.sample(known, min(limit, len(known)))
-            rows = await session.execute(
-                select(document.source_id, models.Embedding.vector)
-                .join(chunk, chunk.document_id == document.id)
-                .join(models.Embedding, models.Embedding.chunk_id == chunk.id)
-                .where(document.id.in_(drawn), chunk.ordinal == 0)
-            )
+            rows = await session.execute(statement)
             return [(row.source_id, np.frombuffer(row.vector, dtype="<f4")) for row in rows]
 
     async def uncached(self, document_id: int, limit: int | None = None) -> list[UncachedRow]:

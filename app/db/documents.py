@@ -16,6 +16,7 @@ from app.db.facts import joined_tags, set_facts, split_tags
 from app.db.job_rows import ItemState, NewJob
 from app.db.jobs import retry_document
 from app.db.lexical_postgres import index_words
+from app.db.passage_state import take_turn
 from app.db.rows import NO_FACTS, DocumentFacts, DocumentRow, DocumentState
 from app.db.session import Database, Statement, retried
 from app.db.versions import Swap, go_live, take_name
@@ -148,6 +149,7 @@ class Documents:
             .returning(models.Document.id)
         )
         async with self._database.transaction() as session:
+            await take_turn(session)
             if await session.scalar(statement) is None:
                 raise DocumentNotFound(f"there is no unparsed document {document_id}")
             blocks = models.DocumentBlocks(

@@ -7,7 +7,7 @@ from app.db import models
 from app.db.lexical_postgres import MAX_WORDS, PostgresLexicalSearch
 from app.db.selection import conditions
 from app.db.session import Database, Statement
-from retrieval.protocols import LexicalIndex
+from retrieval.protocols import Ids
 from retrieval.segmentation import query_words
 from retrieval.types import NO_FILTER, Filter
 
@@ -25,23 +25,28 @@ class LexicalSearch:
         self._database = database
 
     async def search(
-        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+        self,
+        text: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter = NO_FILTER,
+        allowed: Ids | None = None,  # noqa: ARG002 (the filter is in the SQL)
     ) -> list[tuple[int, float]]:
-        match = match_expression(text)
-        if not match or limit < 1:
-            return []
         async with self._database.session() as session:
-            return await self.search_in(session, match, collection_id, limit, filter_)
+            return await self.search_in(session, text, collection_id, limit, filter_)
 
     async def search_in(
         self,
         session: AsyncSession,
-        match: str,
+        text: str,
         collection_id: int,
         limit: int,
         filter_: Filter,
     ) -> list[tuple[int, float]]:
-        """As `search`, within a transaction, by a `match_expression`."""
+        """As `search`, within a transaction."""
+        match = match_expression(text)
+        if not match or limit < 1:
+            return []
         if filter_.is_empty:
             hits = await _of_collection(session, match, collection_id, limit)
             if hits is not None:
@@ -50,7 +55,7 @@ class LexicalSearch:
         return [(row.chunk_id, row.score) for row in await session.execute(statement)]
 
 
-def lexical_search(database: Database) -> LexicalIndex:
+def lexical_search(database: Database) -> LexicalSearch | PostgresLexicalSearch:
     """The one that belongs to the engine."""
     return LexicalSearch(database) if database.is_sqlite else PostgresLexicalSearch(database)
 

@@ -1,9 +1,9 @@
-"""Search by words from memory over SQLite: the ranking of its full-text index in a fraction of the
-time, and that index itself wherever memory does not know exactly what a transaction sees.
+"""Search by words from memory: BM25 as SQLite's full-text index ranks, in a fraction of the time,
+over either database; and the database's own search wherever memory does not know exactly what a
+transaction sees.
 
-A chunk never changes and no id is given twice (AUTOINCREMENT). So the highest id ever given and the
-number of rows tell whether memory holds just what the database does, and a crash between the two
-cannot matter.
+Each search compares, in its transaction, what it sees with what memory holds (`passage_state`), so
+a crash between the two cannot matter.
 """
 
 import asyncio
@@ -14,11 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import String, cast, func, select, text
+from sqlalchemy import String, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
-from app.db.lexical import LexicalSearch, asked_words, lexical_search, match_expression
+from app.db.lexical import asked_words, lexical_search
+from app.db.passage_state import State, num_passages_in, state_of
 from app.db.selection import conditions
 from app.db.session import Database
 from app.db.sqlite_tokens import SqliteTokens
@@ -36,20 +37,6 @@ FOLLOWED = 500  # so many new passages a search takes in itself (50 ms); more ar
 FIRST_LOOK = 4  # times as many as asked for are looked up first: some may not pass the filter
 MAX_LOOKED_UP = 4_000  # candidates; where a filter lets less through, the database is faster
 
-_STATE = text(
-    "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'chunks') AS last_id, "
-    "(SELECT block FROM chunks_fts_data WHERE id = 1) AS totals"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a transaction sees of the full-text index."""
-
-    last_id: int  # the highest ever given to a chunk
-    num_passages: int
-    num_words: int
-
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -62,7 +49,7 @@ class Held:
 @asynccontextmanager
 async def open_words(database: Database, *, in_memory: bool) -> AsyncIterator[LexicalIndex]:
     """The search by words that a server uses."""
-    if not (in_memory and database.is_sqlite):
+    if not in_memory:
         yield lexical_search(database)
         return
     memory = LexicalMemory(database)
@@ -78,28 +65,34 @@ class LexicalMemory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._plain = LexicalSearch(database)
+        self._plain = lexical_search(database)
         self._tokens = SqliteTokens()
         self._held: Held | None = None
         self._turn = asyncio.Lock()  # of those that replace `_held`
         self._filling: asyncio.Task[None] | None = None
 
     async def search(
-        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+        self,
+        text: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter = NO_FILTER,
+        allowed: Ids | None = None,
     ) -> Hits:
         words = asked_words(text)
         if not words or limit < 1:
             return []
         terms = self._tokens.of_question(words)
         async with self._database.session() as session:
-            postings = await self._current(session) if terms is not None else None
+            postings = await self.current(session) if terms is not None else None
             if postings is not None and terms is not None:
-                matches = await asyncio.to_thread(postings.matches, terms, collection_id)
-                hits = await _passing(session, matches, collection_id, limit, filter_)
+                matches = await asyncio.to_thread(postings.matches, terms, collection_id, allowed)
+                if allowed is not None:
+                    return matches.best(limit).hits()
+                hits = await self._passing(session, matches, collection_id, limit, filter_)
                 if hits is not None:
                     return hits
-            match = match_expression(text)
-            return await self._plain.search_in(session, match, collection_id, limit, filter_)
+            return await self._plain.search_in(session, text, collection_id, limit, filter_)
 
     def start(self) -> None:
         """Fill it, or catch up, in the background."""
@@ -123,19 +116,19 @@ class LexicalMemory:
     def num_bytes(self) -> int:
         return self._held.postings.num_bytes if self._held else 0
 
-    async def _current(self, session: AsyncSession) -> Postings | None:
+    async def current(self, session: AsyncSession) -> Postings | None:
         """What this transaction sees of the index; None where memory does not have it."""
         held = self._held
         if held is None:
             if self._filling is None:
                 self.start()
             return None
-        seen = await _state(session)
+        seen = await self._state(session)
         if seen == held.state:
             return held.postings
-        if seen.last_id < held.state.last_id or self._turn.locked():
+        if seen.age < held.state.age or self._turn.locked():
             return None
-        if await _num_after(session, held.state.last_id) > FOLLOWED:
+        if await _num_after(session, held.postings.last_id) > FOLLOWED:
             self.start()
             return None
         async with self._turn:
@@ -164,18 +157,25 @@ class LexicalMemory:
         """Hold what this transaction sees; `postings` has a part of it."""
         if postings is None:
             postings = self._held.postings if self._held else Postings.empty()
-        seen = await _state(session)
+        seen = await self._state(session)
+        num_passages = seen.num_passages
+        if num_passages is None:
+            num_passages = await num_passages_in(session)
         new = await self._passages(session, postings.last_id)
         postings = await asyncio.to_thread(postings.with_passages, new)
-        if postings.num_passages > seen.num_passages:  # some were deleted
+        if postings.num_passages > num_passages:  # some were deleted
             postings = await asyncio.to_thread(postings.only, await _chunk_ids(session))
-        if (postings.num_passages, postings.num_words) != (seen.num_passages, seen.num_words):
+        num_words = postings.num_words if seen.num_words is None else seen.num_words
+        if (postings.num_passages, postings.num_words) != (num_passages, num_words):
             self._held = None
             raise DataDirDamaged(
-                f"the full-text index counts {seen.num_passages} passages of {seen.num_words} "
-                f"words, the table {postings.num_passages} of {postings.num_words}"
+                f"the index of words counts {num_passages} passages of {num_words} words, "
+                f"the table {postings.num_passages} of {postings.num_words}"
             )
         self._held = Held(seen, postings)
+
+    async def _state(self, session: AsyncSession) -> State:
+        return await state_of(session, is_sqlite=self._database.is_sqlite)
 
     async def _passages(
         self, session: AsyncSession, after_id: int, limit: int | None = None
@@ -198,46 +198,32 @@ class LexicalMemory:
 
         return await asyncio.to_thread(words)
 
-
-async def _passing(
-    session: AsyncSession, matches: Matches, collection_id: int, limit: int, filter_: Filter
-) -> Hits | None:
-    """The best that are live and pass, looked up from the top; None where too many do not."""
-    document, source = models.Document, models.Source
-    passing = select(document.id).join(source, source.id == document.source_id)
-    passing = passing.where(*conditions(collection_id, filter_))
-    hits: Hits = []
-    num_seen, wanted = 0, FIRST_LOOK * limit
-    while num_seen < len(matches.ids):
-        best = matches.best(wanted).after(num_seen)
-        among = document.id.in_(np.unique(best.documents).tolist())
-        kept = list(await session.scalars(passing.where(among)))
-        hits += best.of_documents(np.array(kept, np.int64))
-        if len(hits) >= limit:
-            break
-        num_seen += len(best.ids)
-        wanted *= 4
-        if wanted > max(MAX_LOOKED_UP, FIRST_LOOK * limit) and num_seen < len(matches.ids):
-            return None
-    return hits[:limit]
-
-
-async def _state(session: AsyncSession) -> State:
-    row = (await session.execute(_STATE)).one()
-    num_passages, *sizes = _varints(row.totals or b"") or [0]
-    return State(row.last_id or 0, num_passages, sum(sizes))
-
-
-def _varints(data: bytes) -> list[int]:
-    """SQLite's numbers: seven bits a byte, the highest first; of a ninth byte all eight."""
-    found, value, length = [], 0, 0
-    for byte in data:
-        length += 1
-        value = value << 8 | byte if length == 9 else value << 7 | byte & 0x7F
-        if byte < 0x80 or length == 9:
-            found.append(value)
-            value, length = 0, 0
-    return found
+    async def _passing(
+        self,
+        session: AsyncSession,
+        matches: Matches,
+        collection_id: int,
+        limit: int,
+        filter_: Filter,
+    ) -> Hits | None:
+        """The best that are live and pass, looked up from the top; None where too many do not."""
+        document, source = models.Document, models.Source
+        passing = select(document.id).join(source, source.id == document.source_id)
+        passing = passing.where(*conditions(collection_id, filter_))
+        hits: Hits = []
+        num_seen, wanted = 0, FIRST_LOOK * limit
+        while num_seen < len(matches.ids):
+            best = matches.best(wanted).after(num_seen)
+            among = self._database.among(document.id, np.unique(best.documents).tolist())
+            kept = list(await session.scalars(passing.where(among)))
+            hits += best.of_documents(np.array(kept, np.int64)).hits()
+            if len(hits) >= limit:
+                break
+            num_seen += len(best.ids)
+            wanted *= 4
+            if wanted > max(MAX_LOOKED_UP, FIRST_LOOK * limit) and num_seen < len(matches.ids):
+                return None
+        return hits[:limit]
 
 
 async def _num_after(session: AsyncSession, chunk_id: int) -> int:

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import models
 from app.db.selection import conditions
 from app.db.session import Database, Statement
+from retrieval.protocols import Ids
 from retrieval.segmentation import indexed_words, query_words
 from retrieval.types import NO_FILTER, Filter
 
@@ -57,17 +58,31 @@ class PostgresLexicalSearch:
         self._database = database
 
     async def search(
-        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+        self,
+        text: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter = NO_FILTER,
+        allowed: Ids | None = None,  # noqa: ARG002 (the filter is in the SQL)
     ) -> list[tuple[int, float]]:
-        words = list(dict.fromkeys(map(_cut, query_words(text))))[:MAX_WORDS]
-        if not words or limit < 1:
-            return []
         async with self._database.session() as session:
-            weights = await _weights(session, words)
-            if not weights:
-                return []
-            statement = _search(weights, conditions(collection_id, filter_)).limit(limit)
-            return [(row.chunk_id, row.score) for row in await session.execute(statement)]
+            return await self.search_in(session, text, collection_id, limit, filter_)
+
+    async def search_in(
+        self,
+        session: AsyncSession,
+        text: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter,
+    ) -> list[tuple[int, float]]:
+        """As `search`, within a transaction."""
+        words = list(dict.fromkeys(map(_cut, query_words(text))))[:MAX_WORDS]
+        weights = await _weights(session, words) if words and limit > 0 else {}
+        if not weights:
+            return []
+        statement = _search(weights, conditions(collection_id, filter_)).limit(limit)
+        return [(row.chunk_id, row.score) for row in await session.execute(statement)]
 
 
 async def index_words(session: AsyncSession, document_id: int) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import Connection, RowMapping, TextClause, create_engine, text
+from sqlalchemy import Connection, NullPool, RowMapping, TextClause, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app.db import postgres
@@ -36,6 +36,7 @@ class PgVectorIndexes:
         self, url: str, dimension: int, graph_above: int = GRAPH_ABOVE, embedder: str = ""
     ) -> None:
         self._table = f"chunk_vectors_{hashlib.sha256(embedder.encode()).hexdigest()[:12]}"
+        self._url = url
         self._dimension = dimension
         self._graph_above = graph_above
         self._is_graphed = False
@@ -189,14 +190,24 @@ class PgVectorIndexes:
             return
         with self._engine.begin() as connection:
             num_vectors = connection.scalar(text(f"SELECT count(*) FROM {self._table}")) or 0
-            if num_vectors > self._graph_above:
-                connection.execute(
-                    text(
-                        f"CREATE INDEX IF NOT EXISTS {self._graph} ON {self._table} USING hnsw "
-                        f"((vector::vector({self._dimension})) vector_ip_ops)"
-                    )
+        if num_vectors > self._graph_above:
+            self._build_graph()
+            self._is_graphed = True
+
+    def _build_graph(self) -> None:
+        """On a connection of its own, that waits: it takes minutes, which no other answer may."""
+        patient = create_engine(
+            postgres.sync_url(self._url),
+            connect_args=postgres.sync_arguments(self._url, None),
+            poolclass=NullPool,
+        )
+        with storage_errors(), patient.begin() as connection:
+            connection.execute(
+                text(
+                    f"CREATE INDEX IF NOT EXISTS {self._graph} ON {self._table} USING hnsw "
+                    f"((vector::vector({self._dimension})) vector_ip_ops)"
                 )
-                self._is_graphed = True
+            )
 
     def _size(self, connection: Connection, collection_id: int) -> int:
         """Vectors of a collection: counted once, then kept."""

@@ -17,6 +17,8 @@ from app.errors import DatabaseUnreachable, InvalidSettings, StorageFull
 MIGRATION_LOCK = 0x4C415244_0001
 SERVER_LOCK = 0x4C415244_0002
 
+ANSWER_S = 30.0  # a server that says nothing for so long is gone
+
 # serialization_failure, deadlock_detected, and unique_violation, which two transactions that both
 # looked first may get as well: nothing was written, the same again may succeed.
 _CONFLICTS = frozenset({"40001", "40P01", "23505"})
@@ -39,10 +41,11 @@ def sync_url(url: str) -> URL:
     return _checked(url).set(drivername="postgresql+pg8000", query={})
 
 
-def sync_arguments(url: str) -> dict[str, Any]:
-    """For pg8000's connect."""
+def sync_arguments(url: str, timeout_s: float | None = ANSWER_S) -> dict[str, Any]:
+    """For pg8000's connect. `timeout_s` holds for each answer of the server; None: it may take any
+    time."""
     parsed = _checked(url)
-    arguments: dict[str, Any] = {"ssl_context": _ssl_context(parsed), "timeout": 30}
+    arguments: dict[str, Any] = {"ssl_context": _ssl_context(parsed), "timeout": timeout_s}
     if folder := _host_of(parsed).get("host"):
         arguments["unix_sock"] = f"{folder}/.s.PGSQL.{parsed.port or 5432}"
     return arguments

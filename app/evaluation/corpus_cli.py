@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from app.errors import InvalidValue
 from app.evaluation.cli import Json, bench_app, eval_app, show
-from app.settings import load_settings
+from app.settings import PGVECTOR, load_settings
 
 SYSTEMS = "words,vectors,hybrid,bm25s,minilm_faiss"
 SPLITTERS = "larder,fixed_200,fixed_400,recursive_200,recursive_400"
@@ -81,25 +81,32 @@ def eval_chunking(
 def bench_search_command(
     chunks: Annotated[int, typer.Option(min=100)] = 100_000,
     questions: Annotated[int, typer.Option(min=1)] = 100,
-    index: Annotated[str, typer.Option(help="A kind of vector index.")] = "flat",
+    index: Annotated[str, typer.Option(help="Kinds of vector index, comma-separated.")] = "flat",
     index_only: Annotated[str | None, typer.Option(help="Kinds, comma-separated.")] = None,
     text: Annotated[Path | None, typer.Option(help="Words are drawn from this file.")] = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="An empty PostgreSQL database, which is filled.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search time by words, by vectors and by both over made-up passages."""
-    from app.evaluation.search_speed import bench_index, bench_search
+    from app.evaluation.search_speed import PGVECTOR_EXACT, bench_index, bench_search
     from retrieval.dense_kinds import AUTO, KINDS
     from retrieval.embedding import load_embedder
 
-    for kind in (index, *(index_only.split(",") if index_only else ())):
-        if kind not in {AUTO, *KINDS}:
-            raise InvalidValue(f"there is no index {kind!r}; there are {', '.join(KINDS)}")
-    asked = {"chunks": chunks, "questions": questions, "index": index_only or index}
+    known = list(KINDS) if index_only else [AUTO, *KINDS]
+    if database_url and not index_only:
+        known += [PGVECTOR, PGVECTOR_EXACT]
+    kinds = tuple(dict.fromkeys((index_only or index).split(",")))
+    if unknown := set(kinds).difference(known):
+        raise InvalidValue(f"there is no index {min(unknown)!r}; there are {', '.join(known)}")
+    asked = {"chunks": chunks, "questions": questions, "index": ",".join(kinds)}
     if index_only:
-        kinds = [kind for kind in index_only.split(",") if kind in KINDS]
         rows = bench_index(kinds, vectors=chunks, dimension=384, questions=questions)
         show(asked, rows, as_json=as_json)
         return
+    if database_url:  # not that of the environment: this one is filled
+        load_settings(database_url=database_url)
     words = text.read_text(encoding="utf-8", errors="replace") if text else None
     embedder = load_embedder(load_settings().embedder)
     with Progress(console=Console(stderr=True)) as bar:
@@ -110,8 +117,9 @@ def bench_search_command(
                 words,
                 chunks=chunks,
                 questions=questions,
-                kind=index,
+                kinds=kinds,
                 progress=lambda: bar.advance(task),
+                url=database_url,
             )
         )
     show(asked, rows, as_json=as_json)

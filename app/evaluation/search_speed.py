@@ -1,52 +1,60 @@
-"""How long a search takes (`larder bench search`): words, vectors and both, over made-up passages.
-
-Passages are words drawn as often as they stand in a text that is given, or by Zipf's law; vectors
-point anywhere; a question takes words from one passage and lies near its vector. So the work is
-that of real documents, and what is found says only that the parts work together.
+"""How long a search takes (`larder bench search`): words, vectors and both, over made-up passages
+(`search_corpus`) in either database.
 """
 
-import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from app.db.collections import Collections
-from app.db.documents import Documents
-from app.db.lexical import LexicalSearch
-from app.db.lexical_memory import LexicalMemory
+from app.db.lexical import lexical_search
+from app.db.lexical_memory import LexicalMemory, open_words
+from app.db.pgvector import PgVectorIndexes
 from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.sources import Sources
-from app.settings import SQLITE
+from app.evaluation.search_corpus import (
+    NOISE,
+    Place,
+    Progress,
+    Question,
+    fill,
+    make_passages,
+    make_questions,
+    unit_vectors,
+)
+from app.settings import PGVECTOR, SQLITE
 from retrieval.dense_indexes import DenseIndexes
 from retrieval.dense_kinds import KINDS
-from retrieval.protocols import Embedder, Float32Array
+from retrieval.protocols import Embedder, Float32Array, LexicalIndex
 from retrieval.retriever import Retriever
-from retrieval.types import NO_FILTER, Chunk, Document, Filter, Query
+from retrieval.types import NO_FILTER, Filter, Query
 from retrieval.words import content_words
 
 DEPTH = 40  # candidates of each search, as for eight results
 RESULTS = 8
-WORDS_A_CHUNK = 150
-WORDS_A_QUESTION = 6
-CHUNKS_A_DOCUMENT = 1_000
-SOURCES = 10
-NOISE = 0.7  # length of what is added to a passage's vector: cosine about 0.8
-ZIPF_WORDS = 50_000
+PGVECTOR_EXACT = "pgvector-exact"  # without the graph that a large table gets
+NO_GRAPH = 10**9
+A_TENTH = Filter(sources=frozenset({"source 0"}))
 
 Row = dict[str, object]
-Progress = Callable[[], None]
+Parts = dict[str, Callable[[Question], Awaitable[object]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    chunk: int  # index of the passage it was made from
-    text: str
-    vector: Float32Array
+class Scene:
+    """What is searched, and what is asked."""
+
+    url: str
+    database: Database
+    place: Place
+    vectors: Float32Array  # [passages, dimension]
+    embedder: "PlannedEmbedder"
+    questions: Sequence[Question]
 
 
 class PlannedEmbedder:
@@ -69,24 +77,30 @@ async def bench_search(
     *,
     chunks: int,
     questions: int,
-    kind: str,
+    kinds: Sequence[str],
     progress: Progress,
+    url: str | None = None,
 ) -> list[Row]:
-    """One row a part and one for the whole, with and without a filter; a temporary SQLite file."""
+    """One row a part and one for the whole, with and without a filter, for each kind of vector
+    index. `url` names an empty database, which is filled; None: a temporary SQLite file."""
     rng = np.random.default_rng(0)
     vectors = unit_vectors(rng, chunks, embedder.dimension)
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as folder:
-        database = await Database.open(f"{SQLITE}{Path(folder) / 'larder.db'}")
+        url = url or f"{SQLITE}{Path(folder) / 'larder.db'}"
+        database = await Database.open(url)
         try:
             passages = make_passages(rng, text, chunks)
-            await _fill(database, passages, progress)
+            started = time.perf_counter()
+            place = await fill(database, passages, progress)
+            filled = {"build_s": time.perf_counter() - started}
             asked = make_questions(rng, passages, vectors, questions)
-            indexes = DenseIndexes(embedder.dimension, kind)
-            indexes.add(1, range(1, chunks + 1), vectors)  # ids of a new database count from 1
-            rows = await _measure(database, indexes, PlannedEmbedder(embedder, asked), asked)
+            planned = PlannedEmbedder(embedder, asked)
+            rows = await measure(Scene(url, database, place, vectors, planned, asked), kinds)
         finally:
             await database.close()
-    return [{"search": name, "index": kind, "chunks": chunks} | row for name, row in rows]
+    return [{"search": "filling", "index": "", "chunks": chunks} | filled] + [
+        {"search": name, "index": kind, "chunks": chunks} | row for name, kind, row in rows
+    ]
 
 
 def bench_index(kinds: Sequence[str], *, vectors: int, dimension: int, questions: int) -> list[Row]:
@@ -96,115 +110,111 @@ def bench_index(kinds: Sequence[str], *, vectors: int, dimension: int, questions
     near = rng.integers(0, vectors, questions)
     asked = matrix[near] + NOISE * unit_vectors(rng, questions, dimension)
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    exact = [np.argsort(-(matrix @ question))[:10] for question in asked]
     rows: list[Row] = []
     for kind in kinds:
         index = KINDS[kind](dimension)
         started = time.perf_counter()
         index.add(range(vectors), matrix)
         built = time.perf_counter() - started
-        times, recalls = [], []
-        for question, expected in zip(asked, exact, strict=True):
+        times, found = [], []
+        for question in asked:
             started = time.perf_counter()
-            found = index.search(question, DEPTH)
+            found.append(index.search(question, DEPTH))
             times.append(time.perf_counter() - started)
-            best = {chunk_id for chunk_id, _ in found[:10]}
-            recalls.append(len(best & set(expected.tolist())) / 10)
-        figures = {"recall_at_10": float(np.mean(recalls)), "build_s": built}
+        figures = {"recall_at_10": _recall(matrix, asked, found), "build_s": built}
         rows.append({"search": "vectors", "index": kind, "chunks": vectors} | _row(times) | figures)
     return rows
 
 
-def unit_vectors(rng: np.random.Generator, count: int, dimension: int) -> Float32Array:
-    vectors = rng.standard_normal((count, dimension), np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors
-
-
-def make_passages(rng: np.random.Generator, text: str | None, count: int) -> list[str]:
-    size = (count, WORDS_A_CHUNK)
-    if text is not None:
-        words = np.array(re.findall(r"\w+", text))
-        return [" ".join(row) for row in words[rng.integers(0, len(words), size)]]
-    ranks = np.arange(1, ZIPF_WORDS + 1)
-    chosen = rng.choice(ZIPF_WORDS, size, p=(1 / ranks) / (1 / ranks).sum())
-    return [" ".join(f"word{number}" for number in row) for row in chosen]
-
-
-def make_questions(
-    rng: np.random.Generator, passages: Sequence[str], vectors: Float32Array, count: int
-) -> list[Question]:
-    """Words as a person would take them: those that say something, common ones among them."""
-    found = []
-    for chunk in rng.integers(0, len(passages), count).tolist():
-        words = content_words(passages[chunk])
-        chosen = rng.choice(len(words), min(WORDS_A_QUESTION, len(words)), replace=False)
-        vector = vectors[chunk] + NOISE * unit_vectors(rng, 1, vectors.shape[1])[0]
-        text = " ".join(words[at] for at in sorted(chosen.tolist()))
-        found.append(Question(chunk, text, vector / np.linalg.norm(vector)))
+async def measure(scene: Scene, kinds: Sequence[str]) -> list[tuple[str, str, Row]]:
+    """(part, kind of index or nothing, figures)."""
+    async with open_words(scene.database, in_memory=True) as words:
+        found: list[tuple[str, str, Row]] = []
+        figures = await _filled(words)
+        parts = _word_parts(scene, words)
+        for name, part in parts.items():
+            row = _row(await _times(part, scene.questions))
+            found.append((name, "", row | (figures if name == "words" else {})))
+        for kind in kinds:
+            with closing(_open_index(scene, kind)) as indexes:
+                started = time.perf_counter()
+                indexes.add(scene.place.collection_id, scene.place.chunk_ids, scene.vectors)
+                figures = {"build_s": time.perf_counter() - started}
+                figures["recall_at_10"] = _recall_of(scene, indexes)
+                for name, part in _index_parts(scene, words, indexes).items():
+                    row = _row(await _times(part, scene.questions))
+                    found.append((name, kind, row | (figures if name == "vectors" else {})))
     return found
 
 
-async def _fill(database: Database, passages: Sequence[str], progress: Progress) -> None:
-    collection = await Collections(database).create("bench")
-    documents, sources = Documents(database), Sources(database)
-    for first in range(0, len(passages), CHUNKS_A_DOCUMENT):
-        part = passages[first : first + CHUNKS_A_DOCUMENT]
-        source = await sources.get_or_create(f"source {first // CHUNKS_A_DOCUMENT % SOURCES}")
-        name = f"document {first}"
-        row, _ = await documents.add(collection.id, source.id, name, name.encode(), "text/plain")
-        chunks = [Chunk(at, 0, len(text), name, text, (at,)) for at, text in enumerate(part)]
-        await documents.save_parsed(row.id, Document(name, "", "text/plain", ()), chunks)
-        progress()
-
-
-async def _measure(
-    database: Database,
-    indexes: DenseIndexes,
-    embedder: PlannedEmbedder,
-    questions: Sequence[Question],
-) -> list[tuple[str, Row]]:
-    words, stored = LexicalMemory(database), LexicalSearch(database)
+async def _filled(words: LexicalIndex) -> dict[str, float]:
+    if not isinstance(words, LexicalMemory):
+        return {}
     started = time.perf_counter()
     await words.fill()
-    filled = {"build_s": time.perf_counter() - started, "mib": words.num_bytes / 2**20}
-    retriever = Retriever(
-        words, indexes, embedder, Sources(database), selection=ChunkSelection(database)
-    )
+    return {"build_s": time.perf_counter() - started, "mib": words.num_bytes / 2**20}
 
-    async def embed(question: Question) -> None:
-        embedder.encode([question.text])
 
-    async def by_words(question: Question) -> None:
-        await words.search(" ".join(content_words(question.text)), 1, DEPTH)
+def _open_index(scene: Scene, kind: str) -> DenseIndexes | PgVectorIndexes:
+    dimension = scene.embedder.dimension
+    if kind == PGVECTOR:
+        return PgVectorIndexes(scene.url, dimension, embedder=kind)
+    if kind == PGVECTOR_EXACT:
+        return PgVectorIndexes(scene.url, dimension, NO_GRAPH, kind)
+    return DenseIndexes(dimension, kind)
 
-    async def by_stored_words(question: Question) -> None:
-        await stored.search(" ".join(content_words(question.text)), 1, DEPTH)
 
-    async def by_vectors(question: Question) -> None:
-        indexes.search(1, question.vector, DEPTH)
+def _word_parts(scene: Scene, words: LexicalIndex) -> Parts:
+    place, stored = scene.place.collection_id, lexical_search(scene.database)
 
-    def both(filter_: Filter) -> Callable[[Question], Awaitable[None]]:
-        async def search(question: Question) -> None:
-            await retriever.search(Query(question.text, 1, RESULTS, filter_))
+    async def embed(question: Question) -> object:
+        return scene.embedder.encode([question.text])
+
+    def by(
+        index: LexicalIndex, filter_: Filter = NO_FILTER
+    ) -> Callable[[Question], Awaitable[object]]:
+        def search(question: Question) -> Awaitable[object]:
+            return index.search(" ".join(content_words(question.text)), place, DEPTH, filter_)
 
         return search
 
-    parts = {
+    return {
         "embedding": embed,
-        "words": by_words,
-        "words, from the database": by_stored_words,
-        "vectors": by_vectors,
-        "hybrid": both(NO_FILTER),
-        "hybrid, a tenth": both(Filter(sources=frozenset({"source 0"}))),
+        "words": by(words),
+        "words, a tenth": by(words, A_TENTH),
+        "words, from the database": by(stored),
+        "words, from the database, a tenth": by(stored, A_TENTH),
     }
-    rows = [(name, _row(await _times(part, questions))) for name, part in parts.items()]
-    await words.stop()
-    return [(name, row | (filled if name == "words" else {})) for name, row in rows]
+
+
+def _index_parts(
+    scene: Scene, words: LexicalIndex, indexes: DenseIndexes | PgVectorIndexes
+) -> Parts:
+    database, place = scene.database, scene.place.collection_id
+    memory = words if isinstance(words, LexicalMemory) else None
+    selection = ChunkSelection(database, memory)
+    retriever = Retriever(words, indexes, scene.embedder, Sources(database), selection=selection)
+
+    async def by_vectors(question: Question) -> object:
+        return indexes.search(place, question.vector, DEPTH)
+
+    async def within_a_tenth(question: Question) -> object:
+        allowed = await selection.chunk_ids(place, A_TENTH)
+        return indexes.search(place, question.vector, DEPTH, allowed)
+
+    def both(filter_: Filter) -> Callable[[Question], Awaitable[object]]:
+        return lambda question: retriever.search(Query(question.text, place, RESULTS, filter_))
+
+    return {
+        "vectors": by_vectors,
+        "vectors, a tenth": within_a_tenth,
+        "hybrid": both(NO_FILTER),
+        "hybrid, a tenth": both(A_TENTH),
+    }
 
 
 async def _times(
-    part: Callable[[Question], Awaitable[None]], questions: Sequence[Question]
+    part: Callable[[Question], Awaitable[object]], questions: Sequence[Question]
 ) -> list[float]:
     """Seconds a question; the first few only warm up."""
     for question in questions[:3]:
@@ -215,6 +225,26 @@ async def _times(
         await part(question)
         times.append(time.perf_counter() - started)
     return times
+
+
+def _recall_of(scene: Scene, indexes: DenseIndexes | PgVectorIndexes) -> float:
+    place = scene.place
+    asked = np.stack([question.vector for question in scene.questions])
+    found = [indexes.search(place.collection_id, vector, DEPTH) for vector in asked]
+    position = {chunk_id: at for at, chunk_id in enumerate(place.chunk_ids)}
+    rows = [[(position[chunk_id], score) for chunk_id, score in hits] for hits in found]
+    return _recall(scene.vectors, asked, rows)
+
+
+def _recall(
+    matrix: Float32Array, asked: Float32Array, found: Sequence[Sequence[tuple[int, float]]]
+) -> float:
+    """Share of the ten nearest of each question, by position, that is among its first ten hits."""
+    shares = []
+    for question, hits in zip(asked, found, strict=True):
+        nearest = np.argsort(-(matrix @ question))[:10]
+        shares.append(len({at for at, _ in hits[:10]} & set(nearest.tolist())) / 10)
+    return float(np.mean(shares))
 
 
 def _row(seconds: Sequence[float]) -> Row:

@@ -1,5 +1,7 @@
 """Vectors of passages, and from which likeness on two of a collection say the same (L2)."""
 
+import asyncio
+import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -12,23 +14,74 @@ from reliability.families.restatement import cosine_limit
 
 SAMPLE = 200  # passages, each of another document; all pairs of different sources are compared
 REMEASURE_S = 3600.0
+UNKNOWN_S = 60.0  # where a collection had too little to tell: it may be growing
+
+log = logging.getLogger(__name__)
 
 
 class Meanings:
-    """A collection's limit is measured once an hour."""
+    """A collection's limit is measured once an hour, beside what is answered meanwhile; once a
+    minute where it has none yet."""
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
         self._limits: dict[int, tuple[float, float | None]] = {}
+        self._measuring: dict[int, asyncio.Task[float | None]] = {}
+        self._turn = asyncio.Lock()  # one connection for all that are due at once
+
+    def start(self, collection_ids: Sequence[int]) -> None:
+        """So that it is known before the first question."""
+        for collection_id in collection_ids:
+            self.last_limit(collection_id)
+
+    async def stop(self) -> None:
+        tasks = list(self._measuring.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def last_limit(self, collection_id: int) -> float | None:
+        """What was measured last. Nobody waits: where that is too long ago, the next will know.
+
+        None where it is not known yet, or the collection has too little to tell: then L2 joins
+        nothing.
+        """
+        if self._is_due(collection_id):
+            self._measure(collection_id)
+        return self._limits.get(collection_id, (0.0, None))[1]
 
     async def limit(self, collection_id: int) -> float | None:
-        """None where the collection has too little to tell: then L2 joins nothing."""
-        measured, limit = self._limits.get(collection_id, (-REMEASURE_S, None))
-        if time.monotonic() - measured >= REMEASURE_S:
+        """The same, never older than an hour; waits for it. Raises what the database raises."""
+        if self._is_due(collection_id):
+            return await asyncio.shield(self._measure(collection_id))
+        return self._limits[collection_id][1]
+
+    def _is_due(self, collection_id: int) -> bool:
+        if collection_id not in self._limits:
+            return True
+        measured, limit = self._limits[collection_id]
+        return time.monotonic() - measured >= (UNKNOWN_S if limit is None else REMEASURE_S)
+
+    def _measure(self, collection_id: int) -> asyncio.Task[float | None]:
+        """One at a time for each collection, whoever asks."""
+        task = self._measuring.get(collection_id)
+        if task is None:
+            task = asyncio.create_task(self._measured(collection_id), name="limit of L2")
+            self._measuring[collection_id] = task
+            task.add_done_callback(lambda done: self._finish(collection_id, done))
+        return task
+
+    async def _measured(self, collection_id: int) -> float | None:
+        async with self._turn:
             sample = await self._chunks.sample(collection_id, SAMPLE, random.Random())
-            limit = _limit(sample)
-            self._limits[collection_id] = time.monotonic(), limit
+        limit = await asyncio.to_thread(_limit, sample)
+        self._limits[collection_id] = time.monotonic(), limit
         return limit
+
+    def _finish(self, collection_id: int, task: asyncio.Task[float | None]) -> None:
+        del self._measuring[collection_id]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("the limit of collection %d stays as it was", collection_id, exc_info=error)
 
     async def of(self, chunk_ids: Sequence[int]) -> Mapping[int, FloatArray]:
         """Unit vectors; of a chunk without one there is none."""

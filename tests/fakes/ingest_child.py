@@ -1,4 +1,5 @@
-"""A process that ingests and may be killed at any moment: real database, pipeline and worker.
+"""A process that ingests and may be killed at any moment: real database, pipeline and worker, and
+on PostgreSQL real vectors in it (pgvector).
 
 Its KV store is a folder with one empty file a passage; `acknowledged` lists the accepted names and
 `batches` grows by a byte with each batch.
@@ -13,6 +14,7 @@ from io import FileIO
 from pathlib import Path
 
 from app.db.job_leases import JobLeases
+from app.db.pgvector import PgVectorIndexes
 from app.db.session import Database
 from app.decoder.types import Passage, PrecomputeReport, PurgeReport
 from app.errors import CollectionNotFound, DocumentNotFound
@@ -61,15 +63,16 @@ class FolderStore(PassageStore):
         return PurgeReport(len(token_ids), 0)
 
 
-def run_child(root: str, delete_id: int | None = None) -> None:
+def run_child(root: str, url: str, delete_id: int | None = None) -> None:
     """Accept everything, ingest until nothing is pending, then create the file `done`."""
-    asyncio.run(_run(Path(root), delete_id))
+    asyncio.run(_run(Path(root), url, delete_id))
 
 
-async def _run(root: Path, delete_id: int | None) -> None:
-    database = await Database.open(f"sqlite+aiosqlite:///{root / 'larder.db'}")
+async def _run(root: Path, url: str, delete_id: int | None) -> None:
+    database = await Database.open(url)
     store = make_store(database, root / "larder.db")
-    decoder, indexes, embedder = FolderStore(root / "kv"), DictIndexes(), HashEmbedder()
+    decoder, embedder = FolderStore(root / "kv"), HashEmbedder()
+    indexes = DictIndexes() if database.is_sqlite else PgVectorIndexes(url, embedder.dimension)
     gate = asyncio.Lock()
     parts = IngestParts(
         store.sources,

@@ -1,6 +1,6 @@
 """The application as a process that takes in one large job and may be killed at any moment.
 
-Real SQLite, real parser in its child process, real chunking; embedder and decoder are fakes.
+A real database, real parser in its child process, real chunking; embedder and decoder are fakes.
 `acknowledged` lists the names of documents that were accepted, `steps` grows by a byte with each
 step of the job, and `done` is made at the end.
 """
@@ -37,13 +37,13 @@ async def load_fakes(
     yield Models(cast(DecoderService, FakeDecoder()), WordEmbedder())
 
 
-def run_child(root: str) -> None:
+def run_child(root: str, url: str, vector_index: str) -> None:
     """Accept everything that was not yet, work until nothing is open, then make `done`."""
-    asyncio.run(_run(Path(root)))
+    asyncio.run(_run(Path(root), url, vector_index))
 
 
-async def _run(root: Path) -> None:
-    settings = make_settings(root / "data")
+async def _run(root: Path, url: str, vector_index: str) -> None:
+    settings = make_settings(root / "data", database_url=url, vector_index=vector_index)
     async with open_container(settings, lambda _: None, load=load_fakes) as container:
         with (root / "steps").open("ab", buffering=0) as steps:
             container.worker._on_step = lambda _: steps.write(b".")

@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import random
 import shutil
-import sqlite3
+import signal
 import subprocess
 import sys
 import time
@@ -25,10 +25,11 @@ from retrieval.config import ParseLimits
 from retrieval.parsing.pool import ParserPool
 from tests.fakes.app import make_settings
 from tests.fakes.job_child import JOB_ID, NUM_DOCUMENTS, load_fakes, run_child, text_of
+from tests.support.tables import PostgresTables, SqliteTables, Tables
 
 ROOT = Path(__file__).parents[3]
 PARSER = (str(ROOT / "tests" / "fakes" / "parse_child.py"),)
-NUM_KILLS = 20
+NUM_KILLS = {SqliteTables: 20, PostgresTables: 8}  # a start takes seconds there
 STAGES = {"received": 0, "chunked": 1, "indexed": 2, "ready": 3}
 WAIT_S = 300
 
@@ -42,83 +43,74 @@ LOCK = (
 )
 
 
-def rows(root: Path, statement: str) -> list[tuple]:
-    connection = sqlite3.connect(root / "data" / "larder.db")
-    try:
-        return connection.execute(statement).fetchall()
-    finally:
-        connection.rollback()
-        connection.close()
-
-
 def acknowledged(root: Path) -> set[str]:
     path = root / "acknowledged"
     return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
 
 
-def start(root: Path):
+def start(root: Path, tables: Tables):
     (root / "steps").write_bytes(b"")
-    child = CONTEXT.Process(target=run_child, args=(str(root),))
+    arguments = (str(root), tables.url, tables.vector_index)
+    child = CONTEXT.Process(target=run_child, args=arguments)
     child.start()
     return child
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)  # 106 s on two quiet cores, 281 s on busy ones
-def test_a_job_killed_twenty_times_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
-    chance = random.Random(20261122)
+def test_a_job_killed_many_times_loses_nothing_and_does_nothing_twice(
+    tmp_path: Path, tables: Tables
+) -> None:
+    chance, num_kills = random.Random(20261122), NUM_KILLS[type(tables)]
     reached = []
-    for turn in range(NUM_KILLS):
-        child, share = start(tmp_path), (turn + chance.random()) / (NUM_KILLS + 1)
+    for turn in range(num_kills):
+        child, share = start(tmp_path, tables), (turn + chance.random()) / (num_kills + 1)
         deadline = time.monotonic() + WAIT_S
         # After some progress, as a document that is always in hand when the process ends is blamed.
         while child.is_alive() and not (
-            (tmp_path / "steps").stat().st_size and progress(tmp_path) >= share
+            (tmp_path / "steps").stat().st_size and progress(tables) >= share
         ):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.05))
         child.kill()
-        reached.append(progress(tmp_path))
+        reached.append(progress(tables))
         child.join()
+        assert child.exitcode == -signal.SIGKILL  # it did not fail by itself
         child.close()
-        names = [name for (name,) in rows(tmp_path, "SELECT name FROM documents")]
+        names = [name for (name,) in tables.rows("SELECT name FROM documents")]
         assert len(names) == len(set(names))
         assert acknowledged(tmp_path) <= set(names)
     assert reached[0] < 0.25  # all over the job, to its last steps
     assert 0.75 < reached[-1] < 1
-    child = start(tmp_path)
+    child = start(tmp_path, tables)
     child.join(WAIT_S)
     assert child.exitcode == 0
     assert (tmp_path / "done").exists()
-    check_whole(tmp_path)
+    check_whole(tables)
 
 
-def progress(root: Path) -> float:
+def progress(tables: Tables) -> float:
     """How far the job is, 0 to 1."""
-    try:
-        counts = rows(root, "SELECT state, count(*) FROM documents GROUP BY state")
-    except sqlite3.OperationalError:  # the first process has not made the table yet
-        return 0.0
+    counts = tables.rows("SELECT state, count(*) FROM documents GROUP BY state")
     return sum(STAGES[state] * number for state, number in counts) / (3 * NUM_DOCUMENTS)
 
 
-def check_whole(root: Path) -> None:
-    found = dict(rows(root, "SELECT name, text FROM documents WHERE state = 'ready'"))
-    assert found == {f"{number}.md": text_of(number) for number in range(NUM_DOCUMENTS)}
-    (counts,) = rows(
-        root, "SELECT state, total, done + skipped, failed FROM jobs WHERE id = 'bulk'"
+def check_whole(tables: Tables) -> None:
+    found = tables.rows("SELECT name, text FROM documents WHERE state = 'ready'")
+    assert sorted(found) == sorted((f"{n}.md", text_of(n)) for n in range(NUM_DOCUMENTS))
+    (counts,) = tables.rows(
+        "SELECT state, total, done + skipped, failed FROM jobs WHERE id = 'bulk'"
     )
     assert (counts[0], counts[3]) == ("succeeded", 0)
     assert counts[1] == counts[2] >= NUM_DOCUMENTS
-    chunks = rows(root, "SELECT document_id, ordinal, is_cached FROM chunks")
+    chunks = tables.rows("SELECT document_id, ordinal, is_cached FROM chunks")
     assert len(chunks) == NUM_DOCUMENTS
-    assert {cached for _, _, cached in chunks} == {1}
-    for table in ("embeddings", "chunks_fts_docsize"):
-        assert rows(root, f"SELECT count(*) FROM {table}") == [(len(chunks),)]
-    assert rows(root, "SELECT count(*) FROM document_bodies") == [(0,)]
-    assert rows(root, "SELECT count(*) FROM job_items WHERE state = 'queued'") == [(0,)]
-    assert rows(root, "PRAGMA integrity_check") == [("ok",)]
+    assert {cached for _, _, cached in chunks} == {True}
+    assert tables.rows("SELECT count(*) FROM embeddings") == [(len(chunks),)]
+    assert tables.rows("SELECT count(*) FROM document_bodies") == [(0,)]
+    assert tables.rows("SELECT count(*) FROM job_items WHERE state = 'queued'") == [(0,)]
+    tables.check_sound()
 
 
 @pytest.fixture

@@ -2,18 +2,20 @@
 
 import multiprocessing
 import random
-import sqlite3
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from retrieval.segmentation import index_words
 from tests.fakes.ingest_child import NUM_DOCUMENTS, FolderStore, body_of, run_child
 from tests.fakes.ingest_parts import HashEmbedder
+from tests.support.tables import Tables
 
 NUM_KILLS = 10
+NUM_DELETES = 5
+FIRST_DOCUMENTS = f"SELECT id FROM documents ORDER BY id LIMIT {NUM_DELETES + 1}"
 LINES = 4  # per document; the first is the same in all
 MOST_BATCHES = 30  # before a kill; there are 7 a document: parse, 2 + 1 to embed, 2 + 1 for KV
 WAIT_S = 300
@@ -23,11 +25,11 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.fakes.ingest_child"])
 
 
-def start(root: Path, delete_id: int | None = None):
+def start(root: Path, tables: Tables, delete_id: int | None = None):
     for name in ("prepared", "done"):
         (root / name).unlink(missing_ok=True)
     (root / "batches").write_bytes(b"")
-    child = CONTEXT.Process(target=run_child, args=(str(root), delete_id))
+    child = CONTEXT.Process(target=run_child, args=(str(root), tables.url, delete_id))
     child.start()
     return child
 
@@ -42,25 +44,16 @@ def wait_for(child, is_there: Callable[[], bool]) -> None:
 def kill(child) -> None:
     child.kill()
     child.join()
+    assert child.exitcode in {-signal.SIGKILL, 0}  # or it was through; it never failed by itself
     child.close()
 
 
-def finish(root: Path, delete_id: int | None = None) -> None:
-    child = start(root, delete_id)
+def finish(root: Path, tables: Tables, delete_id: int | None = None) -> None:
+    child = start(root, tables, delete_id)
     child.join(WAIT_S)
     assert child.exitcode == 0
     assert (root / "done").exists()
     child.close()
-
-
-def rows(root: Path, statement: str) -> list[tuple]:
-    connection = sqlite3.connect(root / "larder.db")
-    connection.create_function("larder_words", 1, index_words, deterministic=True)
-    try:
-        return connection.execute(statement).fetchall()
-    finally:
-        connection.rollback()
-        connection.close()
 
 
 def acknowledged(root: Path) -> set[str]:
@@ -68,20 +61,15 @@ def acknowledged(root: Path) -> set[str]:
     return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
 
 
-def check_in_step(root: Path, num_documents: int) -> None:
+def check_in_step(root: Path, tables: Tables, num_documents: int) -> None:
     """Documents, chunks, words, vectors and KV agree with one another."""
     num_chunks = num_documents * LINES
-    assert rows(root, "PRAGMA integrity_check") == [("ok",)]
-    assert rows(root, "PRAGMA foreign_key_check") == []
-    assert (
-        rows(root, "INSERT INTO chunks_fts(chunks_fts, rank) VALUES ('integrity-check', 1)") == []
-    )
-    for table in ("chunks", "chunks_fts_docsize", "embeddings"):
-        assert rows(root, f"SELECT count(*) FROM {table}") == [(num_chunks,)], table
-    assert rows(root, "SELECT count(*) FROM chunks WHERE is_cached") == [(num_chunks,)]
-    assert rows(root, "SELECT count(*) FROM document_bodies") == [(0,)]
-    assert rows(root, "SELECT count(*) FROM pending_purges") == [(0,)]
-    distinct = {text for (text,) in rows(root, "SELECT text FROM chunks")}
+    tables.check_sound()
+    for table in ("chunks", "chunks WHERE is_cached", "embeddings"):
+        assert tables.rows(f"SELECT count(*) FROM {table}") == [(num_chunks,)], table
+    assert tables.rows("SELECT count(*) FROM document_bodies") == [(0,)]
+    assert tables.rows("SELECT count(*) FROM pending_purges") == [(0,)]
+    distinct = {text for (text,) in tables.rows("SELECT text FROM chunks")}
     assert len(distinct) == num_documents * (LINES - 1) + 1
     kv = FolderStore(root / "kv")
     files = {path.name for path in (root / "kv").iterdir()}
@@ -89,53 +77,49 @@ def check_in_step(root: Path, num_documents: int) -> None:
 
 
 @pytest.mark.slow
-def test_ingestion_killed_ten_times_ends_as_if_it_never_had_been(tmp_path: Path) -> None:
+def test_ingestion_killed_ten_times_ends_as_if_it_never_had_been(
+    tmp_path: Path, tables: Tables
+) -> None:
     chance = random.Random(20261122)
     promised: set[str] = set()
     for _ in range(NUM_KILLS):
-        child = start(tmp_path)
+        child = start(tmp_path, tables)
         num_batches = chance.randrange(MOST_BATCHES)
         wait_for(child, lambda n=num_batches: (tmp_path / "batches").stat().st_size >= n)
         time.sleep(chance.uniform(0, 0.02))
         kill(child)
         promised |= acknowledged(tmp_path)
-        if (tmp_path / "acknowledged").exists():
-            names = {name for (name,) in rows(tmp_path, "SELECT name FROM documents")}
-            assert promised <= names
-    finish(tmp_path)
-    documents = rows(tmp_path, "SELECT name, state, size_bytes, text FROM documents")
+        names = [name for (name,) in tables.rows("SELECT name FROM documents")]
+        assert len(names) == len(set(names))
+        assert promised <= set(names)
+    finish(tmp_path, tables)
+    documents = tables.rows("SELECT name, state, size_bytes, text FROM documents")
     expected = [
         (f"{number}.txt", "ready", len(body_of(number)), body_of(number).decode())
         for number in range(NUM_DOCUMENTS)
     ]
     assert sorted(documents) == sorted(expected)
-    check_in_step(tmp_path, NUM_DOCUMENTS)
+    check_in_step(tmp_path, tables, NUM_DOCUMENTS)
     embedder = HashEmbedder()
-    stored = rows(
-        tmp_path,
-        "SELECT label || char(10) || text, vector FROM chunks JOIN embeddings ON chunk_id = id",
-    )
-    for text, vector in stored:
-        assert embedder.encode([text]).tobytes() == vector
+    stored = tables.rows("SELECT label, text, vector FROM chunks JOIN embeddings ON chunk_id = id")
+    for label, text, vector in stored:
+        assert embedder.encode([f"{label}\n{text}"]).tobytes() == vector
 
 
 @pytest.mark.slow
-def test_a_delete_killed_at_any_moment_is_whole_after_the_next_start(tmp_path: Path) -> None:
-    finish(tmp_path)
+def test_a_delete_killed_at_any_moment_is_whole_after_the_next_start(
+    tmp_path: Path, tables: Tables
+) -> None:
+    finish(tmp_path, tables)
+    *deleted, last = [number for (number,) in tables.rows(FIRST_DOCUMENTS)]
     chance = random.Random(7)
-    for document_id in range(1, 6):
-        child = start(tmp_path, document_id)
+    for document_id in deleted:
+        child = start(tmp_path, tables, document_id)
         wait_for(child, lambda: (tmp_path / "prepared").exists())
         time.sleep(chance.uniform(0, 0.1))
         kill(child)
-        known = rows(tmp_path, f"SELECT id FROM documents WHERE id = {document_id}")
-        if known:
-            finish(tmp_path, delete_id=document_id)
-    finish_pending(tmp_path)
-    check_in_step(tmp_path, NUM_DOCUMENTS - 6)
-
-
-def finish_pending(root: Path) -> None:
-    """One more start, which makes up for purges that were cut off, and one more delete."""
-    ((document_id,),) = rows(root, "SELECT max(id) FROM documents")
-    finish(root, delete_id=document_id)
+        if tables.rows(f"SELECT id FROM documents WHERE id = {document_id}"):
+            finish(tmp_path, tables, delete_id=document_id)
+    # One more start, which makes up for purges that were cut off, and one more delete.
+    finish(tmp_path, tables, delete_id=last)
+    check_in_step(tmp_path, tables, NUM_DOCUMENTS - NUM_DELETES - 1)

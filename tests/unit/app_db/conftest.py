@@ -15,6 +15,7 @@ BOTH_ENGINES = {
     "test_idempotency",
     "test_jobs",
     "test_lexical",
+    "test_lexical_memory",
     "test_observations",
     "test_removal",
     "test_runs",

@@ -1,5 +1,6 @@
 """Collections, sources, documents and chunks on a real SQLite file."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -227,6 +228,24 @@ async def test_embeddings_of_a_collection(store) -> None:
     await store.chunks.save_embeddings([], np.zeros((0, 4), np.float32))
     with pytest.raises(ValueError, match="2 chunks but 1 vectors"):
         await store.chunks.save_embeddings([1, 2], np.zeros((1, 4), np.float32))
+
+
+async def test_a_sample_is_of_different_documents_and_another_each_time(store) -> None:
+    for number in range(12):
+        document = await store.add(f"n{number}", [f"one {number}", "two"], source=f"s{number}")
+        chunk_ids = [chunk_id for chunk_id, _ in await store.chunks.unembedded(document.id)]
+        vectors = np.full((2, 3), number, np.float32)
+        await store.chunks.save_embeddings(chunk_ids, vectors)
+    await store.add("elsewhere", ["one"], collection="d")
+    drawn = []
+    for seed in range(6):
+        sample = await store.chunks.sample(1, 4, random.Random(seed))
+        assert all(vector.tolist() == [source - 1] * 3 for source, vector in sample)
+        drawn.append(frozenset(source for source, _ in sample))
+    assert {len(sources) for sources in drawn} == {4}
+    assert len(set(drawn)) > 1
+    assert len(await store.chunks.sample(1, 100, random.Random(0))) == 12
+    assert await store.chunks.sample(2, 100, random.Random(0)) == []
 
 
 async def test_missing_rows(store) -> None:

@@ -1,18 +1,25 @@
 """The search by words from memory: hit for hit and bit for bit what the full-text index says."""
 
 import asyncio
+import random
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete, select
 
 from app.db import lexical_memory
-from app.db.lexical import LexicalSearch
-from app.db.lexical_memory import LexicalMemory, _varints, open_words
+from app.db.lexical import LexicalSearch, lexical_search
+from app.db.lexical_memory import LexicalMemory, open_words
+from app.db.models import Document
+from app.db.passage_state import varints
+from app.db.selection import ChunkSelection
 from app.db.session import Database
 from app.db.sqlite_tokens import TOKENIZER, SqliteTokens
+from retrieval.protocols import Ids, LexicalIndex
 from retrieval.segmentation import index_words
 from retrieval.types import Filter
 from tests.fakes.store import Store, make_store
@@ -44,9 +51,22 @@ async def assert_same(store: Store, memory: LexicalMemory, questions: list[str])
     for question in questions:
         for collection_id in (1, 2):
             for filter_ in (Filter(), ONLY_X):
+                passing = await assert_selected(store, memory, collection_id, filter_)
                 for limit in (1, 3, 100):
                     asked = (question, collection_id, limit, filter_)
-                    assert await memory.search(*asked) == await plain.search(*asked), asked
+                    hits = await plain.search(*asked)
+                    assert await memory.search(*asked) == hits, asked
+                    assert await memory.search(*asked, passing) == hits, asked
+
+
+async def assert_selected(
+    store: Store, memory: LexicalMemory, collection_id: int, filter_: Filter
+) -> Ids:
+    """The ids that pass, which are the same from the database and from memory."""
+    passing = await ChunkSelection(store.database).chunk_ids(collection_id, filter_)
+    known = await ChunkSelection(store.database, memory).chunk_ids(collection_id, filter_)
+    assert sorted(passing.tolist()) == known.tolist()
+    return known
 
 
 @settings(
@@ -82,25 +102,25 @@ def test_ranks_and_scores_are_those_of_the_database(
     asyncio.run(check())
 
 
-async def test_memory_answers_by_itself_and_follows(sqlite_store: Store) -> None:
-    await sqlite_store.add("a", ["cat one", "dog"], source="x")
-    memory = await filled(sqlite_store)
+async def test_memory_answers_by_itself_and_follows(store: Store) -> None:
+    await store.add("a", ["cat one", "dog"], source="x")
+    memory = await filled(store)
     assert [hit[0] for hit in await memory.search("cat", 1, 5)] == [1]
-    second = await sqlite_store.add("b", ["cat cat two"])
+    second = await store.add("b", ["cat cat two"])
     assert [hit[0] for hit in await memory.search("cat", 1, 5)] == [3, 1]
     assert [hit[0] for hit in await memory.search("cat", 1, 5, ONLY_X)] == [1]
-    await sqlite_store.removal.delete(second.id)
+    await store.removal.delete(second.id)
     assert [hit[0] for hit in await memory.search("cat", 1, 5)] == [1]
     assert await memory.search("", 1, 5) == []
     assert await memory.search("elephant", 1, 5) == []
     await memory.stop()
 
 
-async def test_documents_that_wait_for_their_deletion_are_not_found(sqlite_store: Store) -> None:
-    row = await sqlite_store.add("a", ["cat one"])
-    await sqlite_store.add("b", ["cat two"])
-    memory = await filled(sqlite_store)
-    await sqlite_store.removal.request([row.id], "asked")
+async def test_documents_that_wait_for_their_deletion_are_not_found(store: Store) -> None:
+    row = await store.add("a", ["cat one"])
+    await store.add("b", ["cat two"])
+    memory = await filled(store)
+    await store.removal.request([row.id], "asked")
     assert [hit[0] for hit in await memory.search("cat", 1, 5)] == [2]
     await memory.stop()
 
@@ -114,27 +134,27 @@ async def test_phrases_of_the_index_are_left_to_it(sqlite_store: Store) -> None:
 
 
 async def test_not_filled_or_far_behind_the_database_answers(
-    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lexical_memory, "FOLLOWED", 2)
-    await sqlite_store.add("a", ["cat one"])
-    memory = LexicalMemory(sqlite_store.database)
+    await store.add("a", ["cat one"])
+    memory = LexicalMemory(store.database)
     assert len(await memory.search("cat", 1, 5)) == 1
     await memory.fill()
-    await sqlite_store.add("b", ["cat two", "cat three", "cat four"])
+    await store.add("b", ["cat two", "cat three", "cat four"])
     assert len(await memory.search("cat", 1, 5)) == 4
     await memory.fill()  # the search has asked for it
-    memory._plain = NoDatabase(sqlite_store.database)
+    memory._plain = NoDatabase(store.database)
     assert len(await memory.search("cat", 1, 5)) == 4
     await memory.stop()
 
 
 async def test_many_others_in_front_are_looked_past_or_left_to_the_database(
-    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sqlite_store.add("a", ["cat"] * 40, source="y")
-    await sqlite_store.add("b", ["cat and more words than in the others"], source="x")
-    memory = await filled(sqlite_store)
+    await store.add("a", ["cat"] * 40, source="y")
+    await store.add("b", ["cat and more words than in the others"], source="x")
+    memory = await filled(store)
     assert [hit[0] for hit in await memory.search("cat", 1, 1, ONLY_X)] == [41]
     monkeypatch.setattr(lexical_memory, "MAX_LOOKED_UP", 8)
     with pytest.raises(AssertionError, match="the database was asked"):
@@ -182,6 +202,97 @@ async def test_searches_beside_writing_are_never_wrong(sqlite_store: Store) -> N
         assert await memory.search("cat", 1, 100) == await plain.search("cat", 1, 100)
 
 
+async def test_postgresql_ranks_as_sqlite_does(
+    sqlite_store: Store, postgres_url: str, tmp_path: Path
+) -> None:
+    """The same hits in the same order with the same scores, while documents come and go."""
+    other = make_store(await Database.open(postgres_url), tmp_path)
+    memory, draw = await filled(other), random.Random(5)
+    plain = LexicalSearch(sqlite_store.database)
+
+    async def found(store: Store, search: LexicalIndex, *asked: Any) -> list[tuple[str, float]]:
+        hits = await search.search(*asked)
+        text_of = {
+            row.chunk_id: f"{row.label} {row.text}"
+            for row in await store.chunks.passages([chunk_id for chunk_id, _ in hits])
+        }
+        return [(text_of[chunk_id], score) for chunk_id, score in hits]
+
+    for number in range(24):
+        passages = [
+            f"{number}.{at} " + " ".join(draw.choices(WORDS, k=draw.randrange(12)))
+            for at in range(draw.randrange(6))
+        ]
+        place = (draw.choice("cd"), draw.choice("xy"))
+        rows = [await store.add(f"n{number}", passages, *place) for store in (sqlite_store, other)]
+        if number % 4 == 0:
+            for store, row in zip((sqlite_store, other), rows, strict=True):
+                await store.removal.delete(row.id)
+        for filter_ in (Filter(), ONLY_X):
+            asked = (" ".join(draw.choices(WORDS, k=3)), 1, 50, filter_)
+            wanted = await found(sqlite_store, plain, *asked)
+            passing = await assert_selected(other, memory, 1, filter_)
+            assert await found(other, memory, *asked) == wanted
+            assert await found(other, memory, *asked, passing) == wanted
+    await memory.stop()
+    await other.database.close()
+
+
+async def test_writers_of_several_processes_leave_no_gap(
+    postgres_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Numbers are given before a commit: the one that commits last may have the lower ones."""
+    databases = [await Database.open(postgres_url) for _ in range(3)]
+    stores = [make_store(database, tmp_path) for database in databases]
+    await stores[0].add("first", ["cat"])
+    memory = await filled(stores[0])
+
+    async def write(store: Store, name: str) -> None:
+        for number in range(8):
+            row = await store.add(f"{name} {number}", [f"cat {name} {number}"] * (1 + number % 3))
+            if number % 3 == 0:
+                await store.removal.delete(row.id)
+
+    async def ask() -> None:
+        for _ in range(40):
+            await memory.search("cat", 1, 500)
+            await asyncio.sleep(0.005)
+
+    memory._plain = lexical_search(databases[0])  # memory may be behind while they write
+    await asyncio.gather(
+        *(write(store, name) for store, name in zip(stores, "abc", strict=True)), ask()
+    )
+    memory._plain = NoDatabase(databases[0])
+    hits = await memory.search("cat", 1, 500)
+    assert len(hits) == await stores[0].chunks.count() == 1 + 3 * (2 + 3 + 2 + 3 + 2)
+    assert "could not be filled" not in caplog.text
+    await memory.stop()
+    for database in databases:
+        await database.close()
+
+
+async def test_a_change_that_was_not_committed_is_none(postgres_url: str, tmp_path: Path) -> None:
+    store = make_store(await Database.open(postgres_url), tmp_path)
+    row = await store.add("a", ["cat one"])
+    memory = await filled(store)
+
+    async def fail() -> None:
+        async with store.database.transaction() as session:
+            await session.execute(delete(Document).where(Document.id == row.id))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    assert len(await memory.search("cat", 1, 5)) == 1
+    async with store.database.session() as old:
+        await old.execute(select(Document.id))  # from here on it sees what is there now
+        await store.removal.delete(row.id)
+        assert await memory.search("cat", 1, 5) == []
+        assert await memory.current(old) is None
+    await memory.stop()
+    await store.database.close()
+
+
 @given(st.text(max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_cut_as_the_database_cuts_it(text: str) -> None:
@@ -198,8 +309,8 @@ def test_any_text_is_cut_as_the_database_cuts_it(text: str) -> None:
 
 
 def test_numbers_as_sqlite_writes_them() -> None:
-    assert _varints(b"\x05\x81\x00\xff" + b"\xff" * 7 + b"\x01") == [5, 128, (1 << 64) - 255]
-    assert _varints(b"") == []
+    assert varints(b"\x05\x81\x00\xff" + b"\xff" * 7 + b"\x01") == [5, 128, (1 << 64) - 255]
+    assert varints(b"") == []
 
 
 async def test_a_memory_that_is_stopped_early(tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 import asyncio
 import ssl
 
+import numpy as np
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import create_engine, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.db import postgres
 from app.db.entries import EntryRows
 from app.db.lexical_postgres import to_vector
 from app.db.models import Source
+from app.db.pgvector import PgVectorIndexes
 from app.db.session import Database, retried
 from app.db.sqlite import storage_errors
 from app.errors import DatabaseUnreachable, DataDirInUse, InvalidSettings, StorageFull
@@ -168,3 +170,26 @@ async def test_both_drivers_say_what_happened(store, postgres_url: str) -> None:
     with pytest.raises(StorageFull), storage_errors(), entries._engine.begin() as connection:
         connection.execute(text(full))
     entries.close()
+
+
+async def test_building_a_graph_may_take_longer_than_an_answer(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is silent for long counts as gone, but not while it builds."""
+    arguments = postgres.sync_arguments
+    monkeypatch.setattr(
+        postgres, "sync_arguments", lambda url, timeout_s=0.3: arguments(url, timeout_s)
+    )
+    indexes = PgVectorIndexes(postgres_url, 4, graph_above=5)
+    vectors = np.eye(8, 4, dtype=np.float32)
+    engine = create_engine(postgres.sync_url(postgres_url), connect_args=arguments(postgres_url))
+    with engine.begin() as held:  # building waits for writers, of which this is one
+        held.execute(text(f"LOCK TABLE {indexes._table} IN ROW EXCLUSIVE MODE"))
+        adding = asyncio.create_task(asyncio.to_thread(indexes.add, 1, range(8), vectors))
+        await asyncio.sleep(0.8)
+        assert not adding.done()
+    await adding
+    assert indexes._is_graphed
+    assert indexes.search(1, vectors[2], 1)[0][0] == 2
+    indexes.close()
+    engine.dispose()

@@ -3,34 +3,54 @@
 import numpy as np
 import pytest
 
+from app.errors import InvalidValue
+from app.evaluation.search_corpus import make_passages as passages_of
 from app.evaluation.search_speed import bench_index, bench_search
-from app.evaluation.search_speed import make_passages as passages_of
 from tests.fakes.embedder import WordEmbedder
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("text", [None, "the harbour master collects fees before noon " * 9])
-async def test_rows(text: str | None) -> None:
-    done = []
+WORD_ROWS = [
+    "embedding",
+    "words",
+    "words, a tenth",
+    "words, from the database",
+    "words, from the database, a tenth",
+]
+INDEX_ROWS = ["vectors", "vectors, a tenth", "hybrid", "hybrid, a tenth"]
+
+
+async def rows_of(kinds: list[str], text: str | None = None, url: str | None = None) -> list[dict]:
+    done: list[int] = []
     rows = await bench_search(
         WordEmbedder(),
         text,
         chunks=300,
         questions=5,
-        kind="flat",
+        kinds=kinds,
         progress=lambda: done.append(1),
+        url=url,
     )
-    assert [row["search"] for row in rows] == [
-        "embedding",
-        "words",
-        "words, from the database",
-        "vectors",
-        "hybrid",
-        "hybrid, a tenth",
-    ]
-    assert set(rows[0]) == {"search", "index", "chunks", "p50_ms", "p95_ms", "n"}
     assert len(done) == 1
+    return rows
+
+
+@pytest.mark.parametrize("text", [None, "the harbour master collects fees before noon " * 9])
+async def test_rows(text: str | None) -> None:
+    rows = await rows_of(["flat", "sq8"], text)
+    assert [row["search"] for row in rows] == ["filling", *WORD_ROWS, *INDEX_ROWS, *INDEX_ROWS]
+    assert set(rows[1]) == {"search", "index", "chunks", "p50_ms", "p95_ms", "n"}
+    assert [row["recall_at_10"] for row in rows if row["search"] == "vectors"] == [1, 1]
+
+
+async def test_postgresql_is_filled_and_only_an_empty_one(postgres_url: str) -> None:
+    kinds = ["flat", "pgvector", "pgvector-exact"]
+    rows = await rows_of(kinds, url=postgres_url)
+    assert [row["search"] for row in rows] == ["filling", *WORD_ROWS, *3 * INDEX_ROWS]
+    assert [row["index"] for row in rows if row["search"] == "hybrid"] == kinds
+    with pytest.raises(InvalidValue, match="holds collections"):
+        await rows_of(["flat"], url=postgres_url)
 
 
 def test_indexes_alone() -> None:

@@ -1,10 +1,16 @@
 """Passages that say the same in other words, by accounts that came together."""
 
+import asyncio
+from typing import Any
+
 import numpy as np
 import pytest
 from sqlalchemy import text
 
+from app.db.chunks import Chunks
 from app.db.reliability_rows import NewProbe
+from app.db.session import Database
+from app.sources import meanings as module
 from app.sources.meanings import Meanings
 from app.sources.types import ProbePlan, SourceAnswer
 from tests.unit.app_sources.conftest import DAY
@@ -32,10 +38,68 @@ async def test_the_limit_is_measured_between_sources_and_kept(desk) -> None:
     assert await meanings.limit(place) is None
     for n in range(22):
         await vectored(desk, f"s{n}", draw.normal(size=16), 100.0 * n)
-    assert await meanings.limit(place) is None  # not measured again within the hour
+    assert await meanings.limit(place) is None  # not measured again within the minute
     limit = await Meanings(desk.store.chunks).limit(place)
     assert limit is not None
     assert 0.3 < limit < 1.0
+
+
+class SlowChunks(Chunks):
+    """Measuring takes until `go` is set."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.go, self.num_samples = asyncio.Event(), 0
+
+    async def sample(self, *asked: Any) -> list[tuple[int, np.ndarray]]:
+        self.num_samples += 1
+        await self.go.wait()
+        return await super().sample(*asked)
+
+
+async def test_an_answer_takes_what_is_known_and_waits_for_no_measurement(
+    desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks, draw = SlowChunks(desk.store.database), np.random.default_rng(0)
+    place = (await desk.store.collections.create("c")).id
+    for n in range(22):
+        await vectored(desk, f"s{n}", draw.normal(size=16), 100.0 * n)
+    meanings = Meanings(chunks)
+    meanings.start([place])
+    assert meanings.last_limit(place) is None
+    waiting = asyncio.create_task(meanings.limit(place))  # an estimate does wait
+    await asyncio.sleep(0)
+    chunks.go.set()
+    first = await waiting
+    assert first is not None
+    assert meanings.last_limit(place) == first
+    assert chunks.num_samples == 1  # for all three of them
+    monkeypatch.setattr(module, "REMEASURE_S", 0.0)
+    chunks.go.clear()
+    assert meanings.last_limit(place) == first  # the old one, until the new one is there
+    assert meanings.last_limit(place) == first
+    await asyncio.sleep(0)
+    assert chunks.num_samples == 2
+    await meanings.stop()
+    assert meanings.last_limit(place) == first
+    await meanings.stop()
+
+
+async def test_a_measurement_that_fails_leaves_what_was_known(
+    desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    meanings = Meanings(desk.store.chunks)
+    place = (await desk.store.collections.create("c")).id
+
+    async def fail(*_: object) -> list[tuple[int, np.ndarray]]:
+        raise RuntimeError("no database")
+
+    monkeypatch.setattr(desk.store.chunks, "sample", fail)
+    with pytest.raises(RuntimeError):
+        await meanings.limit(place)
+    assert meanings.last_limit(place) is None
+    await asyncio.sleep(0.01)
+    assert "stays as it was" in caplog.text
 
 
 async def test_when_a_source_was_first_seen_is_told_where_it_tells_something(desk) -> None:

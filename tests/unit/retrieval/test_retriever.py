@@ -36,7 +36,12 @@ class ListedWords:
         self.asked: list[tuple[str, int, int]] = []
 
     async def search(
-        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+        self,
+        text: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter = NO_FILTER,
+        allowed: Ids | None = None,
     ) -> list[tuple[int, float]]:
         self.asked.append((text, collection_id, limit))
         return [(chunk_id, 1.0) for chunk_id in self._hits[:limit]]

@@ -13,7 +13,7 @@ from retrieval.cross_encoder import CrossEncoderReranker
 from retrieval.dense_indexes import DenseIndexes
 from retrieval.diversity import cut_at_edge, most_different
 from retrieval.errors import RerankerMissing
-from retrieval.protocols import Float32Array
+from retrieval.protocols import Float32Array, Ids
 from retrieval.retriever import Retriever
 from retrieval.types import NO_FILTER, Filter, Query
 from tests.support.cross_encoder import save_cross_encoder
@@ -38,7 +38,12 @@ class AngleEmbedder:
 
 class NoWords:
     async def search(
-        self, text: str, collection_id: int, limit: int, filter_: Filter = NO_FILTER
+        self,
+        text: str,
+        collection_id: int,
+        limit: int,
+        filter_: Filter = NO_FILTER,
+        allowed: Ids | None = None,
     ) -> list[tuple[int, float]]:
         return []
 
