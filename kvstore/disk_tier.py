@@ -73,7 +73,7 @@ class DiskTier:
         self._sweep()
         self._fit()
 
-    def get(self, key: EntryKey, *, by_layer: bool = False) -> ChunkKV | None:
+    def get(self, key: EntryKey, *, by_layer: bool = False, counts: bool = True) -> ChunkKV | None:
         if not self.contains(key):
             return None
         try:  # without the lock: several are read and checked at once
@@ -89,7 +89,8 @@ class DiskTier:
                 if key.digest in self._ledger.held:  # else somebody was quicker
                     self._put_aside(key.digest)
             raise
-        self.used(key.digest)
+        if counts:
+            self.used(key.digest)
         return entry
 
     def put(self, entry: ChunkKV, *, evict: bool = True, data: bytes | None = None) -> None:
@@ -173,8 +174,7 @@ class DiskTier:
         wanted = set(contents)
 
         def is_wanted(one: EntryKey | IndexedEntry) -> bool:
-            is_own = one.namespace == namespace
-            return is_own and is_behind(one.content, one.preceding, wanted)
+            return one.namespace == namespace and is_behind(one.content, one.preceding, wanted)
 
         found = [row.digest for row in self._index.rows() if is_wanted(row)]
         return found + self._set_aside(is_wanted)

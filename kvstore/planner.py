@@ -84,12 +84,13 @@ class Planner:
         *,
         exact_only: str | None,
         encoding: Encoding | None = None,
+        counts: bool = True,
     ) -> PrefillPlan:
         """Plan a prompt P, chunks, Q. `exact_only`: the reason when only exact reuse is allowed;
-        `encoding` is tried before the configured ones."""
+        `encoding` is tried before the configured ones. Without `counts` no variant gains by it."""
         planned = self._plan_exact(segments, find)
         if exact_only is None:
-            planned = self._plan_chunks(planned, find, encoding)
+            planned = self._plan_chunks(planned, find, encoding, counts)
         else:
             # the first chunk may be open because it is not stored, which is the better reason
             planned[2:] = [_computed(s, exact_only) if _is_open(s) else s for s in planned[2:]]
@@ -113,7 +114,7 @@ class Planner:
         return planned
 
     def _plan_chunks(
-        self, planned: list[PlannedSegment], find: Finder, asked: Encoding | None
+        self, planned: list[PlannedSegment], find: Finder, asked: Encoding | None, counts: bool
     ) -> list[PlannedSegment]:
         before: list[list[str]] = [[]]
         for one in planned:
@@ -124,7 +125,7 @@ class Planner:
             one = planned[place]
             names = preferred(self._config.encodings, one.segment, before[place])
             names = tuple(dict.fromkeys((asked, *names))) if asked else names
-            return self._plan_chunk(one, find, names, before[place], place)
+            return self._plan_chunk(one, find, names, before[place], place, counts)
 
         settled = list(planned)
         places = [place for place, one in enumerate(planned) if _is_open(one)]
@@ -142,6 +143,7 @@ class Planner:
         encodings: Sequence[Encoding],
         before: Sequence[str],
         place: int,
+        counts: bool,
     ) -> PlannedSegment:
         """The first encoding that is stored; directly behind P that is `head`, even where a codec
         rounded it."""
@@ -150,7 +152,7 @@ class Planner:
         for encoding in ("head", *encodings) if place == 1 else encodings:
             overhead = 1.0
             if encoding == "variant":
-                found, overhead = self._variants.best(chunk.token_ids, before, find)
+                found, overhead = self._variants.best(chunk.token_ids, before, find, counts)
             else:
                 context = find_encoding(encoding).key_context(self._frame, chunk)
                 found = find(chunk.token_ids, context)

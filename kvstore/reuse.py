@@ -68,20 +68,27 @@ class ReuseEngine:
         self._voter = Voter(runner, store, frame)
 
     def plan(
-        self, segments: Sequence[Segment], options: ReuseOptions, *, by_layer: bool = False
+        self,
+        segments: Sequence[Segment],
+        options: ReuseOptions,
+        *,
+        by_layer: bool = False,
+        counts: bool = True,
     ) -> PrefillPlan:
         """Decide what is reused; no tensor is touched. With `by_layer` entries may come with rows
-        that are still coded."""
+        that are still coded. Without `counts` it is the same prompt once more."""
         if options.mode == "off":
             return plan_nothing(segments, reasons.MODE_OFF)
         if not self._is_exact_proven:
             return plan_nothing(segments, reasons.EXACT_NOT_PROVEN)
         exact_only = reasons.MODE_EXACT if options.mode == "exact" else self.refusal
-        find = partial(self.store.lookup, by_layer=by_layer)
+        find = partial(self.store.lookup, by_layer=by_layer, counts=counts)
         encoding = options.encoding
         if encoding is None and (options.policy or self.config.policy) in CACHE_CRAFT:
             encoding = "variant"
-        return self._planner.plan(segments, find, exact_only=exact_only, encoding=encoding)
+        return self._planner.plan(
+            segments, find, exact_only=exact_only, encoding=encoding, counts=counts
+        )
 
     def prefill(
         self, segments: Sequence[Segment], options: ReuseOptions, *, capacity: int, seed: int = 0
@@ -100,7 +107,8 @@ class ReuseEngine:
             plan, result = fill(by_layer=self.config.layerwise)
         except RowsLost as error:
             logger.warning("%s (%s): placed whole instead", error, error.__cause__)
-            plan, result = fill(by_layer=False)  # what is damaged shows before anything is computed
+            # what is damaged shows before anything is computed
+            plan, result = fill(by_layer=False, counts=False)
         report = PrefillReport(
             mode=options.mode,
             policy=policy.name,
@@ -125,11 +133,12 @@ class ReuseEngine:
         watch: Stopwatch,
         seed: int,
         by_layer: bool,
+        counts: bool = True,
     ) -> tuple[PrefillPlan, PrefillResult]:
         with watch.step("lookup"):
-            plan = self.plan(segments, options, by_layer=by_layer)
+            plan = self.plan(segments, options, by_layer=by_layer, counts=counts)
             for planned in plan.segments:
-                if planned.entry is not None:
+                if planned.entry is not None and counts:
                     self.store.credit(planned.entry.key, planned.overhead)
         result = self._prefiller.run(
             plan, policy, ratio, capacity=capacity, watch=watch, seed=seed, by_layer=by_layer

@@ -84,10 +84,16 @@ class KVStore:
         return entry_key(self._namespace, self._identity, content_id(token_ids), context)
 
     def lookup(
-        self, token_ids: tuple[int, ...], context: Sequence[str], *, by_layer: bool = False
+        self,
+        token_ids: tuple[int, ...],
+        context: Sequence[str],
+        *,
+        by_layer: bool = False,
+        counts: bool = True,
     ) -> Lookup:
         """Find a segment's entry; a hit's token ids are compared one by one. With `by_layer` its
-        rows may still be coded (ChunkKV.arrival)."""
+        rows may still be coded (ChunkKV.arrival). Without `counts` it is no use, no hit and no
+        miss: the same prompt has looked before."""
         key = self.key_of(token_ids, context)
         try:
             found = self._find(key, len(token_ids), by_layer)
@@ -95,10 +101,13 @@ class KVStore:
             self._count("corrupt")
             return Lookup(None, corrupt=True)
         if found.entry is None or found.entry.token_ids != token_ids:
-            self._count("slower_than_compute" if found.slower else "misses")
+            if counts:
+                self._count("slower_than_compute" if found.slower else "misses")
             return replace(found, entry=None, tier=None)
-        self._count(f"hits_{found.tier}")
-        self._count("saved_ms", round(1000 * found.saved_seconds))
+        if counts:
+            self._disk.used(key.digest)
+            self._count(f"hits_{found.tier}")
+            self._count("saved_ms", round(1000 * found.saved_seconds))
         return found
 
     def contains(self, token_ids: Sequence[int], context: Sequence[str]) -> bool:
@@ -193,7 +202,6 @@ class KVStore:
         for memory in (self._device, self._ram):
             entry = memory.get(key) if memory is not None else None
             if memory is not None and entry is not None:
-                self._disk.used(key.digest)
                 if memory is self._ram:
                     self._promote(entry, to=self._device)
                 return Lookup(entry, memory.name, saved_seconds=self._rates.saved(num_tokens, 0.0))
@@ -243,7 +251,7 @@ class KVStore:
     ) -> tuple[ChunkKV | None, bytes | None]:
         """The entry, and its file where that came from a server. Raises TierUnavailable."""
         if isinstance(tier, DiskTier):
-            return tier.get(key, by_layer=by_layer), None
+            return tier.get(key, by_layer=by_layer, counts=False), None  # `lookup` does
         found = tier.fetch(key, by_layer=by_layer)
         return (found.entry, found.data) if found is not None else (None, None)
 

@@ -71,11 +71,13 @@ class VariantCatalog:
             if len(context) > 1 and context[0] == prefix:
                 self._known.setdefault(content, []).append(_Variant(context))
 
-    def best(self, token_ids: TokenIds, before: Sequence[str], find: Find) -> tuple[Lookup, float]:
+    def best(
+        self, token_ids: TokenIds, before: Sequence[str], find: Find, counts: bool = True
+    ) -> tuple[Lookup, float]:
         """The stored variant with the least fix overhead behind `before` (P first), and that.
 
         Only the chosen one is read. One that is gone is forgotten and the next one tried; one that
-        cannot be read just now stays known.
+        cannot be read just now stays known. Only with `counts` is it worth more for it.
         """
         known = self._of(token_ids)
         missed = MISS
@@ -84,7 +86,8 @@ class VariantCatalog:
         ):
             found = find(token_ids, variant.context)
             if found.entry is not None:
-                variant.worth += 1.0 / max(overhead, SMALLEST_OVERHEAD)
+                if counts:
+                    variant.worth += 1.0 / max(overhead, SMALLEST_OVERHEAD)
                 return found, overhead
             if not (found.slower or found.away):
                 known.remove(variant)

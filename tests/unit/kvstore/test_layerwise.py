@@ -274,6 +274,45 @@ def test_a_thread_that_fails_half_way(
     assert placing_threads() == []
 
 
+def books(engine: ReuseEngine) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """Hits and misses so far, and uses by entry."""
+    store = engine.store
+    uses = sorted((row.digest, row.uses) for row in store.tiers.disk.entries())
+    counters = store.stats().counters
+    return {name: counters[name] for name in ("hits_ram", "hits_disk", "misses")}, uses
+
+
+@pytest.mark.parametrize("ram", [0, 10**8])
+def test_a_prompt_that_is_placed_twice_counts_its_uses_once(
+    llama: ModelRunner, open_both: Open, monkeypatch: pytest.MonkeyPatch, ram: int
+) -> None:
+    both = open_both(llama, ram=ram)
+    prompt = prompt_of([*CHUNKS, draw_ids(21, 8)])  # the last one is a miss
+    tried, place = [], Rotator.place
+
+    def fail(self: Rotator, keys: torch.Tensor, out: torch.Tensor, start: int, first: int) -> None:
+        if in_placing_thread():
+            tried.append(first)
+            raise MemoryError("no room")
+        place(self, keys, out, start, first)
+
+    answer(both.whole, QUESTION, prompt)  # fills memory, where there is some
+    steps = []
+    for engine in (both.whole, both.by_layer):
+        counters, uses = books(engine)
+        with monkeypatch.context() as patches:
+            patches.setattr(Rotator, "place", fail)
+            answer(engine, QUESTION, prompt)
+        after, used = books(engine)
+        gained = {name: n - counters[name] for name, n in after.items()}
+        steps.append((gained, [(d, n - m) for (d, n), (_, m) in zip(used, uses, strict=True)]))
+    assert tried
+    assert steps[0] == steps[1]
+    gained, uses = steps[1]
+    assert gained["misses"] > 0
+    assert sum(n for _, n in uses) == gained["hits_ram"] + gained["hits_disk"] > len(CHUNKS)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_rows_that_are_not_there_yet_are_never_read(
     llama: ModelRunner, open_both: Open, monkeypatch: pytest.MonkeyPatch, policy: str
