@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
@@ -16,6 +17,14 @@ from tests.support.coverage_threads import follow_greenlets_in_loops_only
 from tests.support.postgres import CannotRun, postgres_server
 
 follow_greenlets_in_loops_only()
+# A busy machine is no fault of what is tested.
+hypothesis.settings.register_profile(
+    "larder",
+    hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("larder")
 
 OUR_TABLES = {*Base.metadata.tables, "chunk_words", "passage_changes", "alembic_version"}
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
