@@ -1,8 +1,8 @@
 """HTML: the main content of a page, with its headings, lists, tables and code as blocks.
 
 trafilatura finds the main content. A page is read whole where it finds too little, where it loses
-structure of a page that is mostly main content, or where the page is too large for it. Nothing is ever
-fetched: links, images and external entities are ignored.
+structure of a page that is mostly main content, or where the page is too large for it. Nothing is
+ever fetched: links, images and external entities are ignored.
 """
 
 import codecs
