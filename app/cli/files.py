@@ -34,7 +34,7 @@ def find_files(paths: Iterable[Path]) -> list[InputFile]:
     return found
 
 
-def walk(folder: Path, on_link_out: LinkOut = lambda name: None) -> list[InputFile]:
+def walk(folder: Path, on_link_out: LinkOut | None = None) -> list[InputFile]:
     """The folder's files, by their names within it. What is hidden or lies outside is left out."""
     root = folder.resolve()
     found: list[InputFile] = []
@@ -43,7 +43,8 @@ def walk(folder: Path, on_link_out: LinkOut = lambda name: None) -> list[InputFi
         if not path.exists() or any(part.startswith(".") for part in name.parts):
             continue
         if not path.resolve().is_relative_to(root):
-            on_link_out(name.as_posix())
+            if on_link_out is not None:
+                on_link_out(name.as_posix())
         elif path.is_file():
             found.append(InputFile(path, name.as_posix()))
     return found

@@ -97,7 +97,7 @@ class FolderSync:
         self._hashed = hashed
         return files
 
-    def _files(self, on_link_out: LinkOut = lambda name: None) -> list[InputFile]:
+    def _files(self, on_link_out: LinkOut | None = None) -> list[InputFile]:
         # A folder that is not there is no empty folder.
         if not self._folder.is_dir():
             raise InvalidValue(f"{self._folder} is no folder")
