@@ -8,10 +8,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from app.cli.cache_words import behind_in_words, told
 from app.cli.connect import connect
+from app.cli.existing import load_existing
 from app.cli.output import err, print_json, print_note, print_table
 from app.cli.remote import Client, JsonObject, items
 from app.errors import LarderError
-from app.settings import load_settings
 
 POLL_SECONDS = 0.2
 PAGE_LEN = 100
@@ -102,13 +102,13 @@ def run_verify(*, as_json: bool) -> None:
 
 
 async def _get(path: str, **params: str | int) -> JsonObject:
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         return await client.get(path, **params)
 
 
 async def _all_chunks(params: dict[str, int]) -> list[JsonObject]:
     found: list[JsonObject] = []
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         while True:
             after = _number(found[-1]["chunk_id"]) if found else 0
             query = params | {"after": after, "limit": PAGE_LEN}
@@ -119,7 +119,7 @@ async def _all_chunks(params: dict[str, int]) -> list[JsonObject]:
 
 
 async def _run(verb: str, body: JsonObject) -> dict[str, object]:
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         job = await client.post(f"/api/v1/cache/{verb}", body)
         try:
             job = await _watch(client, verb, job)

@@ -70,6 +70,7 @@ class DataDir:
 
     def _create_secret(self) -> None:
         if self.secret_file.exists():
+            self.secret()  # one that cannot be used is told now, not at the first question
             return
         # Written whole under another name first: a crash never leaves half a secret.
         temporary = self.root / f"secret.{os.getpid()}.tmp"

@@ -34,3 +34,20 @@ def test_a_data_directory_that_is_a_file(
     data_dir.write_text("x", encoding="utf-8")
     assert larder(*command) == 2
     assert "error: " + str(data_dir) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("ask", "When?", "-c", "town")], ids=" ".join)
+def test_who_only_looks_makes_no_directory(
+    larder: Larder, data_dir: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert larder(*command) == 2
+    assert f"error: there is no data directory {data_dir}" in capsys.readouterr().err
+    assert not data_dir.exists()
+
+
+def test_files_are_the_owners_alone(larder: Larder, data_dir: Path, folder: Path) -> None:
+    assert larder("ingest", str(folder), "-c", "town") == 0
+    for name in ("larder.db", "secret"):
+        assert (data_dir / name).stat().st_mode & 0o777 == 0o600
+    (data_dir / "secret").write_bytes(b"ab")
+    assert larder("collections", "ls") == 2

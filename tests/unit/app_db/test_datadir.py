@@ -34,6 +34,8 @@ def test_layout_and_secret(tmp_path: Path) -> None:
     data_dir.secret_file.write_bytes(b"short")
     with pytest.raises(DataDirDamaged, match="5 bytes"):
         data_dir.secret()
+    with pytest.raises(DataDirDamaged, match="5 bytes"):
+        DataDir.create(data_dir.root)
 
 
 def test_a_second_process_is_told_who_is_there(tmp_path: Path) -> None:
