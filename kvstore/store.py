@@ -35,7 +35,7 @@ class Lookup:
     corrupt: bool = False
     slower: bool = False
     away: bool = False
-    saved_seconds: float = 0.0  # what computing it would have taken longer; 0 where not measured
+    saved_seconds: float = 0.0  # by loading instead of computing it; 0 where not measured
 
 
 MISS = Lookup(None)
@@ -107,7 +107,6 @@ class KVStore:
         if counts:
             self._disk.used(key.digest)
             self._count(f"hits_{found.tier}")
-            self._count("saved_ms", round(1000 * found.saved_seconds))
         return found
 
     def contains(self, token_ids: Sequence[int], context: Sequence[str]) -> bool:
@@ -135,6 +134,11 @@ class KVStore:
     def credit(self, key: EntryKey, overhead: float) -> None:
         """A hit is reused with this share of it computed anew: eviction may go by that."""
         self._disk.credit(key.digest, overhead)
+
+    def note_saved(self, milliseconds: float) -> None:
+        """What a request's reuse saved (kvstore.saving): look-ups alone do not know what of their
+        rows is computed anew."""
+        self._count("saved_ms", round(milliseconds))
 
     def pin(self, key: EntryKey, pinned: bool) -> None:
         set_pinned(self.tiers, [key.digest], pinned)

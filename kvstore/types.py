@@ -140,5 +140,7 @@ class TierStats:
 @dataclass(frozen=True, slots=True)
 class StoreStats:
     tiers: tuple[TierStats, ...]
-    counters: dict[str, int]  # hits_ram, hits_disk, misses, corrupt, evicted, saved_ms
+    counters: dict[
+        str, int
+    ]  # hits_ram, hits_disk, misses, corrupt, evicted; saved_ms may be negative
     load_bytes_per_s: dict[str, float] = field(default_factory=dict)  # by tier, moving averages

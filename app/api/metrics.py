@@ -71,11 +71,8 @@ def _store(stats: StoreStats) -> Iterator[Metric]:
     }
     what = "Other events: misses, corrupt, evicted and so on, as in GET /api/v1/cache."
     yield _labelled(CounterMetricFamily, "larder_kv_events", what, "event", others)
-    saved = CounterMetricFamily(
-        "larder_kv_saved_seconds", "Time that hits saved against computing."
-    )
-    saved.add_metric([], stats.counters.get("saved_ms", 0) / 1000)
-    yield saved
+    what = "Full prefills as estimated minus what was spent until the first token, all requests."
+    yield _gauge("larder_kv_saved_seconds", what, stats.counters.get("saved_ms", 0) / 1000)
     yield _labelled(
         GaugeMetricFamily,
         "larder_kv_load_bytes_per_second",

@@ -5,9 +5,9 @@ import asyncio
 from rich.text import Text
 
 from app.cli.connect import connect
+from app.cli.existing import load_existing
 from app.cli.output import out, print_json, print_note
 from app.cli.remote import Client, JsonObject
-from app.settings import load_settings
 
 VERDICTS = {
     "abstain": "No passage states an answer",
@@ -25,7 +25,7 @@ def run_ask(body: JsonObject, *, as_json: bool) -> None:
 async def _ask(body: JsonObject, *, as_json: bool) -> None:
     console = out()
     seen: dict[str, JsonObject] = {}
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         async for name, data in client.events(body):
             if name != "message.delta":
                 seen[name] = data

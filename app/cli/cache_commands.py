@@ -1,17 +1,17 @@
 """What `larder cache` does: calls of the HTTP interface, a bar while a job runs, tables."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from app.cli.cache_words import behind_in_words, told
 from app.cli.connect import connect
+from app.cli.existing import load_existing
 from app.cli.output import err, print_json, print_note, print_table
 from app.cli.remote import Client, JsonObject, items
 from app.errors import LarderError
-from app.settings import load_settings
 
 POLL_SECONDS = 0.2
 PAGE_LEN = 100
@@ -79,7 +79,7 @@ def run_job(verb: str, body: JsonObject, *, as_json: bool) -> None:
         print_json(result)
         return
     tiers = result.pop("tiers", None)
-    print_note(", ".join(f"{name} {_shown(value)}" for name, value in result.items()))
+    print_note(told(result))
     if verb == "pin" and result["without"]:
         print_note("chunks without an entry: `larder cache warm` makes them")
     if tiers:
@@ -102,13 +102,13 @@ def run_verify(*, as_json: bool) -> None:
 
 
 async def _get(path: str, **params: str | int) -> JsonObject:
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         return await client.get(path, **params)
 
 
 async def _all_chunks(params: dict[str, int]) -> list[JsonObject]:
     found: list[JsonObject] = []
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         while True:
             after = _number(found[-1]["chunk_id"]) if found else 0
             query = params | {"after": after, "limit": PAGE_LEN}
@@ -119,7 +119,7 @@ async def _all_chunks(params: dict[str, int]) -> list[JsonObject]:
 
 
 async def _run(verb: str, body: JsonObject) -> dict[str, object]:
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         job = await client.post(f"/api/v1/cache/{verb}", body)
         try:
             job = await _watch(client, verb, job)
@@ -159,7 +159,7 @@ def _chunk_rows(chunk: JsonObject) -> list[tuple[object, ...]]:
                 entry["num_bytes"],
                 entry["uses"],
                 "yes" if entry["pinned"] else "",
-                ", ".join(map(str, _list(entry["behind"]))),
+                behind_in_words([str(name) for name in _list(entry["behind"])]),
                 "",
             )
         )
@@ -183,11 +183,3 @@ def _number(value: object) -> int:
 
 def _megabytes(value: object) -> float | None:
     return value / 1e6 if isinstance(value, float) else None
-
-
-def _shown(value: object) -> str:
-    return (
-        f"{value:,}"
-        if isinstance(value, int) and not isinstance(value, bool)
-        else json.dumps(value)
-    )

@@ -6,9 +6,9 @@ SQLite lets several processes read, and write in turn, so this needs neither ser
 import asyncio
 
 from app.bootstrap import open_storage
+from app.cli.existing import load_existing
 from app.cli.output import print_json, print_table
 from app.db.rows import CollectionRow
-from app.settings import load_settings
 
 COLLECTION_FIELDS = ("id", "name", "documents", "documents_ready", "chunks", "tokens")
 
@@ -23,5 +23,5 @@ def list_collections(*, as_json: bool) -> None:
 
 
 async def _collections() -> list[CollectionRow]:
-    async with open_storage(load_settings()) as storage:
+    async with open_storage(load_existing()) as storage:
         return await storage.collections.list()

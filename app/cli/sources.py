@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.bootstrap import Storage, build_source_tools, open_storage
+from app.cli.existing import load_existing
 from app.cli.output import print_json, print_note, print_table
 from app.db.rows import SourceRow, SourceState
 from app.errors import InvalidValue
-from app.settings import load_settings
 from app.sources.tools import SourceTools
 from app.sources.types import Change, Label, SourceExplanation, Undo
 from app.sources.wire import (
@@ -36,7 +36,7 @@ class Desk:
 
 @asynccontextmanager
 async def open_desk() -> AsyncIterator[Desk]:
-    async with open_storage(load_settings()) as storage:
+    async with open_storage(load_existing()) as storage:
         yield Desk(storage, build_source_tools(storage))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from app.cli.files import InputFile, walk
+from app.cli.files import InputFile, LinkOut, say_left_out, walk
 from app.cli.output import print_error
 from app.cli.remote import Client, JsonObject, ServerError
 from app.cli.upload import (
@@ -86,7 +86,7 @@ class FolderSync:
         return {file.name: _stamp(file.path) for file in self._files()}
 
     def _scan(self) -> dict[str, InputFile]:
-        files = {file.name: file for file in self._files()}
+        files = {file.name: file for file in self._files(say_left_out)}
         hashed = {}
         for name, file in files.items():
             stamp, known = _stamp(file.path), self._hashed.get(name)
@@ -97,11 +97,11 @@ class FolderSync:
         self._hashed = hashed
         return files
 
-    def _files(self) -> list[InputFile]:
+    def _files(self, on_link_out: LinkOut | None = None) -> list[InputFile]:
         # A folder that is not there is no empty folder.
         if not self._folder.is_dir():
             raise InvalidValue(f"{self._folder} is no folder")
-        return [file for file in walk(self._folder) if file.path.stat().st_size]
+        return [file for file in walk(self._folder, on_link_out) if file.path.stat().st_size]
 
     async def _send(self, files: Sequence[InputFile], report: SyncReport) -> None:
         ids = []

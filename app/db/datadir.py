@@ -3,13 +3,15 @@
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from app.errors import DataDirDamaged, DataDirInUse
+from app.errors import DataDirDamaged, DataDirInUse, InvalidSettings
 
 SECRET_LEN = 32
 
@@ -22,10 +24,12 @@ class DataDir:
 
     @classmethod
     def create(cls, root: Path) -> "DataDir":
+        """Raises `InvalidSettings` where there can be no such folder or nothing can be written."""
         data_dir = cls(root.absolute())
-        for folder in (data_dir.root, data_dir.kv, data_dir.models):
-            folder.mkdir(parents=True, exist_ok=True)
-        data_dir._create_secret()
+        with _usable(data_dir.root):
+            for folder in (data_dir.root, data_dir.kv, data_dir.models):
+                folder.mkdir(parents=True, exist_ok=True)
+            data_dir._create_secret()
         return data_dir
 
     @property
@@ -66,6 +70,7 @@ class DataDir:
 
     def _create_secret(self) -> None:
         if self.secret_file.exists():
+            self.secret()  # one that cannot be used is told now, not at the first question
             return
         # Written whole under another name first: a crash never leaves half a secret.
         temporary = self.root / f"secret.{os.getpid()}.tmp"
@@ -89,7 +94,8 @@ class DataDirLock:
     def acquire(self) -> None:
         """Raises `DataDirInUse` at once where another process holds it."""
         try:
-            self._lock.acquire()
+            with _usable(self._root):
+                self._lock.acquire()
         except Timeout:
             raise DataDirInUse(self._describe_holder()) from None
         self.announce(self._url)
@@ -127,6 +133,20 @@ class DataDirLock:
             f"{self._root} is in use by {who}{where}; stop it, or choose another folder with "
             "LARDER_DATA_DIR"
         )
+
+
+@contextmanager
+def _usable(root: Path) -> Iterator[None]:
+    """What the operating system refuses, as one sentence."""
+    try:
+        yield
+    except Timeout:  # of the lock: an OSError too
+        raise
+    except OSError as error:
+        raise InvalidSettings(
+            f"{root} cannot be the data directory: {error.strerror or error}; choose another "
+            "folder with LARDER_DATA_DIR"
+        ) from error
 
 
 def read_owner(path: Path) -> tuple[int | None, str | None]:

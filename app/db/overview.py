@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.db.rows import Bucket, OverviewRow, RunTokens, TtftSample
+from kvstore.saving import saved_ms
 
 NUM_BUCKETS = 48
 MAX_VALUES = 500  # points a chart can show; percentiles are over all runs
@@ -33,10 +34,8 @@ class Measured:
 
     @property
     def saved_ms(self) -> float:
-        """Against a full prefill, as estimated; negative where reuse did not pay."""
-        if not self.is_reuse or self.prefill_ms is None or self.full_prefill_ms_estimate is None:
-            return 0.0
-        return self.full_prefill_ms_estimate - self.prefill_ms
+        from_store = self.exact_prefix + self.reused
+        return saved_ms(self.mode, from_store, self.prefill_ms, self.full_prefill_ms_estimate)
 
 
 def summarise(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from app.db import job_items, models, tokens
 from app.db.passage_state import take_turn
+from app.db.quotations import quoting_labels
 from app.db.reliability_models import Observation, Probe
 from app.db.rows import DeletedDocument, PurgeRow
 from app.db.session import Database, retried
@@ -134,7 +135,8 @@ async def _note_orphans(session: AsyncSession, document_id: int) -> tuple[tuple[
 
 
 async def _forget_observations(session: AsyncSession, document_id: int) -> int:
-    """What was read in the document, asked about it, or said about an answer that quotes it."""
+    """What was read in the document, asked about it, or said about an answer that quotes it; and
+    what a person typed out of it."""
     saw_it = select(models.RunDocument.run_id).where(models.RunDocument.document_id == document_id)
     asked = select(Observation.question).where(Observation.question_document_id == document_id)
     planned = select(Probe.question).where(Probe.document_id == document_id)
@@ -143,6 +145,7 @@ async def _forget_observations(session: AsyncSession, document_id: int) -> int:
         Observation.document_id == document_id,
         Observation.question.in_(questions),
         Observation.run_id.in_(saw_it),
+        Observation.id.in_(await quoting_labels(session, document_id)),
     )
     statement = delete(Observation).where(gone).returning(Observation.id)
     unsynchronised = {"synchronize_session": False}

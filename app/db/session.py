@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import postgres
-from app.db.sqlite import WRITES, prepare, storage_errors
+from app.db.sqlite import WRITES, make_private, prepare, storage_errors
 from app.errors import DataDirDamaged, DataDirInUse
 
 # Rows are read by column label, so the columns' types do not matter to those who pass these on.
@@ -78,7 +78,10 @@ class Database:
     async def open(cls, url: str) -> "Database":
         """Connect and bring the tables up to date; safe beside another process doing the same."""
         if url.startswith("sqlite"):
-            return await cls._opened(create_async_engine(url))
+            engine = create_async_engine(url)
+            if engine.url.database not in {None, "", ":memory:"}:
+                make_private(Path(str(engine.url.database)))
+            return await cls._opened(engine)
         with postgres.connection_errors(url):
             return await cls._opened(
                 create_async_engine(

@@ -1,9 +1,11 @@
 """What SQLite needs on every connection, async or not, and what its errors mean to a user."""
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Connection, Engine, event
@@ -11,12 +13,17 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from app.db import postgres
-from app.errors import StorageBusy, StorageFull
+from app.errors import DataDirDamaged, StorageBusy, StorageFull
 from retrieval.segmentation import index_words
 
 WRITES = "larder_writes"  # engine option: begin with the write lock instead of asking for it later
 
 BUSY_MS = 10_000  # what another program's lock is waited for
+
+_DAMAGE = (  # as SQLite says it
+    "file is not a database",
+    "database disk image is malformed",
+)
 
 Synchronous = Literal["FULL", "NORMAL"]
 
@@ -59,19 +66,40 @@ def _words(text: str | None) -> str:
 @contextmanager
 def storage_errors() -> Iterator[None]:
     """A full disk becomes `StorageFull`, a lock that another program holds for longer than
-    `busy_timeout` becomes `StorageBusy`; every other error passes unchanged."""
+    `busy_timeout` becomes `StorageBusy`, a file that is no database `DataDirDamaged`; every other
+    error passes unchanged."""
     try:
         yield
-    except (DBAPIError, sqlite3.OperationalError, OSError) as error:
+    except (DBAPIError, sqlite3.DatabaseError, OSError) as error:
         if "database is locked" in str(error):
             raise StorageBusy(
                 "another program holds Larder's database; end it, or try again in a moment"
             ) from error
+        if damage := next((what for what in _DAMAGE if what in str(error)), None):
+            raise _damaged(damage) from error
         if not _is_full(error):
             raise
         raise StorageFull(
             "no space is left where Larder keeps its data; free some, then try again"
         ) from error
+
+
+def make_private(path: Path) -> None:
+    """Make the file of a new database, readable by its owner alone; SQLite gives those beside it
+    the same rights. One that is there stays as it is. Raises `DataDirDamaged` where it cannot be
+    opened."""
+    with storage_errors():
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except (IsADirectoryError, PermissionError) as error:
+            raise _damaged(f"{path}: {error.strerror}") from error
+
+
+def _damaged(why: str) -> DataDirDamaged:
+    return DataDirDamaged(
+        f"Larder's database cannot be read ({why}); restore it from a backup, or move the file "
+        "away to begin anew"
+    )
 
 
 def _is_full(error: Exception) -> bool:

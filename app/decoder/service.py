@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.decoder.aftercare import mend, missed
+from app.decoder.aftercare import mend, missed, noted
 from app.decoder.ballot import count_votes
 from app.decoder.cost import PrefillCost
 from app.decoder.loop import decode
@@ -351,12 +351,13 @@ class DecoderService:
             segments, turn.options, capacity=num_tokens + request.params.max_tokens
         )
         turn.note(segments, prefilled, (time.perf_counter() - submitted) * 1000)
-        yield Prefilled(
+        told = Prefilled(
             report=turn.told(prefilled.report),
             prefill_ms=(time.perf_counter() - started) * 1000,
             full_prefill_ms_estimate=self._cost.estimate_ms(num_tokens),
             queue_ms=(started - submitted) * 1000,
         )
+        yield noted(self._store, request.reuse.mode, told)
         yield from decode(
             prefilled.logits,
             turn.recorder.extend if turn.recorder else prefilled.extend,
@@ -380,12 +381,13 @@ class DecoderService:
         prompts = [self._segments(request) for request in requests]
         ballot = self._engine.vote(prompts, requests[0].reuse, max_tokens=most)
         lengths = [report.tokens.prompt for report in ballot.reports]
-        yield VotePrefilled(
+        told = VotePrefilled(
             reports=ballot.reports,
             prefill_ms=(time.perf_counter() - started) * 1000,
             full_prefill_ms_estimate=sum(map(self._cost.estimate_ms, lengths)),
             queue_ms=(started - submitted) * 1000,
         )
+        yield noted(self._store, requests[0].reuse.mode, told)
         params = [request.params for request in requests]
         tokenizer, ends = self._template.tokenizer, self._loaded.end_ids
         yield from count_votes(ballot, params, tokenizer, ends, cancelled.is_set)

@@ -1,7 +1,8 @@
 """HTML: the main content of a page, with its headings, lists, tables and code as blocks.
 
-trafilatura finds the main content; a page it finds nothing in, or one too large for it, is read
-whole. Nothing is ever fetched: links, images and external entities are ignored.
+trafilatura finds the main content. A page is read whole where it finds too little, where it loses
+structure of a page that is mostly main content, or where the page is too large for it. Nothing is
+ever fetched: links, images and external entities are ignored.
 """
 
 import codecs
@@ -26,11 +27,28 @@ _DECLARED_WITHIN = 4096  # bytes; browsers look at 1,024, saved pages put script
 # Pages name the smaller encoding and use the larger one.
 _AS_BROWSERS_DO = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
 
+# Shorter main content is trafilatura's last resort (its MIN_EXTRACTED_SIZE): all text of the page
+# in one line, menus too and headings not always.
+_LEAST_MAIN_CHARS = 250
+
+# From this share of a page's text on, what surrounds its main content does little harm.
+_MOSTLY_MAIN = 0.75
+
+# What a reader sees as structure, by HTML's names and by trafilatura's ("head" is its heading).
+_STRUCTURE = (
+    ("h1", "h2", "h3", "h4", "h5", "h6", "head"),
+    ("ul", "ol", "list"),
+    ("table",),
+)
+
 # Left out when a page is read whole: no text for a reader, or the site's frame around it.
 _NOT_CONTENT = etree.XPath(
     "//head | //script | //style | //noscript | //template | //nav | //svg | //iframe | //button"
-    " | //select | //textarea | //*[@hidden]"
+    " | //select | //textarea | //*[@hidden] | //*[@role='navigation']"
 )
+
+# A page that says what its main part is needs no guess about what surrounds it.
+_BESIDE_MAIN = etree.XPath("//*[self::footer or self::aside][//main][not(ancestor::main)]")
 
 
 class HtmlParser:
@@ -90,11 +108,29 @@ def _title(tree: html.HtmlElement) -> str:
 
 
 def _content(tree: html.HtmlElement) -> etree._Element:
-    if sum(1 for _ in tree.iter()) <= MAX_EXTRACTED_ELEMENTS:
-        main = _main_content(tree)
-        if main is not None:
-            return main
-    return _without_furniture(tree)
+    if sum(1 for _ in tree.iter()) > MAX_EXTRACTED_ELEMENTS:
+        return _without_furniture(tree)
+    main = _main_content(tree)
+    for element in _BESIDE_MAIN(tree):
+        element.drop_tree()
+    whole = _without_furniture(tree)
+    return whole if main is None or _is_flattened(main, whole) else main
+
+
+def _is_flattened(main: etree._Element, whole: html.HtmlElement) -> bool:
+    """Whether the search lost headings, lists or tables of a page that is mostly its main
+    content: then reading it whole adds little of the site's frame."""
+    if _num_chars(main) < _MOSTLY_MAIN * _num_chars(whole):
+        return False
+    return any(_num_of(main, kind) < _num_of(whole, kind) for kind in _STRUCTURE)
+
+
+def _num_of(root: etree._Element, kind: tuple[str, ...]) -> int:
+    return sum(1 for _ in root.iter(*kind))
+
+
+def _num_chars(element: etree._Element) -> int:
+    return len(one_line(" ".join(element.itertext())))
 
 
 def _without_furniture(tree: html.HtmlElement) -> html.HtmlElement:
@@ -104,6 +140,7 @@ def _without_furniture(tree: html.HtmlElement) -> html.HtmlElement:
 
 
 def _main_content(tree: html.HtmlElement) -> etree._Element | None:
+    """trafilatura's tree of it; None where it finds none, or less than it trusts itself."""
     import trafilatura
 
     # It reports a page without main content as an error, though that is an ordinary answer here.
@@ -113,4 +150,6 @@ def _main_content(tree: html.HtmlElement) -> etree._Element | None:
     except (AttributeError, IndexError, KeyError, RecursionError, etree.LxmlError) as error:
         _log.warning("main content not found, page read whole: %r", error)
         return None
-    return None if found is None or not (found.text or "").strip() else found.body
+    if found is None or len((found.text or "").strip()) < _LEAST_MAIN_CHARS:
+        return None
+    return found.body

@@ -45,7 +45,7 @@ async def test_tiers_and_counters_are_those_of_the_cache_route(
         if name.startswith("hits_"):
             key = ("larder_kv_hits_total", (("tier", name.removeprefix("hits_")),))
         elif name == "saved_ms":
-            key, count = ("larder_kv_saved_seconds_total", ()), count / 1000
+            key, count = ("larder_kv_saved_seconds", ()), count / 1000
         else:
             key = ("larder_kv_events_total", (("event", name),))
         assert found[key] == count

@@ -48,7 +48,7 @@ def test_explain(larder: Larder, town: None, capsys: Captured) -> None:
     assert larder("cache", "explain", "--document", "1") == 0
     shown = capsys.readouterr().out
     assert re.search(r"1\s+head\s+disk", shown)
-    assert re.search(r"primed\s+disk.+mean, behind", shown)
+    assert re.search(r"primed\s+disk.+mean of: prefix", shown)
     larder("cache", "evict", "--document", "1")
     capsys.readouterr()
     assert larder("cache", "explain", "--chunk", "1") == 0

@@ -67,8 +67,9 @@ def test_failures_are_listed_and_the_rest_is_in(
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
-    larder: Larder, capsys: Captured, arguments: tuple[str, ...], message: str
+    larder: Larder, data_dir: Path, capsys: Captured, arguments: tuple[str, ...], message: str
 ) -> None:
+    data_dir.mkdir()
     assert larder(*arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")

@@ -128,3 +128,29 @@ async def test_watching_waits_until_a_folder_is_still(capsys: Captured) -> None:
 
 def test_names_are_those_within_the_folder(folder: Path) -> None:
     assert [file.name for file in walk(folder)] == ["pool.md", "town/budget.md"]
+
+
+def test_links_out_of_the_folder_are_left_out_and_said(
+    larder: Larder, folder: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text("The word is osprey.", encoding="utf-8")
+    (folder / "link.txt").symlink_to(outside / "secret.txt")
+    (folder / "folder").symlink_to(outside)
+    (folder / "same.md").symlink_to(folder / "pool.md")  # stays within
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "gone.md").symlink_to(folder / "nothing")
+    assert [file.name for file in walk(folder)] == ["pool.md", "same.md", "town/budget.md"]
+    for sync in ("--sync", None):
+        command = ["ingest", *([sync] if sync else []), str(folder), "-c", "town", "--json"]
+        assert larder(*command) == 0
+        said = capsys.readouterr().err
+        assert "link.txt is left out: the link leads out of the folder" in said
+        assert "folder is left out" in said
+        assert said.count("is left out") == 2
+
+
+def test_a_folder_that_is_a_link_is_walked(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").symlink_to(folder)
+    assert [file.name for file in walk(tmp_path / "here")] == ["pool.md", "town/budget.md"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.db.datadir import DataDir, DataDirLock, read_owner
-from app.errors import DataDirDamaged, DataDirInUse
+from app.errors import DataDirDamaged, DataDirInUse, InvalidSettings
 
 HOLDER = """
 import sys, time
@@ -34,6 +34,8 @@ def test_layout_and_secret(tmp_path: Path) -> None:
     data_dir.secret_file.write_bytes(b"short")
     with pytest.raises(DataDirDamaged, match="5 bytes"):
         data_dir.secret()
+    with pytest.raises(DataDirDamaged, match="5 bytes"):
+        DataDir.create(data_dir.root)
 
 
 def test_a_second_process_is_told_who_is_there(tmp_path: Path) -> None:
@@ -68,3 +70,17 @@ def test_a_holder_that_says_nothing(tmp_path: Path) -> None:
         (tmp_path / "owner.json").unlink()
         with pytest.raises(DataDirInUse, match="in use by another process;"):
             DataDirLock(data_dir).acquire()
+
+
+@pytest.mark.parametrize("path", ["/proc/x", "a_file", "a_file/below"])
+def test_what_can_be_no_folder_is_said_in_one_sentence(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a_file").write_text("x", encoding="utf-8")
+    with pytest.raises(InvalidSettings, match=r"cannot be the data directory: .*LARDER_DATA_DIR"):
+        DataDir.create(tmp_path / path)
+
+
+def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    data_dir = DataDir.create(tmp_path)
+    (tmp_path / "larder.lock").mkdir()
+    with pytest.raises(InvalidSettings, match="cannot be the data directory"):
+        DataDirLock(data_dir).acquire()

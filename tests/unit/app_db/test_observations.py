@@ -181,6 +181,30 @@ async def test_a_label_goes_with_the_document_whose_words_it_repeats(store) -> N
     assert left == [("probe", "1921"), ("label", "1921")]
 
 
+async def test_a_label_goes_with_the_document_that_it_quotes(store) -> None:
+    text = "The word is osprey. It nests on the old crane by the harbour, and 20 % of it is rust."
+    document = await store.add("a", [text])
+    await store.add("b", ["The word is heron.", "Nothing is by the harbour."])
+    source = document.source_id
+    labels = [
+        ("What is the word?", "Osprey", ""),  # its text, though no document is named
+        ("What is the word?", "heron", ""),
+        ("Which one?", "the word is", ""),  # the other document says that too
+        ("Where is it?", "x", "the page says: it nests on the OLD crane"),
+        ("Is 20 % of it rust?", "x", "seen by the harbour"),
+        ("Does 20 % of it count?", "", ""),
+    ]
+    await store.observations.append(
+        [
+            NewObservation("label", source, *asked, note=note, verdict=1.0, author="mara")
+            for *asked, note in labels
+        ]
+    )
+    assert (await store.removal.delete(document.id)).observations == 2
+    left = [(row.question, row.answer) for row in await store.observations.active()]
+    assert left == [(question, answer) for question, answer, _ in (labels[i] for i in (1, 2, 4, 5))]
+
+
 async def test_a_label_is_about_the_collection_in_which_it_was_asked(store) -> None:
     pool, library = [(await store.sources.get_or_create(name)).id for name in ("pool", "library")]
     await store.observations.append(

@@ -295,3 +295,17 @@ async def test_prompts_computed_in_full_are_told_where_variants_are_wanted(
         assert await service.capture(request) == 2
     finally:
         await service.close()
+
+
+async def test_what_reuse_saved_is_counted_a_request_at_a_time(service: DecoderService) -> None:
+    """As the runs' overview counts it: nothing without reuse, and nothing twice."""
+    await service.precompute(chunks_of(service))
+    await ask(service, request_for(service, OFF))
+    assert service.store_stats().counters["saved_ms"] == 0
+    expected = 0
+    for _ in range(2):
+        first, *_ = [event async for event in service.answer(request_for(service))]
+        assert isinstance(first, Prefilled)
+        assert first.report.tokens.reused > 0
+        expected += round(first.full_prefill_ms_estimate - first.prefill_ms)
+    assert service.store_stats().counters["saved_ms"] == expected

@@ -142,3 +142,14 @@ async def test_a_model_without_chunk_reuse_votes_too(
         ]
     finally:
         await service.close()
+
+
+async def test_a_vote_counts_what_it_saved_as_one(service: DecoderService) -> None:
+    requests = requests_for(service, 4, 4)
+    await service.precompute([passage for request in requests for passage in request.passages])
+    for mode, is_counted in (("off", False), ("auto", True)):
+        before = service.store_stats().counters["saved_ms"]
+        options = ReuseOptions(mode=mode)
+        first, _ = await vote(service, [replace(each, reuse=options) for each in requests])
+        saved = round(first.full_prefill_ms_estimate - first.prefill_ms) if is_counted else 0
+        assert service.store_stats().counters["saved_ms"] - before == saved

@@ -56,6 +56,51 @@ def test_failing_extraction_reads_the_whole_page(monkeypatch: pytest.MonkeyPatch
     assert read("<p>Hello <i>you</i>.</p><div hidden>no</div>") == [("paragraph", 0, "Hello you.")]
 
 
+SMALL = """<nav><a href="/">Home</a> | <a href="/about">About</a></nav><h1>Heron page</h1>
+<script>var seen = 1;</script>{prose}<table><tr><th>Gauge</th><th>Level</th></tr>
+<tr><td>Weir</td><td>42</td></tr></table><ul><li>Item one</li><li>Item two</li></ul>
+<h2>Keeper</h2><p>Ann Reed</p><footer>Contact 555-1234</footer>"""
+
+
+@pytest.mark.parametrize("times", [0, 1, 4, 20], ids=lambda times: f"{times} sentences")
+def test_small_pages_keep_their_structure(times: int) -> None:
+    prose = "The keeper rings the bell before every boat that comes through the lock. " * times
+    paragraph = [("paragraph", 0, prose.strip())] if prose else []
+    assert read(SMALL.format(prose=f"<p>{prose}</p>"))[: 5 + bool(prose)] == [
+        ("heading", 1, "Heron page"),
+        *paragraph,
+        ("table", 0, "Gauge | Level\nWeir | 42"),
+        ("list", 0, "- Item one\n- Item two"),
+        ("heading", 2, "Keeper"),
+        ("paragraph", 0, "Ann Reed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<h1>Otter lock</h1><p>It opens at 7:15 daily.</p>",
+        "<html><head><title>Locks</title></head><body><h1>Otter lock</h1><script>var a;</script>"
+        "<p>It opens at 7:15 daily.</p></body></html>",
+        "<div role=navigation>Home</div><main><h1>Otter lock</h1><p>It opens at 7:15 daily.</p>"
+        "</main><aside>Read this too</aside><footer>All rights reserved</footer>",
+    ],
+)
+def test_a_heading_and_a_sentence(page: str) -> None:
+    assert read(page) == [("heading", 1, "Otter lock"), ("paragraph", 0, "It opens at 7:15 daily.")]
+
+
+def test_contact_at_the_foot_of_a_small_page_is_read() -> None:
+    assert read(SMALL.format(prose=""))[-1] == ("paragraph", 0, "Contact 555-1234")
+
+
+def test_frame_of_a_large_page_stays_out() -> None:
+    links = "".join(f"<div><a href=/{i}>See also page number {i}</a></div>" for i in range(300))
+    article = "".join(f"<p>The keeper rings bell {i} before every boat.</p>" for i in range(40))
+    page = f"<h1>Lock</h1><article>{article}</article><div class=sidebar>{links}</div>"
+    assert "See also" not in " ".join(text for _, _, text in read(page))
+
+
 @pytest.mark.parametrize(
     ("head", "title"),
     [

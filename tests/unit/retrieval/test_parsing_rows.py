@@ -141,3 +141,27 @@ def test_xlsx_hidden_sheets_and_emptiness() -> None:
     assert read(repacked(make_xlsx(sheets), hide), "x") == [("heading", "A"), ("paragraph", "x")]
     with pytest.raises(EmptyDocument):
         parse(make_xlsx({"A": []}), "x.xlsx")
+
+
+def test_a_formula_that_was_never_computed_stands_in_its_cell() -> None:
+    rows: list[list[object]] = [["Ship", "Fee"], ["Barge", 5], ["Tug", 7], ["Sum", "=SUM(B2:B3)"]]
+    assert "Sum" in parse(make_xlsx({"Fees": rows}), "fees.xlsx").text
+    assert "=SUM(B2:B3)" in parse(make_xlsx({"Fees": rows}), "fees.xlsx").text
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (b'<c r="B3"><f>SUM(B2:B2)</f><v>12</v></c>', "Ship: Sum | Fee: 12"),
+        (b'<c r="B3" t="str"><f>IF(B2,"","")</f><v></v></c>', "Ship: Sum"),
+        (b'<c r="B3"><f>SUM(B2:B2)</f></c>', "Ship: Sum | Fee: =SUM(B2:B2)"),
+        (b'<c r="B3"><f t="array" ref="B3">B2*2</f><v/></c>', "Ship: Sum | Fee: =B2*2"),
+    ],
+)
+def test_formulas_as_programs_write_them(cell: bytes, text: str) -> None:
+    data = make_xlsx({"Fees": [["Ship", "Fee"], ["Barge", 5], ["Sum", "=SUM(B2:B2)"]]})
+    old = b'<c r="B3"><f>SUM(B2:B2)</f><v></v></c>'
+    part = "xl/worksheets/sheet1.xml"
+    changed = repacked(data, {part: lambda sheet: sheet.replace(old, cell)})
+    assert changed != data
+    assert read(changed, "fees.xlsx")[-1][1] == text

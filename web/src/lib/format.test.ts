@@ -23,6 +23,11 @@ describe("reuseLine", () => {
     );
   });
 
+  it("claims no gain that rounding hides", () => {
+    const close = { ...run, timings_ms: { ttft: 11_900 }, full_prefill_ms_estimate: 12_300 };
+    expect(reuseLine(close, "auto")).toBe("reused 1,480 of 1,690 tokens, 12 s");
+  });
+
   it("says so when the store held nothing", () => {
     const cold = { ...run, tokens: { ...run.tokens, exact_prefix: 0, reused: 0 } };
     expect(reuseLine(cold, "auto")).toBe("nothing stored yet: computed 1,690 tokens, 0.4 s");

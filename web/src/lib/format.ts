@@ -64,7 +64,9 @@ export function reuseLine(run: Reuse, mode: Mode): string | null {
   const taken = exact_prefix + reused;
   if (taken === 0) return join(`nothing stored yet: computed ${formatCount(prompt)} tokens`, time);
   const full = run.full_prefill_ms_estimate;
-  const gain = time !== null && full > ttft ? `${time} instead of ${formatMs(full)}` : time;
+  // A gain that rounding hides is none to a reader.
+  const isGain = time !== null && full > ttft && formatMs(full) !== time;
+  const gain = isGain ? `${time} instead of ${formatMs(full)}` : time;
   return join(`reused ${formatCount(taken)} of ${formatCount(prompt)} tokens`, gain);
 }
 
