@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.api.schemas import Body, Name
+from app.api.values import RowId
 from app.db.sources import LEAST_STATED, MOST_STATED
 from app.sources.types import DEFAULT_PROBES
 
@@ -14,7 +15,6 @@ QuestionText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)
 ]
 AnswerText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-RowId = Annotated[int, Field(ge=1, lt=2**53)]
 MAX_PROBES = 1000
 
 

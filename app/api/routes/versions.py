@@ -9,6 +9,7 @@ from app.api.job_schemas import JobView, SyncManifest, SyncPlan, SyncRemoval
 from app.api.routes.documents import DEFAULT_SOURCE
 from app.api.routes.jobs import view
 from app.api.schemas import Day, DocumentView
+from app.api.values import RowId
 from app.bootstrap import Container
 from app.db.facts import make_facts
 from app.db.job_rows import new_job_id
@@ -34,7 +35,7 @@ RAW_BODY = {
     openapi_extra={"requestBody": RAW_BODY},
 )
 async def put_document(
-    collection_id: int,
+    collection_id: RowId,
     external_id: str,
     request: Request,
     container: ContainerDep,
@@ -79,7 +80,7 @@ async def put_document(
 
 
 @router.post("/sync:plan")
-async def plan_sync(collection_id: int, body: SyncManifest, container: ContainerDep) -> SyncPlan:
+async def plan_sync(collection_id: RowId, body: SyncManifest, container: ContainerDep) -> SyncPlan:
     """What differs between a folder and what is held of it. Changes nothing.
 
     A file whose document failed is among the changed ones: sent again, it is tried again.
@@ -103,7 +104,7 @@ async def plan_sync(collection_id: int, body: SyncManifest, container: Container
 
 @router.post("/sync:remove", status_code=202, response_model=JobView)
 async def remove_synced(
-    collection_id: int, body: SyncRemoval, container: ContainerDep
+    collection_id: RowId, body: SyncRemoval, container: ContainerDep
 ) -> JSONResponse:
     """The last phase: what is no more in the folder goes. Refuses to take most of it away."""
     held = await _held(container, collection_id, body.source, body.scope)

@@ -1,0 +1,11 @@
+"""What a value of a request may be, wherever it stands: in a path, a query or a body."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+# Both databases hold larger numbers, but JSON of many clients does not; no row gets that far.
+ROW_LIMIT = 2**53
+
+RowId = Annotated[int, Field(ge=1, lt=ROW_LIMIT)]
+AfterRow = Annotated[int, Field(ge=0, lt=ROW_LIMIT)]  # 0: from the first

@@ -1,0 +1,52 @@
+"""What a request may hold: row numbers, texts, numbers, days, names of query parameters."""
+
+import httpx2
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+HUGE = (2**53, 2**63, 10**20, -(2**63) - 1)
+PATHS = [
+    "collections/{}",
+    "collections/{}/documents",
+    "documents/{}",
+    "documents/{}/text",
+    "documents/{}/blocks",
+    "chunks/{}",
+    "sources/{}",
+    "sources/{}/observations",
+    "sources/versions/{}",
+    "sources/estimate/{}",
+    "collections/1/documents?after={}",
+    "sources/1/observations?before={}",
+    "documents/1/blocks?after={}",
+    "jobs?collection_id={}",
+    "cache/entries?document_id={}",
+    "cache/explain?document_id={}",
+    "cache/explain?chunk_id={}",
+    "cache/explain?chunk_id=1&after={}",
+]
+BODIES: list[tuple[str, dict[str, object]]] = [
+    ("cache/purge", {"document_id": 10**20}),
+    ("cache/pin", {"chunk_id": 10**20}),
+    ("cache/warm", {"chunk_id": 2**63}),
+    ("cache/evict", {"scope": {"document_id": 2**63}}),
+    ("collections/99999999999999999999/urls", {"urls": ["https://a.example"]}),
+    ("collections/99999999999999999999/documents", {"name": "a.txt", "text": "a"}),
+    ("sources/99999999999999999999/labels", {"question": "q", "answer": "a", "verdict": 1}),
+]
+
+
+def refused(reply: httpx2.Response, code: str = "invalid_request") -> str:
+    """What is said of a value that is not taken."""
+    assert (reply.status_code, reply.json()["code"]) == (422, code), reply.text
+    return str(reply.json()["detail"])
+
+
+async def test_a_number_no_row_can_have(client: httpx2.AsyncClient, town: int) -> None:
+    job = (await client.get("/api/v1/jobs")).json()["items"][0]["id"]
+    for path in (*PATHS, f"jobs/{job}/items?after={{}}"):
+        for number in HUGE:
+            refused(await client.get(f"/api/v1/{path.format(number)}"))
+    for path, body in BODIES:
+        refused(await client.post(f"/api/v1/{path}", json=body))
