@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from app.api.schemas import Body, Day, DocumentView, Refusal, View
+from app.api.values import Text
 from app.db.facts import MAX_TAGS, make_facts
 from app.db.rows import DocumentFacts
 
@@ -64,11 +65,11 @@ class NewText(Body):
     """A document as text; `name` tells how it is read: `a.md`, `a.html`, `a.txt`."""
 
     name: FileName
-    text: str
+    text: Text
     source: SourceName | None = None
-    media_type: str | None = None
+    media_type: Text | None = None
     external_id: ExternalId | None = None
-    tags: list[str] = Field(default=[], max_length=MAX_TAGS)
+    tags: list[Text] = Field(default=[], max_length=MAX_TAGS)
     date: Day | None = None
 
     def facts(self) -> DocumentFacts:
@@ -92,7 +93,7 @@ class BulkResult(BaseModel):
 
 
 class NewUrls(Body):
-    urls: list[str] = Field(min_length=1, max_length=MAX_URLS)
+    urls: list[Text] = Field(min_length=1, max_length=MAX_URLS)
     source: SourceName | None = None
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.answer.types import Trust
+from app.api.values import Text
 from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
@@ -38,7 +39,7 @@ class NewCollection(Body):
 
 class HistoryMessage(Body):
     role: Literal["user", "assistant"]
-    content: str
+    content: Text
 
 
 class FilterBody(Body):
@@ -61,7 +62,7 @@ class NewRun(Body):
     question: QuestionText
     collection: Name
     mode: ReuseMode = "auto"
-    policy: str | None = None
+    policy: Text | None = None
     ratio: float | None = Field(None, ge=0, le=1)
     encoding: Encoding | None = None
     trust: Trust | None = None
@@ -220,9 +221,14 @@ class WatchView(BaseModel):
     suspended: list[SuspensionView] = []
 
 
+class ContentPart(BaseModel):
+    type: Text
+    text: Text | None = None
+
+
 class ChatMessage(BaseModel):
-    role: str
-    content: str | list[dict[str, object]] | None = None
+    role: Text
+    content: Text | list[ContentPart] | None = None
 
 
 class StreamOptions(BaseModel):
@@ -236,6 +242,6 @@ class ChatCompletionRequest(BaseModel):
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     max_completion_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float | None = Field(None, ge=0, le=2)
-    collection: str | None = None
+    collection: Text | None = None
     cache: ReuseMode = "auto"
     trust: Trust | None = None

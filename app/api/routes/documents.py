@@ -175,7 +175,7 @@ async def take_text(
     container: Container, collection_id: int, job_id: str, new: NewText
 ) -> tuple[int, str]:
     """(document id, what became of it)."""
-    source, body = new.source or DEFAULT_SOURCE, new.text.encode("utf-8", "replace")
+    source, body = new.source or DEFAULT_SOURCE, new.text.encode()
     facts = new.facts()
     if new.external_id is not None:
         put = await container.ingest.put(

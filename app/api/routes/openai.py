@@ -116,8 +116,7 @@ def _text(message: ChatMessage) -> str:
     """Plain content, or the text parts of a list; images and the like are left out."""
     if not isinstance(message.content, list):
         return message.content or ""
-    parts = [part.get("text") for part in message.content if part.get("type") == "text"]
-    return "\n".join(part for part in parts if isinstance(part, str))
+    return "\n".join(part.text or "" for part in message.content if part.type == "text")
 
 
 def _problem(failed: Failed) -> Problem:

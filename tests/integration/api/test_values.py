@@ -1,10 +1,13 @@
 """What a request may hold: row numbers, texts, numbers, days, names of query parameters."""
 
+import json
+
 import httpx2
 import pytest
 
 pytestmark = pytest.mark.anyio
 
+JSON = {"content-type": "application/json"}
 HUGE = (2**53, 2**63, 10**20, -(2**63) - 1)
 PATHS = [
     "collections/{}",
@@ -50,3 +53,33 @@ async def test_a_number_no_row_can_have(client: httpx2.AsyncClient, town: int) -
             refused(await client.get(f"/api/v1/{path.format(number)}"))
     for path, body in BODIES:
         refused(await client.post(f"/api/v1/{path}", json=body))
+
+
+async def test_half_a_surrogate_pair_is_no_text(client: httpx2.AsyncClient, town: int) -> None:
+    for path, body in [
+        (f"collections/{town}/documents", {"name": "s.txt", "text": "lone \ud800 x"}),
+        (f"collections/{town}/urls", {"urls": ["https://a.example/\ud800"]}),
+        ("runs", {"question": "a \ud800", "collection": "town"}),
+        ("runs", asked(history=[{"role": "user", "content": "\ud800"}])),
+        ("runs", asked(policy="\ud800")),
+    ]:
+        reply = await client.post(f"/api/v1/{path}", content=json.dumps(body), headers=JSON)
+        assert reply.status_code == 422, (path, reply.text)
+        assert "unicode" in reply.json()["detail"], (path, reply.text)
+    lines = json.dumps({"name": "s.txt", "text": "lone \ud800 x"})
+    reply = await client.post(
+        f"/api/v1/collections/{town}/documents:bulk",
+        content=lines,
+        headers={"content-type": "application/x-ndjson"},
+    )
+    (item,) = reply.json()["items"]
+    assert (item["status"], item["code"]) == ("refused", "invalid_value")
+    for content in ("\ud800", [{"type": "text", "text": "\ud800"}]):
+        messages = [{"role": "user", "content": content}]
+        sent = json.dumps({"messages": messages})
+        reply = await client.post("/v1/chat/completions", content=sent, headers=JSON)
+        assert reply.status_code == 400, reply.text
+
+
+def asked(**more: object) -> dict[str, object]:
+    return {"question": "When does the pool open?", "collection": "town"} | more
