@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.api.schemas import Body, Day, DocumentView, Refusal, View
-from app.api.values import Text
+from app.api.schemas import Body, DocumentView, Refusal, View
+from app.api.values import Day, Text
 from app.db.facts import MAX_TAGS, make_facts
 from app.db.rows import DocumentFacts
 

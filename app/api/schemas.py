@@ -3,18 +3,17 @@
 Requests of own routes refuse unknown fields; those under /v1 ignore them, as OpenAI's do.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.answer.types import Trust
-from app.api.values import Text
+from app.api.values import Day, Text
 from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Day = date  # a field called date hides the type from what follows
 MAX_TOKENS = 32768
 
 
@@ -24,7 +23,13 @@ def iso_time(seconds: float) -> str:
 
 
 class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """Of JSON, which has types of its own: "5" and true are no numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class OpenAIBody(BaseModel):
+    model_config = ConfigDict(strict=True)
 
 
 class View(BaseModel):
@@ -221,21 +226,21 @@ class WatchView(BaseModel):
     suspended: list[SuspensionView] = []
 
 
-class ContentPart(BaseModel):
+class ContentPart(OpenAIBody):
     type: Text
     text: Text | None = None
 
 
-class ChatMessage(BaseModel):
+class ChatMessage(OpenAIBody):
     role: Text
     content: Text | list[ContentPart] | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(OpenAIBody):
     include_usage: bool = False
 
 
-class ChatCompletionRequest(BaseModel):
+class ChatCompletionRequest(OpenAIBody):
     messages: list[ChatMessage] = Field(min_length=1)
     stream: bool = False
     stream_options: StreamOptions | None = None

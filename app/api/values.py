@@ -1,8 +1,10 @@
 """What a value of a request may be, wherever it stands: in a path, a query or a body."""
 
+import re
+from datetime import date
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 # Both databases hold larger numbers, but JSON of many clients does not; no row gets that far.
 ROW_LIMIT = 2**53
@@ -12,3 +14,15 @@ AfterRow = Annotated[int, Field(ge=0, lt=ROW_LIMIT)]  # 0: from the first
 # Any text. Without a constraint halves of surrogate pairs pass, which neither UTF-8 nor a database
 # can hold.
 Text = Annotated[str, StringConstraints(min_length=0)]
+
+
+def _read_day(value: object) -> object:
+    """Of `2026-11-22`; what is no text is left to the type."""
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise ValueError("write a day as 2026-11-22")
+    return date.fromisoformat(value)
+
+
+Day = Annotated[date, BeforeValidator(_read_day)]

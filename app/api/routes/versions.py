@@ -8,8 +8,8 @@ from app.api.idempotency import accepted, answer_once, digest_of
 from app.api.job_schemas import JobView, SyncManifest, SyncPlan, SyncRemoval
 from app.api.routes.documents import DEFAULT_SOURCE
 from app.api.routes.jobs import view
-from app.api.schemas import Day, DocumentView
-from app.api.values import RowId
+from app.api.schemas import DocumentView
+from app.api.values import Day, RowId
 from app.bootstrap import Container
 from app.db.facts import make_facts
 from app.db.job_rows import new_job_id

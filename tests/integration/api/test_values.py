@@ -83,3 +83,39 @@ async def test_half_a_surrogate_pair_is_no_text(client: httpx2.AsyncClient, town
 
 def asked(**more: object) -> dict[str, object]:
     return {"question": "When does the pool open?", "collection": "town"} | more
+
+
+async def test_types_are_those_of_json(client: httpx2.AsyncClient, town: int) -> None:
+    source = (await client.get("/api/v1/sources")).json()["items"][0]["id"]
+    label = {"question": "q", "answer": "a", "verdict": True}
+    for path, body in [
+        ("runs", asked(ratio="0.1")),
+        ("runs", asked(max_tokens=True)),
+        ("runs", asked(max_tokens="5")),
+        ("runs", asked(temperature="0")),
+        ("runs", asked(filter={"date_from": 0})),
+        ("runs", asked(filter={"min_reliability": "0.5"})),
+        (f"sources/{source}/labels", label),
+        ("sources/undo", {"observations": ["1"]}),
+        ("cache/evict", {"to_bytes": "5"}),
+        (f"collections/{town}/documents", {"name": "a.txt", "text": "a", "date": 20261122}),
+    ]:
+        reply = await client.post(f"/api/v1/{path}", json=body)
+        assert reply.status_code == 422, (path, body, reply.text)
+    refused(await client.patch(f"/api/v1/sources/{source}", json={"reliability": "0.5"}))
+    for field in ("max_tokens", "temperature"):
+        chat = {"messages": [{"role": "user", "content": "Hello?"}], field: "1"}
+        assert (await client.post("/v1/chat/completions", json=chat)).status_code == 400
+
+
+async def test_whole_numbers_and_days_are_taken(client: httpx2.AsyncClient, town: int) -> None:
+    days = {"date_from": "2026-11-22", "date_to": "2026-11-22"}
+    body = asked(temperature=0, ratio=1, max_tokens=3, filter=days)
+    assert (await client.post("/api/v1/runs", json=body)).status_code == 200
+    new = {"name": "a.txt", "text": "a", "date": "2026-11-22"}
+    reply = await client.post(f"/api/v1/collections/{town}/documents", json=new)
+    assert reply.json()["items"][0]["date"] == "2026-11-22"
+    source = (await client.get("/api/v1/sources")).json()["items"][0]["id"]
+    label = {"question": "q", "answer": "a", "verdict": 1}
+    reply = await client.post(f"/api/v1/sources/{source}/labels", json=label)
+    assert reply.status_code == 201
