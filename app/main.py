@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from app.api.deps import refuse_unknown_query
 from app.api.errors import install_error_handlers
 from app.api.middleware import BodyLimit, HostAndOriginCheck, RequestContext
 from app.api.routes import (
@@ -41,8 +42,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
     )
     app.state.container = container
     install_error_handlers(app)
-    modules = (
-        health,
+    own = (
         collections,
         documents,
         bulk,
@@ -54,10 +54,10 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         cache,
         cache_jobs,
         watch,
-        metrics,
-        openai,
     )
-    for module in modules:
+    for module in own:
+        app.include_router(module.router, dependencies=[Depends(refuse_unknown_query)])
+    for module in (health, metrics, openai):
         app.include_router(module.router)
     app.include_router(web_router(static))
     app.add_middleware(

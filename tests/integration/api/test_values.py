@@ -119,3 +119,15 @@ async def test_whole_numbers_and_days_are_taken(client: httpx2.AsyncClient, town
     label = {"question": "q", "answer": "a", "verdict": 1}
     reply = await client.post(f"/api/v1/sources/{source}/labels", json=label)
     assert reply.status_code == 201
+
+
+async def test_unknown_query_parameters_are_named(client: httpx2.AsyncClient, town: int) -> None:
+    document = f"/api/v1/collections/{town}/documents/by-external-id/a.txt"
+    assert "'tag'" in refused(await client.put(f"{document}?tag=a", content=b"a"))
+    for path in ("runs?after=abc", "collections?limit=1", "cache/watch?x", "admin/overview?hour=2"):
+        refused(await client.get(f"/api/v1/{path}"))
+    detail = refused(await client.get("/api/v1/jobs?states=failed&limt=1"))
+    assert "'limt', 'states'" in detail
+    assert "after, collection_id, limit, state" in detail
+    for path in ("api/v1/runs?limit=1", "v1/models?api-version=1", "healthz?a=b", "metrics?a=b"):
+        assert (await client.get(f"/{path}")).status_code == 200
