@@ -15,12 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
-from app.errors import LarderError
+from app.errors import LarderError, LineFull, StorageBusy
 from reliability.errors import ReliabilityError
 from retrieval.errors import RetrievalError
 
 OPENAI_PREFIX = "/v1/"
 PROBLEM_TYPE = "application/problem+json"
+
+RETRY_SOON = {"Retry-After": "5"}  # seconds; about one short answer
 
 # What the framework raises by number only.
 _FRAMEWORK_CODES = {
@@ -102,6 +104,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
 async def _answer_expected(request: Request, error: Exception) -> JSONResponse:
     headers = error.headers if isinstance(error, HTTPException) else None
+    if isinstance(error, LineFull | StorageBusy):
+        headers = RETRY_SOON
     return problem_response(to_problem(error), request.scope, headers)
 
 

@@ -33,6 +33,7 @@ async def list_models(container: ContainerDep) -> JsonObject:
 async def create_chat_completion(
     body: ChatCompletionRequest, request: Request, container: ContainerDep
 ) -> Response:
+    container.decoder.check_room()
     question = await _to_question(body, container)
     events = container.answers.answer(question)
     started = await anext(events)
