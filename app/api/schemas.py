@@ -9,11 +9,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.answer.types import Trust
-from app.api.values import Day, Text
+from app.api.values import Day, Text, Visible
 from kvstore.types import Encoding, ReuseMode
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
-QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 MAX_TOKENS = 32768
 
 
@@ -64,7 +63,7 @@ class FilterBody(Body):
 
 
 class NewRun(Body):
-    question: QuestionText
+    question: Visible
     collection: Name
     mode: ReuseMode = "auto"
     policy: Text | None = None

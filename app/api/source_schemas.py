@@ -5,16 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.api.schemas import Body, Name
-from app.api.values import RowId
+from app.api.values import RowId, Visible
 from app.db.sources import LEAST_STATED, MOST_STATED
 from app.sources.types import DEFAULT_PROBES
 
 Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
-QuestionText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)
-]
-AnswerText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+QuestionText = Annotated[Visible, Field(max_length=2000)]
+AnswerText = Annotated[Visible, Field(max_length=4000)]
 MAX_PROBES = 1000
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import date
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 # Both databases hold larger numbers, but JSON of many clients does not; no row gets that far.
 ROW_LIMIT = 2**53
@@ -26,3 +26,18 @@ def _read_day(value: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_read_day)]
+
+
+def is_visible(text: str) -> bool:
+    """Whether anything of it can be seen; controls and spaces of no width cannot."""
+    return any(char.isprintable() and not char.isspace() for char in text)
+
+
+def _check_visible(text: str) -> str:
+    if not is_visible(text):
+        raise ValueError("there is nothing to read in it")
+    return text
+
+
+# To be asked: with something in it that can be seen.
+Visible = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_visible)]

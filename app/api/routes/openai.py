@@ -13,6 +13,7 @@ from app.api.errors import Problem, openai_error, problem_response
 from app.api.openai_reply import Reply
 from app.api.schemas import ChatCompletionRequest, ChatMessage
 from app.api.sse import EventStream, encode
+from app.api.values import is_visible
 from app.bootstrap import Container
 from app.decoder.types import GenerationParams, Message
 from app.errors import CollectionNotFound, InvalidValue
@@ -84,7 +85,7 @@ async def _to_question(body: ChatCompletionRequest, container: Container) -> Que
         raise InvalidValue("The last message must come from the user: it is the question.")
     *history, last = messages
     text = _text(last).strip()
-    if not text:
+    if not is_visible(text):
         raise InvalidValue("The last message has no text.")
     max_tokens = body.max_completion_tokens or body.max_tokens
     return Question(

@@ -131,3 +131,15 @@ async def test_unknown_query_parameters_are_named(client: httpx2.AsyncClient, to
     assert "after, collection_id, limit, state" in detail
     for path in ("api/v1/runs?limit=1", "v1/models?api-version=1", "healthz?a=b", "metrics?a=b"):
         assert (await client.get(f"/{path}")).status_code == 200
+
+
+async def test_a_question_has_something_to_read(client: httpx2.AsyncClient, town: int) -> None:
+    source = (await client.get("/api/v1/sources")).json()["items"][0]["id"]
+    for text in ("", "  ", "\u0000", "\u200b", " \u200b\u0007\n"):
+        assert "question" in refused(await client.post("/api/v1/runs", json=asked(question=text)))
+        label = {"question": text, "answer": "a", "verdict": 1}
+        refused(await client.post(f"/api/v1/sources/{source}/labels", json=label))
+        chat = {"messages": [{"role": "user", "content": text}]}
+        assert (await client.post("/v1/chat/completions", json=chat)).status_code == 422
+    long = {"question": "q" * 2001, "answer": "a", "verdict": 1}
+    refused(await client.post(f"/api/v1/sources/{source}/labels", json=long))
