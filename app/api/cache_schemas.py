@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from app.api.schemas import Body, Name, View
-from app.api.values import RowId
+from app.api.schemas import Body, View
+from app.api.values import Name, RowId
 from kvstore.types import Encoding
 
 MAX_BYTES = 2**60

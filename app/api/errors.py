@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
+from app.api.wording import explain
 from app.errors import LarderError, LineFull, StorageBusy
 from reliability.errors import ReliabilityError
 from retrieval.errors import RetrievalError
@@ -50,7 +51,7 @@ def to_problem(error: Exception) -> Problem:
         case RetrievalError() | ReliabilityError():
             return Problem(422, error.code, str(error))
         case RequestValidationError():
-            return Problem(422, "invalid_request", _explain_validation(error))
+            return Problem(422, "invalid_request", explain(error.errors()))
         case HTTPException():
             code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
             return Problem(error.status_code, code, str(error.detail))
@@ -118,12 +119,3 @@ async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse
         exc_info=error,
     )
     return problem_response(to_problem(error), request.scope)
-
-
-def _explain_validation(error: RequestValidationError) -> str:
-    return "; ".join(_explain_field(item["loc"], item["msg"]) for item in error.errors())
-
-
-def _explain_field(location: tuple[int | str, ...], message: str) -> str:
-    name = ".".join(str(part) for part in location if part not in {"body", "query", "path"})
-    return f"{name}: {message}" if name else message

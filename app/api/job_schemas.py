@@ -6,13 +6,12 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from app.api.schemas import Body, DocumentView, Refusal, View
-from app.api.values import Day, Text
+from app.api.values import Day, Name, Text
 from app.db.facts import MAX_TAGS, make_facts
 from app.db.rows import DocumentFacts
 
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-SourceName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 MAX_SYNC_FILES = 100_000
 MAX_URLS = 1000
@@ -66,7 +65,7 @@ class NewText(Body):
 
     name: FileName
     text: Text
-    source: SourceName | None = None
+    source: Name | None = None
     media_type: Text | None = None
     external_id: ExternalId | None = None
     tags: list[Text] = Field(default=[], max_length=MAX_TAGS)
@@ -94,7 +93,7 @@ class BulkResult(BaseModel):
 
 class NewUrls(Body):
     urls: list[Text] = Field(min_length=1, max_length=MAX_URLS)
-    source: SourceName | None = None
+    source: Name | None = None
 
 
 class SyncFile(Body):
@@ -105,7 +104,7 @@ class SyncFile(Body):
 class SyncManifest(Body):
     """Every file of a folder; `scope` names the folder among those of this source."""
 
-    source: SourceName
+    source: Name
     scope: ExternalId
     files: list[SyncFile] = Field(max_length=MAX_SYNC_FILES)
 
@@ -119,7 +118,7 @@ class SyncPlan(BaseModel):
 
 
 class SyncRemoval(Body):
-    source: SourceName
+    source: Name
     scope: ExternalId
     paths: list[ExternalId] = Field(min_length=1, max_length=MAX_SYNC_FILES)
     force: bool = False

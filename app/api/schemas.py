@@ -4,15 +4,14 @@ Requests of own routes refuse unknown fields; those under /v1 ignore them, as Op
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.answer.types import Trust
-from app.api.values import Day, Text, Visible
+from app.api.values import Day, Name, Text, Visible
 from kvstore.types import Encoding, ReuseMode
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 MAX_TOKENS = 32768
 
 

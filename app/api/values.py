@@ -6,14 +6,19 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from app.db.collections import MAX_NAME_LEN
+
 # Both databases hold larger numbers, but JSON of many clients does not; no row gets that far.
 ROW_LIMIT = 2**53
 
 RowId = Annotated[int, Field(ge=1, lt=ROW_LIMIT)]
-AfterRow = Annotated[int, Field(ge=0, lt=ROW_LIMIT)]  # 0: from the first
+RowIdOrZero = Annotated[int, Field(ge=0, lt=ROW_LIMIT)]  # 0 is none
 # Any text. Without a constraint halves of surrogate pairs pass, which neither UTF-8 nor a database
 # can hold.
 Text = Annotated[str, StringConstraints(min_length=0)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LEN)
+]
 
 
 def _read_day(value: object) -> object:

@@ -12,7 +12,7 @@ from app.api.cache_schemas import (
 )
 from app.api.deps import ContainerDep
 from app.api.job_schemas import JobView
-from app.api.values import AfterRow, RowId
+from app.api.values import RowId, RowIdOrZero
 from app.bootstrap import Container
 from app.db.job_rows import JobRow
 from app.db.rows import CacheScope
@@ -45,7 +45,7 @@ async def explain(
     container: ContainerDep,
     chunk_id: RowId | None = None,
     document_id: RowId | None = None,
-    after: AfterRow = 0,
+    after: RowIdOrZero = 0,
     limit: int = Query(20, ge=1, le=MAX_EXPLAINED),
 ) -> ChunkCachePage:
     if (chunk_id is None) == (document_id is None):

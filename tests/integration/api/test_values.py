@@ -65,7 +65,7 @@ async def test_half_a_surrogate_pair_is_no_text(client: httpx2.AsyncClient, town
     ]:
         reply = await client.post(f"/api/v1/{path}", content=json.dumps(body), headers=JSON)
         assert reply.status_code == 422, (path, reply.text)
-        assert "unicode" in reply.json()["detail"], (path, reply.text)
+        assert "surrogate" in reply.json()["detail"], (path, reply.text)
     lines = json.dumps({"name": "s.txt", "text": "lone \ud800 x"})
     reply = await client.post(
         f"/api/v1/collections/{town}/documents:bulk",
@@ -143,3 +143,42 @@ async def test_a_question_has_something_to_read(client: httpx2.AsyncClient, town
         assert (await client.post("/v1/chat/completions", json=chat)).status_code == 422
     long = {"question": "q" * 2001, "answer": "a", "verdict": 1}
     refused(await client.post(f"/api/v1/sources/{source}/labels", json=long))
+
+
+async def test_refusals_are_in_plain_words(client: httpx2.AsyncClient, town: int) -> None:
+    source = f"/api/v1/sources/{(await client.get('/api/v1/sources')).json()['items'][0]['id']}"
+    new = f"/api/v1/collections/{town}/documents"
+    for method, path, body, words in [
+        ("PATCH", source, {}, "name what is to change"),
+        ("PATCH", source, {"merged_into": -1}, "merged_into: should be greater than or equal to 0"),
+        ("POST", "/api/v1/runs", asked(max_tokens="5"), "max_tokens: should be a whole number"),
+        ("POST", "/api/v1/runs", asked(x=1), "x: is not known"),
+        ("POST", "/api/v1/runs", [1], "The request should be an object"),
+        ("POST", "/api/v1/runs", {"question": "a?"}, "collection: is missing"),
+    ]:
+        assert refused(await client.request(method, path, json=body)) == words
+    days = asked(filter={"date_from": "2026-11-22T10:00"})
+    assert refused(await client.post("/api/v1/runs", json=days)) == (
+        "filter.date_from: write a day as 2026-11-22"
+    )
+    for text, words in [
+        ({"name": "a.txt"}, "text: is missing"),
+        ([], "The request should be an object"),
+    ]:
+        assert refused(await client.post(new, json=text), "invalid_value") == words
+    reply = await client.post("/api/v1/runs", content=b"{", headers=JSON)
+    assert refused(reply) == "The body is not JSON"
+    chat = {"messages": [{"role": "user", "content": 5}]}
+    reply = await client.post("/v1/chat/completions", json=chat)
+    assert reply.json()["error"]["message"] == (
+        "messages.0.content: should be text; messages.0.content: should be a valid list"
+    )
+
+
+async def test_a_name_may_be_as_long_as_is_said(client: httpx2.AsyncClient) -> None:
+    reply = await client.post("/api/v1/collections", json={"name": "x" * 200})
+    assert reply.status_code == 201
+    detail = refused(await client.post("/api/v1/collections", json={"name": "x" * 201}))
+    assert detail == "name: should have at most 200 characters"
+    reply = await client.post("/api/v1/collections", json={"name": "a\u0007b"})
+    assert "1 to 200 printable" in refused(reply, "invalid_value")
