@@ -14,10 +14,11 @@ from app.bootstrap import Container
 from app.db.facts import make_facts
 from app.db.job_rows import new_job_id
 from app.db.versions import Held, entity_tag
-from app.errors import DocumentTooLarge, InvalidValue, MassRemoval
+from app.errors import DocumentNotFound, DocumentTooLarge, InvalidValue, MassRemoval
 
 # A folder that was unmounted or emptied by mistake looks like one whose files were all deleted.
 MASS_SHARE = 0.5
+MAX_SHOWN = 5  # paths in a message
 MASS_COUNT = 10  # so many may go, unless nothing would be left
 
 router = APIRouter(prefix="/api/v1/collections/{collection_id}", tags=["documents"])
@@ -110,6 +111,9 @@ async def remove_synced(
     held = await _held(container, collection_id, body.source, body.scope)
     names = {f"{body.scope}/{path}" for path in body.paths}
     gone = [item.external_id for item in held if item.external_id in names]
+    if not gone:
+        shown = ", ".join(map(repr, body.paths[:MAX_SHOWN]))
+        raise DocumentNotFound(f"no document of {body.source!r} is held as any of {shown}")
     if not body.force and _is_mass(len(gone), len(held)):
         raise MassRemoval(
             f"{len(gone):,} of {len(held):,} documents would be removed. Is the folder whole? "
