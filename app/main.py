@@ -6,7 +6,7 @@ from fastapi import Depends, FastAPI
 
 from app.api.deps import refuse_unknown_query
 from app.api.errors import install_error_handlers
-from app.api.middleware import BodyLimit, HostAndOriginCheck, RequestContext
+from app.api.middleware import BodyLimit, HeadAsGet, HostAndOriginCheck, RequestContext
 from app.api.routes import (
     bulk,
     cache,
@@ -39,6 +39,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.container = container
     install_error_handlers(app)
@@ -65,6 +66,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         max_bytes=MAX_JSON_BYTES,
         max_upload_bytes=documents.max_upload_bytes(settings.max_document_bytes),
     )
+    app.add_middleware(HeadAsGet)
     app.add_middleware(HostAndOriginCheck, allowed_hosts=(*settings.allowed_hosts, settings.host))
     app.add_middleware(RequestContext)
     return app

@@ -26,8 +26,17 @@ router = APIRouter(prefix="/v1", tags=["openai"])
 
 @router.get("/models")
 async def list_models(container: ContainerDep) -> JsonObject:
-    model = {"id": container.decoder.name, "object": "model", "created": 0, "owned_by": "larder"}
-    return {"object": "list", "data": [model]}
+    return {"object": "list", "data": [_model(container)]}
+
+
+@router.get("/models/{model_id:path}", response_model=None)
+async def get_model(
+    model_id: str, request: Request, container: ContainerDep
+) -> JsonObject | Response:
+    if model_id != container.decoder.name:
+        problem = Problem(404, "model_not_found", f"there is no model {model_id!r}")
+        return problem_response(problem, request.scope)
+    return _model(container)
 
 
 @router.post("/chat/completions")
@@ -43,6 +52,10 @@ async def create_chat_completion(
         return await _whole(reply, events, request)
     include_usage = body.stream_options is not None and body.stream_options.include_usage
     return EventStream(_chunks(reply, events, include_usage))
+
+
+def _model(container: Container) -> JsonObject:
+    return {"id": container.decoder.name, "object": "model", "created": 0, "owned_by": "larder"}
 
 
 async def _whole(

@@ -97,6 +97,10 @@ async def test_wrong_method_is_405(client: httpx2.AsyncClient) -> None:
     reply = await client.delete("/api/v1/collections")
     assert (reply.status_code, reply.json()["code"]) == (405, "method_not_allowed")
     assert reply.headers["allow"] == "GET"
+    for path in ("/v1/chat/completions", "/api/v1/sources/undo2/labels", "/api/v1/cache/verify"):
+        reply = await client.get(path)
+        assert (reply.status_code, reply.headers["allow"]) == (405, "POST"), path
+    assert (await client.get("/api/v1/collections/")).status_code == 404
 
 
 async def test_sources(client: httpx2.AsyncClient, town: int) -> None:
