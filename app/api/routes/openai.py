@@ -1,7 +1,7 @@
 """The OpenAI-compatible routes: what existing chat clients speak."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +16,7 @@ from app.api.sse import EventStream, encode
 from app.api.values import is_visible
 from app.bootstrap import Container
 from app.decoder.types import GenerationParams, Message
-from app.errors import CollectionNotFound, InvalidValue
+from app.errors import CollectionNotFound, DocumentNotFound, InvalidValue
 from kvstore.types import ReuseOptions
 
 DONE = "data: [DONE]\n\n"
@@ -49,9 +49,9 @@ async def create_chat_completion(
     started = await anext(events)
     reply = Reply(container.decoder.name, started)
     if not body.stream:
-        return await _whole(reply, events, request)
+        return await _whole(reply, events, request, container)
     include_usage = body.stream_options is not None and body.stream_options.include_usage
-    return EventStream(_chunks(reply, events, include_usage))
+    return EventStream(_chunks(reply, events, include_usage, container))
 
 
 def _model(container: Container) -> JsonObject:
@@ -59,7 +59,10 @@ def _model(container: Container) -> JsonObject:
 
 
 async def _whole(
-    reply: Reply, events: AsyncGenerator[AnswerEvent, None], request: Request
+    reply: Reply,
+    events: AsyncGenerator[AnswerEvent, None],
+    request: Request,
+    container: Container,
 ) -> Response:
     async with aclosing(events):
         async for event in events:
@@ -67,12 +70,15 @@ async def _whole(
             if isinstance(event, Failed):
                 return problem_response(_problem(event), request.scope)
             if isinstance(event, Completed):
-                return JSONResponse(reply.completion(event))
+                return JSONResponse(reply.completion(event, await _files(event, container)))
     raise RuntimeError("the answer ended without Completed or Failed")
 
 
 async def _chunks(
-    reply: Reply, events: AsyncGenerator[AnswerEvent, None], include_usage: bool
+    reply: Reply,
+    events: AsyncGenerator[AnswerEvent, None],
+    include_usage: bool,
+    container: Container,
 ) -> AsyncGenerator[str, None]:
     async with aclosing(events):
         yield encode(reply.chunk({"role": "assistant", "content": ""}))
@@ -85,10 +91,19 @@ async def _chunks(
                     yield encode(openai_error(_problem(event)))
                     return
                 case Completed():
-                    yield encode(reply.last_chunk(event))
+                    yield encode(reply.last_chunk(event, await _files(event, container)))
                     if include_usage:
                         yield encode(reply.usage_chunk(event))
         yield DONE
+
+
+async def _files(event: Completed, container: Container) -> dict[int, str]:
+    """Names of the documents that are cited, as far as they are still there."""
+    names = {}
+    for document_id in {citation.document_id for citation in event.citations}:
+        with suppress(DocumentNotFound):
+            names[document_id] = (await container.documents.get(document_id)).name
+    return names
 
 
 async def _to_question(body: ChatCompletionRequest, container: Container) -> Question:

@@ -71,6 +71,7 @@ def test_completion(client: openai.OpenAI, town: str) -> None:
     assert reply.usage.completion_tokens == len(ANSWER.split())
     annotation = reply.choices[0].message.model_dump()["annotations"][0]
     assert annotation["type"] == "file_citation"
+    assert annotation["file_citation"]["filename"] == "pool.md"
     quoted = ANSWER[annotation["start_index"] : annotation["end_index"]]
     assert quoted == "The pool opens at 7:00 on weekdays."
     larder = reply.model_dump()["larder"]
@@ -100,7 +101,8 @@ def test_streaming(client: openai.OpenAI, town: str) -> None:
     last = chunks[-2]
     assert last.choices[0].finish_reason == "stop"
     assert last.choices[0].delta.content is None
-    assert len(last.model_dump()["choices"][0]["delta"]["annotations"]) == 2
+    cited = last.model_dump()["choices"][0]["delta"]["annotations"]
+    assert [item["file_citation"]["filename"] for item in cited] == ["pool.md"] * 2
     assert "larder" in last.model_dump()
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
