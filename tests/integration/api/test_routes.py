@@ -146,6 +146,17 @@ async def test_overview_counts_runs(client: httpx2.AsyncClient, town: int) -> No
     assert (await client.get("/api/v1/admin/overview?hours=0")).status_code == 422
 
 
+async def test_a_question_that_nothing_matches_is_no_measured_answer(
+    client: httpx2.AsyncClient, town: int
+) -> None:
+    asked = {"question": "When?", "collection": "town", "filter": {"sources": ["nobody"]}}
+    assert "no_match" in (await client.post("/api/v1/runs", json=asked | {"mode": "off"})).text
+    (run,) = (await client.get("/api/v1/runs")).json()["items"]
+    assert (run["finish_reason"], run["ttft_ms"]) == ("no_match", None)
+    body = (await client.get("/api/v1/admin/overview")).json()
+    assert (body["runs"], body["ttft"]["off"]["n"]) == (0, 0)
+
+
 async def test_an_unexpected_error_says_nothing_about_the_inside(
     client: httpx2.AsyncClient, container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
