@@ -28,7 +28,8 @@ LarderError
 ├── StorageFull              no room left on the disk (507)
 ├── StorageBusy              another program holds the database (503)
 ├── CacheStepFailed          a tier of the KV store could not be read or written (503)
-├── ServerBusy               too many questions are waiting (503)
+├── ServerBusy               more than is taken at present (503)
+│   └── LineFull             too many questions are waiting
 ├── InvalidCalibration       a calibration record that counts as none, and why
 ├── ModelMissing             the decoder or embedder is not where the settings say
 ├── PortInUse                another program listens there
@@ -171,6 +172,10 @@ class CacheStepFailed(LarderError):
 class ServerBusy(LarderError):
     code = "server_busy"
     status = 503
+
+
+class LineFull(ServerBusy):
+    """Unlike its base it passes by itself, and soon."""
 
 
 class ModelMissing(LarderError):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from app.api.deps import refuse_unknown_query
 from app.api.errors import install_error_handlers
-from app.api.middleware import BodyLimit, HostAndOriginCheck, RequestContext
+from app.api.middleware import BodyLimit, HeadAsGet, HostAndOriginCheck, RequestContext
 from app.api.routes import (
     bulk,
     cache,
@@ -38,11 +39,11 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.container = container
     install_error_handlers(app)
-    modules = (
-        health,
+    own = (
         collections,
         documents,
         bulk,
@@ -54,10 +55,10 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         cache,
         cache_jobs,
         watch,
-        metrics,
-        openai,
     )
-    for module in modules:
+    for module in own:
+        app.include_router(module.router, dependencies=[Depends(refuse_unknown_query)])
+    for module in (health, metrics, openai):
         app.include_router(module.router)
     app.include_router(web_router(static))
     app.add_middleware(
@@ -65,6 +66,7 @@ def create_app(container: Container, static: Path = STATIC) -> FastAPI:
         max_bytes=MAX_JSON_BYTES,
         max_upload_bytes=documents.max_upload_bytes(settings.max_document_bytes),
     )
+    app.add_middleware(HeadAsGet)
     app.add_middleware(HostAndOriginCheck, allowed_hosts=(*settings.allowed_hosts, settings.host))
     app.add_middleware(RequestContext)
     return app

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from app.api.schemas import Body, Name, View
+from app.api.schemas import Body, View
+from app.api.values import Name, RowId
 from kvstore.types import Encoding
 
 MAX_BYTES = 2**60
@@ -14,8 +15,8 @@ TENANT = "default"  # the only one until accounts exist
 class ScopeBody(Body):
     """Exactly one of them."""
 
-    chunk_id: int | None = Field(None, ge=1)
-    document_id: int | None = Field(None, ge=1)
+    chunk_id: RowId | None = None
+    document_id: RowId | None = None
     collection: Name | None = None
     source: Name | None = None
     tenant: Literal["default"] | None = None

@@ -15,12 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
-from app.errors import LarderError
+from app.api.wording import explain
+from app.errors import LarderError, LineFull, StorageBusy
 from reliability.errors import ReliabilityError
 from retrieval.errors import RetrievalError
 
 OPENAI_PREFIX = "/v1/"
 PROBLEM_TYPE = "application/problem+json"
+
+RETRY_SOON = {"Retry-After": "5"}  # seconds; about one short answer
 
 # What the framework raises by number only.
 _FRAMEWORK_CODES = {
@@ -48,7 +51,7 @@ def to_problem(error: Exception) -> Problem:
         case RetrievalError() | ReliabilityError():
             return Problem(422, error.code, str(error))
         case RequestValidationError():
-            return Problem(422, "invalid_request", _explain_validation(error))
+            return Problem(422, "invalid_request", explain(error.errors()))
         case HTTPException():
             code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
             return Problem(error.status_code, code, str(error.detail))
@@ -102,6 +105,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
 async def _answer_expected(request: Request, error: Exception) -> JSONResponse:
     headers = error.headers if isinstance(error, HTTPException) else None
+    if isinstance(error, LineFull | StorageBusy):
+        headers = RETRY_SOON
     return problem_response(to_problem(error), request.scope, headers)
 
 
@@ -114,12 +119,3 @@ async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse
         exc_info=error,
     )
     return problem_response(to_problem(error), request.scope)
-
-
-def _explain_validation(error: RequestValidationError) -> str:
-    return "; ".join(_explain_field(item["loc"], item["msg"]) for item in error.errors())
-
-
-def _explain_field(location: tuple[int | str, ...], message: str) -> str:
-    name = ".".join(str(part) for part in location if part not in {"body", "query", "path"})
-    return f"{name}: {message}" if name else message

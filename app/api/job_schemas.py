@@ -5,13 +5,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.api.schemas import Body, Day, DocumentView, Refusal, View
+from app.api.schemas import Body, DocumentView, Refusal, View
+from app.api.values import Day, Name, Text
 from app.db.facts import MAX_TAGS, make_facts
 from app.db.rows import DocumentFacts
 
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-SourceName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 MAX_SYNC_FILES = 100_000
 MAX_URLS = 1000
@@ -64,11 +64,11 @@ class NewText(Body):
     """A document as text; `name` tells how it is read: `a.md`, `a.html`, `a.txt`."""
 
     name: FileName
-    text: str
-    source: SourceName | None = None
-    media_type: str | None = None
+    text: Text
+    source: Name | None = None
+    media_type: Text | None = None
     external_id: ExternalId | None = None
-    tags: list[str] = Field(default=[], max_length=MAX_TAGS)
+    tags: list[Text] = Field(default=[], max_length=MAX_TAGS)
     date: Day | None = None
 
     def facts(self) -> DocumentFacts:
@@ -92,8 +92,8 @@ class BulkResult(BaseModel):
 
 
 class NewUrls(Body):
-    urls: list[str] = Field(min_length=1, max_length=MAX_URLS)
-    source: SourceName | None = None
+    urls: list[Text] = Field(min_length=1, max_length=MAX_URLS)
+    source: Name | None = None
 
 
 class SyncFile(Body):
@@ -104,7 +104,7 @@ class SyncFile(Body):
 class SyncManifest(Body):
     """Every file of a folder; `scope` names the folder among those of this source."""
 
-    source: SourceName
+    source: Name
     scope: ExternalId
     files: list[SyncFile] = Field(max_length=MAX_SYNC_FILES)
 
@@ -118,7 +118,7 @@ class SyncPlan(BaseModel):
 
 
 class SyncRemoval(Body):
-    source: SourceName
+    source: Name
     scope: ExternalId
     paths: list[ExternalId] = Field(min_length=1, max_length=MAX_SYNC_FILES)
     force: bool = False

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -55,6 +56,32 @@ class RequestContext:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class HeadAsGet:
+    """Answers HEAD as GET without the body; a stream is ended once its headers are out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        is_done = False
+
+        async def send_head(message: Message) -> None:
+            nonlocal is_done
+            if message["type"] != "http.response.body":
+                await send(message)
+            elif not is_done:
+                is_done = True
+                await send({"type": "http.response.body", "body": b""})
+                if message.get("more_body"):
+                    running.cancel()
+
+        with anyio.CancelScope() as running:
+            await self._app({**scope, "method": "GET"}, receive, send_head)
 
 
 class HostAndOriginCheck:

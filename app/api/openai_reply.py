@@ -1,9 +1,12 @@
 """An answer as OpenAI's chat completion objects. Pure; knows no request and no stream."""
 
 import time
+from collections.abc import Mapping
 
 from app.answer.types import AnswerEvent, Citation, Completed, Retrieved, RunStarted, Verdict
 from app.answer.wire import JsonObject, event_data
+
+FileNames = Mapping[int, str]  # by document id
 
 
 class Reply:
@@ -23,12 +26,12 @@ class Reply:
         elif isinstance(event, Verdict):
             self._verdict = event_data(event)
 
-    def completion(self, event: Completed) -> JsonObject:
+    def completion(self, event: Completed, files: FileNames) -> JsonObject:
         message = {
             "role": "assistant",
             "content": event.answer,
             "refusal": None,
-            "annotations": annotations(event.citations),
+            "annotations": annotations(event.citations, files),
         }
         choice = {
             "index": 0,
@@ -43,9 +46,9 @@ class Reply:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return self._object("chat.completion.chunk", [choice])
 
-    def last_chunk(self, event: Completed) -> JsonObject:
+    def last_chunk(self, event: Completed, files: FileNames) -> JsonObject:
         """No content: the reason it ended, the annotations and our own object."""
-        delta: JsonObject = {"annotations": annotations(event.citations)}
+        delta: JsonObject = {"annotations": annotations(event.citations, files)}
         return self.chunk(delta, finish_reason(event)) | {"larder": self._larder(event)}
 
     def usage_chunk(self, event: Completed) -> JsonObject:
@@ -67,7 +70,8 @@ class Reply:
         return {name: data[name] for name in names} | ours
 
 
-def annotations(citations: tuple[Citation, ...]) -> list[JsonObject]:
+def annotations(citations: tuple[Citation, ...], files: FileNames) -> list[JsonObject]:
+    """A document that is gone by now has no file name; its title stands in for it."""
     return [
         {
             "type": "file_citation",
@@ -75,7 +79,7 @@ def annotations(citations: tuple[Citation, ...]) -> list[JsonObject]:
             "end_index": citation.answer_end,
             "file_citation": {
                 "file_id": str(citation.document_id),
-                "filename": citation.title,
+                "filename": files.get(citation.document_id, citation.title),
                 "quote": citation.quote,
             },
         }

@@ -3,17 +3,15 @@
 Requests of own routes refuse unknown fields; those under /v1 ignore them, as OpenAI's do.
 """
 
-from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from datetime import UTC, datetime
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.answer.types import Trust
+from app.api.values import Day, Name, Text, Visible
 from kvstore.types import Encoding, ReuseMode
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
-QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Day = date  # a field called date hides the type from what follows
 MAX_TOKENS = 32768
 
 
@@ -23,7 +21,13 @@ def iso_time(seconds: float) -> str:
 
 
 class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """Of JSON, which has types of its own: "5" and true are no numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class OpenAIBody(BaseModel):
+    model_config = ConfigDict(strict=True)
 
 
 class View(BaseModel):
@@ -38,7 +42,7 @@ class NewCollection(Body):
 
 class HistoryMessage(Body):
     role: Literal["user", "assistant"]
-    content: str
+    content: Text
 
 
 class FilterBody(Body):
@@ -58,10 +62,10 @@ class FilterBody(Body):
 
 
 class NewRun(Body):
-    question: QuestionText
+    question: Visible
     collection: Name
     mode: ReuseMode = "auto"
-    policy: str | None = None
+    policy: Text | None = None
     ratio: float | None = Field(None, ge=0, le=1)
     encoding: Encoding | None = None
     trust: Trust | None = None
@@ -220,22 +224,27 @@ class WatchView(BaseModel):
     suspended: list[SuspensionView] = []
 
 
-class ChatMessage(BaseModel):
-    role: str
-    content: str | list[dict[str, object]] | None = None
+class ContentPart(OpenAIBody):
+    type: Text
+    text: Text | None = None
 
 
-class StreamOptions(BaseModel):
+class ChatMessage(OpenAIBody):
+    role: Text
+    content: Text | list[ContentPart] | None = None
+
+
+class StreamOptions(OpenAIBody):
     include_usage: bool = False
 
 
-class ChatCompletionRequest(BaseModel):
+class ChatCompletionRequest(OpenAIBody):
     messages: list[ChatMessage] = Field(min_length=1)
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     max_completion_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     temperature: float | None = Field(None, ge=0, le=2)
-    collection: str | None = None
+    collection: Text | None = None
     cache: ReuseMode = "auto"
     trust: Trust | None = None

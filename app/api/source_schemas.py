@@ -4,17 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.api.schemas import Body, Name
+from app.api.schemas import Body
+from app.api.values import Name, RowId, RowIdOrZero, Visible
 from app.db.sources import LEAST_STATED, MOST_STATED
 from app.sources.types import DEFAULT_PROBES
 
-Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
-QuestionText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)
-]
-AnswerText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-RowId = Annotated[int, Field(ge=1, lt=2**53)]
+QuestionText = Annotated[Visible, Field(max_length=2000)]
+AnswerText = Annotated[Visible, Field(max_length=4000)]
 MAX_PROBES = 1000
 
 
@@ -25,8 +22,8 @@ class SourceChange(Body):
     name: Name | None = None
     state: Literal["active", "quarantined"] | None = None
     class_name: Short | None = Field(None, alias="class")
-    merged_into: RowId | Literal[0] | None = None  # 0: a source of its own again
-    by: Person = "curator"
+    merged_into: RowIdOrZero | None = None  # 0: a source of its own again
+    by: Name = "curator"
     note: Short = ""
 
     @model_validator(mode="after")
@@ -41,23 +38,23 @@ class NewLabel(Body):
     answer: AnswerText
     verdict: float = Field(ge=0, le=1)
     topic: Short = ""
-    by: Person = "curator"
+    by: Name = "curator"
     note: Short = ""
 
 
 class NewUndo(Body):
     observations: list[RowId] = Field([], max_length=1000)
-    author: Person | None = None
+    author: Name | None = None
     source_id: RowId | None = None
     version: RowId | None = None
-    by: Person = "curator"
+    by: Name = "curator"
     note: Short = ""
 
 
 class NewFeedback(Body):
     verdict: Literal["good", "bad"]
     chunk_id: RowId | None = None
-    by: Person = "user"
+    by: Name = "user"
 
 
 class ProbeQuestion(Body):
@@ -72,4 +69,4 @@ class NewEstimate(Body):
     take_from: Literal["questions", "runs", "documents"] | None = Field(None, alias="from")
     limit: int = Field(DEFAULT_PROBES, ge=1, le=MAX_PROBES)
     estimator: Short = "larder"
-    by: Person = "curator"
+    by: Name = "curator"

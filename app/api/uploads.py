@@ -16,6 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from app.api.job_schemas import NewText
+from app.api.wording import explain
 from app.errors import DocumentTooLarge, InvalidValue
 
 MAX_FILES = 500
@@ -84,9 +85,7 @@ def parse_text(line: bytes) -> NewText:
     except (ValueError, RecursionError) as error:
         if not isinstance(error, ValidationError):
             raise InvalidValue("It is not a JSON object.") from error
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise InvalidValue(f"{name}: {first['msg']}" if name else first["msg"]) from error
+        raise InvalidValue(explain(error.errors(include_url=False, include_input=False))) from error
 
 
 class _LimitedParser(MultiPartParser):

@@ -17,6 +17,7 @@ from app.db.session import Database, retried
 from app.errors import InvalidValue, RunNotFound
 
 MAX_HOURS = 24 * 90
+NO_MATCH = "no_match"  # the model was not asked, so there is no first word
 ASKED_AT_ONCE = 500  # names in one statement
 
 
@@ -104,7 +105,7 @@ class Runs:
         return sorted(found.values(), key=lambda item: (item.created_at, item.id))
 
     async def overview(self, hours: int, now: float | None = None) -> OverviewRow:
-        """What the cache did over the last `hours`; finished runs only."""
+        """What the cache did over the last `hours`; only finished runs that had a passage."""
         if not 1 <= hours <= MAX_HOURS:
             raise InvalidValue(f"hours must lie between 1 and {MAX_HOURS}, not {hours}")
         end = time.time() if now is None else now
@@ -124,7 +125,7 @@ class Runs:
         ).where(
             run.created_at > end - hours * 3600,
             run.created_at <= end,
-            run.finish_reason.is_not(None),
+            run.finish_reason != NO_MATCH,  # nor NULL, which is being answered
         )
         async with self._database.session() as session:
             rows = (await session.execute(statement.order_by(run.created_at))).mappings()
@@ -186,7 +187,7 @@ def _to_row(run: models.Run) -> RunRow:
         answer=run.answer,
         finish_reason=run.finish_reason,
         tokens=tokens,
-        ttft_ms=run.ttft_ms,
+        ttft_ms=None if run.finish_reason == NO_MATCH else run.ttft_ms,
         prefill_ms=run.prefill_ms,
         full_prefill_ms_estimate=run.full_prefill_ms_estimate,
         timings_ms=json.loads(run.timings_json),

@@ -33,7 +33,7 @@ from app.decoder.types import (
     VotePrefilled,
 )
 from app.decoder.watch import NO_LOT, Lot, ReuseWatch
-from app.errors import QuestionTooLong, ServerBusy
+from app.errors import LineFull, QuestionTooLong
 from kvstore.full_check import AnswerRecorder, Drift, check_steps
 from kvstore.plain import PlainEngine
 from kvstore.policies import find_policy
@@ -115,6 +115,11 @@ class DecoderService:
         elif options.policy is not None:
             find_policy(options.policy)
 
+    def check_room(self) -> None:
+        """Raise LineFull where as many questions wait as may."""
+        if self._waiting >= MAX_WAITING:
+            raise LineFull(f"{self._waiting} questions are waiting; try again in a moment")
+
     def check_fits(self, request: DecodeRequest) -> None:
         """Raise QuestionTooLong when the question leaves no room for a passage and an answer."""
         room = self._room_for_passages(request)
@@ -177,8 +182,7 @@ class DecoderService:
 
         Closing the generator waits until the worker has stopped.
         """
-        if self._waiting >= MAX_WAITING:
-            raise ServerBusy(f"{self._waiting} questions are waiting; try again in a moment")
+        self.check_room()
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
         cancelled = threading.Event()

@@ -20,7 +20,7 @@ from app.decoder.types import (
     VoteEvent,
     VotePrefilled,
 )
-from app.errors import QuestionTooLong
+from app.errors import LineFull, QuestionTooLong
 from kvstore.policies import find_policy
 from kvstore.types import (
     PrefillReport,
@@ -49,6 +49,7 @@ class FakeDecoder:
         self.context_len = context_len
         self.pause = pause  # seconds before each word
         self.error: Exception | None = None
+        self.is_full = False
         self.requests: list[DecodeRequest] = []
         self.votes: dict[str, str] = {}  # word of a passage: what that passage's source answers
         self.rounds: list[list[DecodeRequest]] = []
@@ -68,6 +69,10 @@ class FakeDecoder:
     def check_reuse(self, options: ReuseOptions) -> None:
         if options.policy is not None:
             find_policy(options.policy)
+
+    def check_room(self) -> None:
+        if self.is_full:
+            raise LineFull("32 questions are waiting; try again in a moment")
 
     def check_fits(self, request: DecodeRequest) -> None:
         needed = self.count(request.question) + PREFIX_TOKENS + request.params.max_tokens

@@ -13,6 +13,7 @@ from app.api.job_schemas import BulkLine, BulkResult, NewText, NewUrls
 from app.api.routes.documents import DEFAULT_SOURCE, take_text
 from app.api.routes.jobs import view
 from app.api.uploads import max_json_bytes, parse_text
+from app.api.values import RowId
 from app.bootstrap import Container
 from app.db.job_rows import NewJob, new_job_id
 from app.errors import DocumentTooLarge, InvalidValue, LarderError
@@ -31,7 +32,7 @@ BULK_BODY = {"required": True, "content": {NDJSON: {"schema": NewText.model_json
     response_model=BulkResult,
     openapi_extra={"requestBody": BULK_BODY},
 )
-async def upload_lines(collection_id: int, request: Request, container: ContainerDep) -> Response:
+async def upload_lines(collection_id: RowId, request: Request, container: ContainerDep) -> Response:
     await container.collections.get(collection_id)
     if not request.headers.get("content-type", "").startswith(NDJSON):
         raise InvalidValue(f"Send one JSON object a line, as {NDJSON}.")
@@ -61,7 +62,7 @@ async def upload_lines(collection_id: int, request: Request, container: Containe
 
 @router.post("/urls", status_code=202)
 async def upload_urls(
-    collection_id: int, body: NewUrls, request: Request, container: ContainerDep
+    collection_id: RowId, body: NewUrls, request: Request, container: ContainerDep
 ) -> Response:
     await container.collections.get(collection_id)
     for url in body.urls:

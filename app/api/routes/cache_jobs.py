@@ -12,6 +12,7 @@ from app.api.cache_schemas import (
 )
 from app.api.deps import ContainerDep
 from app.api.job_schemas import JobView
+from app.api.values import RowId, RowIdOrZero
 from app.bootstrap import Container
 from app.db.job_rows import JobRow
 from app.db.rows import CacheScope
@@ -26,7 +27,7 @@ router = APIRouter(prefix="/api/v1/cache", tags=["cache"])
 async def list_entries(
     container: ContainerDep,
     collection: str | None = None,
-    document_id: int | None = Query(None, ge=1),
+    document_id: RowId | None = None,
     source: str | None = None,
 ) -> DocumentCacheList:
     named = [value for value in (collection, document_id, source) if value is not None]
@@ -42,9 +43,9 @@ async def list_entries(
 @router.get("/explain")
 async def explain(
     container: ContainerDep,
-    chunk_id: int | None = Query(None, ge=1),
-    document_id: int | None = Query(None, ge=1),
-    after: int = Query(0, ge=0),
+    chunk_id: RowId | None = None,
+    document_id: RowId | None = None,
+    after: RowIdOrZero = 0,
     limit: int = Query(20, ge=1, le=MAX_EXPLAINED),
 ) -> ChunkCachePage:
     if (chunk_id is None) == (document_id is None):

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.api.deps import ContainerDep
 from app.api.schemas import CollectionList, CollectionView, NewCollection
+from app.api.values import RowId
 
 router = APIRouter(prefix="/api/v1/collections", tags=["collections"])
 
@@ -20,5 +21,5 @@ async def create_collection(body: NewCollection, container: ContainerDep) -> Col
 
 
 @router.get("/{collection_id}")
-async def get_collection(collection_id: int, container: ContainerDep) -> CollectionView:
+async def get_collection(collection_id: RowId, container: ContainerDep) -> CollectionView:
     return CollectionView.model_validate(await container.collections.get(collection_id))

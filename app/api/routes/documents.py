@@ -23,6 +23,7 @@ from app.api.schemas import (
     TextView,
 )
 from app.api.uploads import Upload, UploadForm, read_json, read_uploads
+from app.api.values import ROW_LIMIT, RowId
 from app.bootstrap import Container
 from app.db.facts import make_facts
 from app.db.job_rows import new_job_id
@@ -69,7 +70,7 @@ UPLOAD_BODY = {
     openapi_extra={"requestBody": UPLOAD_BODY},
 )
 async def upload_documents(
-    collection_id: int, request: Request, container: ContainerDep
+    collection_id: RowId, request: Request, container: ContainerDep
 ) -> Response:
     await container.collections.get(collection_id)
     limit = container.settings.max_document_bytes
@@ -91,10 +92,10 @@ async def upload_documents(
 
 @router.get("/collections/{collection_id}/documents")
 async def list_documents(
-    collection_id: int,
+    collection_id: RowId,
     container: ContainerDep,
     limit: int = Query(50, ge=1, le=200),
-    after: int | None = Query(None, ge=1),
+    after: RowId | None = None,
 ) -> DocumentPage:
     await container.collections.get(collection_id)
     rows, has_more = await container.documents.list(collection_id, limit, after)
@@ -103,7 +104,7 @@ async def list_documents(
 
 @router.get("/documents/{document_id}")
 async def get_document(
-    document_id: int, response: Response, container: ContainerDep
+    document_id: RowId, response: Response, container: ContainerDep
 ) -> DocumentDetail:
     row = await container.documents.get(document_id)
     response.headers["ETag"] = entity_tag(row.id, row.sha256)
@@ -114,17 +115,17 @@ async def get_document(
 
 
 @router.get("/documents/{document_id}/text")
-async def get_document_text(document_id: int, container: ContainerDep) -> TextView:
+async def get_document_text(document_id: RowId, container: ContainerDep) -> TextView:
     title, text = await container.documents.text(document_id)
     return TextView(id=document_id, title=title, text=text)
 
 
 @router.get("/documents/{document_id}/blocks")
 async def get_document_blocks(
-    document_id: int,
+    document_id: RowId,
     container: ContainerDep,
     limit: int = Query(500, ge=1, le=5000),
-    after: int = Query(-1, ge=-1),
+    after: int = Query(-1, ge=-1, lt=ROW_LIMIT),
 ) -> BlockPage:
     """Headings, paragraphs, lists, tables and code in their order; `after` is an ordinal."""
     blocks = await container.documents.blocks(document_id)
@@ -135,7 +136,7 @@ async def get_document_blocks(
 
 @router.delete("/documents/{document_id}", responses={202: {"model": JobView}})
 async def delete_document(
-    document_id: int, request: Request, response: Response, container: ContainerDep
+    document_id: RowId, request: Request, response: Response, container: ContainerDep
 ) -> DeletedView:
     """200 when it is gone everywhere; 202 with the job where that is not so yet, or, with
     `Prefer: respond-async`, at once."""
@@ -161,7 +162,7 @@ async def delete_document(
 
 
 @router.get("/chunks/{chunk_id}")
-async def get_chunk(chunk_id: int, container: ContainerDep) -> ChunkView:
+async def get_chunk(chunk_id: RowId, container: ContainerDep) -> ChunkView:
     return _chunk_view(await container.chunks.get(chunk_id))
 
 
@@ -174,7 +175,7 @@ async def take_text(
     container: Container, collection_id: int, job_id: str, new: NewText
 ) -> tuple[int, str]:
     """(document id, what became of it)."""
-    source, body = new.source or DEFAULT_SOURCE, new.text.encode("utf-8", "replace")
+    source, body = new.source or DEFAULT_SOURCE, new.text.encode()
     facts = new.facts()
     if new.external_id is not None:
         put = await container.ingest.put(

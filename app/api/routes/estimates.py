@@ -5,6 +5,7 @@ from fastapi import APIRouter, Query
 from app.answer.wire import JsonObject
 from app.api.deps import ContainerDep
 from app.api.source_schemas import NewEstimate
+from app.api.values import RowId
 from app.bootstrap import Container
 from app.db.reliability_rows import EstimateRow, NewProbe
 from app.sources.types import ProbePlan
@@ -38,7 +39,7 @@ async def list_estimates(
 
 
 @router.get("/{estimate_id}")
-async def get_estimate(estimate_id: int, container: ContainerDep) -> JsonObject:
+async def get_estimate(estimate_id: RowId, container: ContainerDep) -> JsonObject:
     estimates = container.source_tools.estimates
     view = await _view(await estimates.get(estimate_id), container)
     answers = await estimates.answers_of(estimate_id)
@@ -47,7 +48,7 @@ async def get_estimate(estimate_id: int, container: ContainerDep) -> JsonObject:
 
 
 @router.post("/{estimate_id}/cancel")
-async def cancel_estimate(estimate_id: int, container: ContainerDep) -> JsonObject:
+async def cancel_estimate(estimate_id: RowId, container: ContainerDep) -> JsonObject:
     """What was answered so far stays, and counts at the next estimate."""
     estimates = container.source_tools.estimates
     await estimates.get(estimate_id)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from app.api.deps import ContainerDep
 from app.api.job_schemas import JobItemPage, JobItemView, JobPage, JobView
 from app.api.sse import EventStream, encode
+from app.api.values import RowId
 from app.bootstrap import Container
 from app.db.job_rows import ItemState, JobRow, JobState
 from app.errors import JobNotFound
@@ -24,7 +25,7 @@ async def list_jobs(
     limit: int = Query(50, ge=1, le=200),
     after: str | None = None,
     state: Annotated[list[JobState] | None, Query()] = None,
-    collection_id: int | None = None,
+    collection_id: RowId | None = None,
 ) -> JobPage:
     rows, has_more = await container.jobs.list(
         limit, after=after, states=state or (), collection_id=collection_id
@@ -42,7 +43,7 @@ async def list_job_items(
     job_id: str,
     container: ContainerDep,
     limit: int = Query(50, ge=1, le=200),
-    after: int | None = Query(None, ge=1),
+    after: RowId | None = None,
     state: ItemState | None = None,
 ) -> JobItemPage:
     await container.jobs.get(job_id)

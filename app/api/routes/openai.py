@@ -1,7 +1,7 @@
 """The OpenAI-compatible routes: what existing chat clients speak."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -13,9 +13,10 @@ from app.api.errors import Problem, openai_error, problem_response
 from app.api.openai_reply import Reply
 from app.api.schemas import ChatCompletionRequest, ChatMessage
 from app.api.sse import EventStream, encode
+from app.api.values import is_visible
 from app.bootstrap import Container
 from app.decoder.types import GenerationParams, Message
-from app.errors import CollectionNotFound, InvalidValue
+from app.errors import CollectionNotFound, DocumentNotFound, InvalidValue
 from kvstore.types import ReuseOptions
 
 DONE = "data: [DONE]\n\n"
@@ -25,26 +26,43 @@ router = APIRouter(prefix="/v1", tags=["openai"])
 
 @router.get("/models")
 async def list_models(container: ContainerDep) -> JsonObject:
-    model = {"id": container.decoder.name, "object": "model", "created": 0, "owned_by": "larder"}
-    return {"object": "list", "data": [model]}
+    return {"object": "list", "data": [_model(container)]}
+
+
+@router.get("/models/{model_id:path}", response_model=None)
+async def get_model(
+    model_id: str, request: Request, container: ContainerDep
+) -> JsonObject | Response:
+    if model_id != container.decoder.name:
+        problem = Problem(404, "model_not_found", f"there is no model {model_id!r}")
+        return problem_response(problem, request.scope)
+    return _model(container)
 
 
 @router.post("/chat/completions")
 async def create_chat_completion(
     body: ChatCompletionRequest, request: Request, container: ContainerDep
 ) -> Response:
+    container.decoder.check_room()
     question = await _to_question(body, container)
     events = container.answers.answer(question)
     started = await anext(events)
     reply = Reply(container.decoder.name, started)
     if not body.stream:
-        return await _whole(reply, events, request)
+        return await _whole(reply, events, request, container)
     include_usage = body.stream_options is not None and body.stream_options.include_usage
-    return EventStream(_chunks(reply, events, include_usage))
+    return EventStream(_chunks(reply, events, include_usage, container))
+
+
+def _model(container: Container) -> JsonObject:
+    return {"id": container.decoder.name, "object": "model", "created": 0, "owned_by": "larder"}
 
 
 async def _whole(
-    reply: Reply, events: AsyncGenerator[AnswerEvent, None], request: Request
+    reply: Reply,
+    events: AsyncGenerator[AnswerEvent, None],
+    request: Request,
+    container: Container,
 ) -> Response:
     async with aclosing(events):
         async for event in events:
@@ -52,12 +70,15 @@ async def _whole(
             if isinstance(event, Failed):
                 return problem_response(_problem(event), request.scope)
             if isinstance(event, Completed):
-                return JSONResponse(reply.completion(event))
+                return JSONResponse(reply.completion(event, await _files(event, container)))
     raise RuntimeError("the answer ended without Completed or Failed")
 
 
 async def _chunks(
-    reply: Reply, events: AsyncGenerator[AnswerEvent, None], include_usage: bool
+    reply: Reply,
+    events: AsyncGenerator[AnswerEvent, None],
+    include_usage: bool,
+    container: Container,
 ) -> AsyncGenerator[str, None]:
     async with aclosing(events):
         yield encode(reply.chunk({"role": "assistant", "content": ""}))
@@ -70,10 +91,19 @@ async def _chunks(
                     yield encode(openai_error(_problem(event)))
                     return
                 case Completed():
-                    yield encode(reply.last_chunk(event))
+                    yield encode(reply.last_chunk(event, await _files(event, container)))
                     if include_usage:
                         yield encode(reply.usage_chunk(event))
         yield DONE
+
+
+async def _files(event: Completed, container: Container) -> dict[int, str]:
+    """Names of the documents that are cited, as far as they are still there."""
+    names = {}
+    for document_id in {citation.document_id for citation in event.citations}:
+        with suppress(DocumentNotFound):
+            names[document_id] = (await container.documents.get(document_id)).name
+    return names
 
 
 async def _to_question(body: ChatCompletionRequest, container: Container) -> Question:
@@ -83,7 +113,7 @@ async def _to_question(body: ChatCompletionRequest, container: Container) -> Que
         raise InvalidValue("The last message must come from the user: it is the question.")
     *history, last = messages
     text = _text(last).strip()
-    if not text:
+    if not is_visible(text):
         raise InvalidValue("The last message has no text.")
     max_tokens = body.max_completion_tokens or body.max_tokens
     return Question(
@@ -116,8 +146,7 @@ def _text(message: ChatMessage) -> str:
     """Plain content, or the text parts of a list; images and the like are left out."""
     if not isinstance(message.content, list):
         return message.content or ""
-    parts = [part.get("text") for part in message.content if part.get("type") == "text"]
-    return "\n".join(part for part in parts if isinstance(part, str))
+    return "\n".join(part.text or "" for part in message.content if part.type == "text")
 
 
 def _problem(failed: Failed) -> Problem:

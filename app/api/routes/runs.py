@@ -28,6 +28,7 @@ router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 
 @router.post("")
 async def create_run(body: NewRun, request: Request, container: ContainerDep) -> EventStream:
+    container.decoder.check_room()
     question = _to_question(body, container.settings.max_answer_tokens)
     events = container.answers.answer(question)
     # What is wrong with the question itself is an HTTP error, so the first event comes first.

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Query
 
 from app.api.deps import ContainerDep
 from app.api.source_schemas import NewLabel, NewUndo, SourceChange
+from app.api.values import RowId
 from app.sources.types import Label, Undo
 from app.sources.wire import (
     JsonObject,
@@ -15,8 +16,6 @@ from app.sources.wire import (
     source_data,
     version_data,
 )
-
-MAX_ID = 2**53
 
 router = APIRouter(prefix="/api/v1/sources", tags=["sources"])
 
@@ -35,7 +34,7 @@ async def list_versions(
 
 
 @router.get("/versions/{version}")
-async def rebuild_version(version: int, container: ContainerDep) -> JsonObject:
+async def rebuild_version(version: RowId, container: ContainerDep) -> JsonObject:
     return rebuilt_data(await container.source_tools.beliefs.rebuild(version))
 
 
@@ -54,12 +53,14 @@ async def review_sources(
 
 
 @router.get("/{source_id}")
-async def get_source(source_id: int, container: ContainerDep) -> JsonObject:
+async def get_source(source_id: RowId, container: ContainerDep) -> JsonObject:
     return explanation_data(await container.source_tools.explainer.explain(source_id))
 
 
 @router.patch("/{source_id}")
-async def change_source(source_id: int, body: SourceChange, container: ContainerDep) -> JsonObject:
+async def change_source(
+    source_id: RowId, body: SourceChange, container: ContainerDep
+) -> JsonObject:
     """One after the other; the source as it is then."""
     await container.sources.get(source_id)
     curator = container.source_tools.curator
@@ -80,10 +81,10 @@ async def change_source(source_id: int, body: SourceChange, container: Container
 
 @router.get("/{source_id}/observations")
 async def list_observations(
-    source_id: int,
+    source_id: RowId,
     container: ContainerDep,
     limit: int = Query(50, ge=1, le=200),
-    before: int | None = Query(None, ge=1, lt=MAX_ID),
+    before: RowId | None = None,
 ) -> JsonObject:
     await container.sources.get(source_id)
     rows = await container.source_tools.observations.of_source([source_id], limit + 1, before)
@@ -92,7 +93,7 @@ async def list_observations(
 
 
 @router.post("/{source_id}/labels", status_code=201)
-async def label_source(source_id: int, body: NewLabel, container: ContainerDep) -> JsonObject:
+async def label_source(source_id: RowId, body: NewLabel, container: ContainerDep) -> JsonObject:
     label = Label(
         question=body.question,
         answer=body.answer,

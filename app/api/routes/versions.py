@@ -8,15 +8,17 @@ from app.api.idempotency import accepted, answer_once, digest_of
 from app.api.job_schemas import JobView, SyncManifest, SyncPlan, SyncRemoval
 from app.api.routes.documents import DEFAULT_SOURCE
 from app.api.routes.jobs import view
-from app.api.schemas import Day, DocumentView
+from app.api.schemas import DocumentView
+from app.api.values import Day, RowId
 from app.bootstrap import Container
 from app.db.facts import make_facts
 from app.db.job_rows import new_job_id
 from app.db.versions import Held, entity_tag
-from app.errors import DocumentTooLarge, InvalidValue, MassRemoval
+from app.errors import DocumentNotFound, DocumentTooLarge, InvalidValue, MassRemoval
 
 # A folder that was unmounted or emptied by mistake looks like one whose files were all deleted.
 MASS_SHARE = 0.5
+MAX_SHOWN = 5  # paths in a message
 MASS_COUNT = 10  # so many may go, unless nothing would be left
 
 router = APIRouter(prefix="/api/v1/collections/{collection_id}", tags=["documents"])
@@ -34,7 +36,7 @@ RAW_BODY = {
     openapi_extra={"requestBody": RAW_BODY},
 )
 async def put_document(
-    collection_id: int,
+    collection_id: RowId,
     external_id: str,
     request: Request,
     container: ContainerDep,
@@ -79,7 +81,7 @@ async def put_document(
 
 
 @router.post("/sync:plan")
-async def plan_sync(collection_id: int, body: SyncManifest, container: ContainerDep) -> SyncPlan:
+async def plan_sync(collection_id: RowId, body: SyncManifest, container: ContainerDep) -> SyncPlan:
     """What differs between a folder and what is held of it. Changes nothing.
 
     A file whose document failed is among the changed ones: sent again, it is tried again.
@@ -103,12 +105,15 @@ async def plan_sync(collection_id: int, body: SyncManifest, container: Container
 
 @router.post("/sync:remove", status_code=202, response_model=JobView)
 async def remove_synced(
-    collection_id: int, body: SyncRemoval, container: ContainerDep
+    collection_id: RowId, body: SyncRemoval, container: ContainerDep
 ) -> JSONResponse:
     """The last phase: what is no more in the folder goes. Refuses to take most of it away."""
     held = await _held(container, collection_id, body.source, body.scope)
     names = {f"{body.scope}/{path}" for path in body.paths}
     gone = [item.external_id for item in held if item.external_id in names]
+    if not gone:
+        shown = ", ".join(map(repr, body.paths[:MAX_SHOWN]))
+        raise DocumentNotFound(f"no document of {body.source!r} is held as any of {shown}")
     if not body.force and _is_mass(len(gone), len(held)):
         raise MassRemoval(
             f"{len(gone):,} of {len(held):,} documents would be removed. Is the folder whole? "

@@ -54,6 +54,9 @@ def wait_until(holds: object) -> None:
 
 def test_models(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["Fake-1B"]
+    assert client.models.retrieve("Fake-1B").owned_by == "larder"
+    with pytest.raises(openai.NotFoundError, match="there is no model 'gpt/5'"):
+        client.models.retrieve("gpt/5")
 
 
 def test_completion(client: openai.OpenAI, town: str) -> None:
@@ -68,6 +71,7 @@ def test_completion(client: openai.OpenAI, town: str) -> None:
     assert reply.usage.completion_tokens == len(ANSWER.split())
     annotation = reply.choices[0].message.model_dump()["annotations"][0]
     assert annotation["type"] == "file_citation"
+    assert annotation["file_citation"]["filename"] == "pool.md"
     quoted = ANSWER[annotation["start_index"] : annotation["end_index"]]
     assert quoted == "The pool opens at 7:00 on weekdays."
     larder = reply.model_dump()["larder"]
@@ -97,7 +101,8 @@ def test_streaming(client: openai.OpenAI, town: str) -> None:
     last = chunks[-2]
     assert last.choices[0].finish_reason == "stop"
     assert last.choices[0].delta.content is None
-    assert len(last.model_dump()["choices"][0]["delta"]["annotations"]) == 2
+    cited = last.model_dump()["choices"][0]["delta"]["annotations"]
+    assert [item["file_citation"]["filename"] for item in cited] == ["pool.md"] * 2
     assert "larder" in last.model_dump()
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
@@ -175,3 +180,16 @@ def test_a_reader_that_leaves_stops_the_model(url: str, town: str, decoder: Fake
         run = http.get(f"/api/v1/runs/{newest()['run_id']}").json()
     assert 0 < len(run["answer"].split()) < 500
     assert run["tokens"]["prompt"] > 0
+
+
+def test_head_is_get_without_the_body(url: str, town: str) -> None:
+    with httpx2.Client(base_url=url) as http:
+        job = http.get("/api/v1/jobs").json()["items"][0]["id"]
+        for path in ("/healthz", "/api/v1/collections", "/v1/models", "/metrics", "/"):
+            head, whole = http.head(path), http.get(path)
+            assert (head.status_code, head.content) == (whole.status_code, b""), path
+            assert head.headers["content-type"] == whole.headers["content-type"]
+        assert http.head(f"/api/v1/jobs/{job}/events").status_code == 200
+        assert http.head("/api/v1/collections/99").status_code == 404
+        assert http.head("/v1/chat/completions").status_code == 405
+        assert http.get("/healthz").status_code == 200

@@ -97,6 +97,10 @@ async def test_wrong_method_is_405(client: httpx2.AsyncClient) -> None:
     reply = await client.delete("/api/v1/collections")
     assert (reply.status_code, reply.json()["code"]) == (405, "method_not_allowed")
     assert reply.headers["allow"] == "GET"
+    for path in ("/v1/chat/completions", "/api/v1/sources/undo2/labels", "/api/v1/cache/verify"):
+        reply = await client.get(path)
+        assert (reply.status_code, reply.headers["allow"]) == (405, "POST"), path
+    assert (await client.get("/api/v1/collections/")).status_code == 404
 
 
 async def test_sources(client: httpx2.AsyncClient, town: int) -> None:
@@ -140,6 +144,17 @@ async def test_overview_counts_runs(client: httpx2.AsyncClient, town: int) -> No
     assert body["ttft"]["reuse"]["n"] == body["ttft"]["off"]["n"] == 1
     assert body["tiers"][0]["name"] == "ram"
     assert (await client.get("/api/v1/admin/overview?hours=0")).status_code == 422
+
+
+async def test_a_question_that_nothing_matches_is_no_measured_answer(
+    client: httpx2.AsyncClient, town: int
+) -> None:
+    asked = {"question": "When?", "collection": "town", "filter": {"sources": ["nobody"]}}
+    assert "no_match" in (await client.post("/api/v1/runs", json=asked | {"mode": "off"})).text
+    (run,) = (await client.get("/api/v1/runs")).json()["items"]
+    assert (run["finish_reason"], run["ttft_ms"]) == ("no_match", None)
+    body = (await client.get("/api/v1/admin/overview")).json()
+    assert (body["runs"], body["ttft"]["off"]["n"]) == (0, 0)
 
 
 async def test_an_unexpected_error_says_nothing_about_the_inside(

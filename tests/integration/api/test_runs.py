@@ -326,3 +326,19 @@ async def test_a_filter_decides_what_is_found(client: httpx2.AsyncClient, town: 
     ):
         reply = await client.post("/api/v1/runs", json=asked | {"filter": wrong})
         assert reply.status_code == 422, reply.text
+
+
+async def test_a_full_line_is_an_http_error(
+    client: httpx2.AsyncClient, town: int, decoder: FakeDecoder
+) -> None:
+    decoder.is_full = True
+    body = {"question": QUESTION, "collection": "town"}
+    reply = await client.post("/api/v1/runs", json=body)
+    assert (reply.status_code, reply.json()["code"]) == (503, "server_busy")
+    assert int(reply.headers["retry-after"]) > 0
+    for is_streamed in (False, True):
+        chat = {"messages": [{"role": "user", "content": QUESTION}], "stream": is_streamed}
+        reply = await client.post("/v1/chat/completions", json=chat)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "server_busy")
+        assert int(reply.headers["retry-after"]) > 0
+    assert (await client.get("/api/v1/runs")).json()["items"] == []

@@ -161,6 +161,10 @@ async def test_a_folder_is_planned_and_what_is_gone_is_removed_last(
     await container.worker.wait_idle()
     job = (await client.get(reply.headers["location"])).json()
     assert (job["state"], job["done"]) == ("succeeded", 1)
+    asked["paths"] = ["no such file"]
+    reply = await client.post(f"{base}/sync:remove", json=asked)
+    assert (reply.status_code, reply.json()["code"]) == (404, "document_not_found")
+    assert "'no such file'" in reply.json()["detail"]
     asked = asked | {"paths": sorted(files), "force": True}
     await client.post(f"{base}/sync:remove", json=asked)
     await container.worker.wait_idle()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.db import models
 from app.db.rows import UncachedRow
 from app.errors import (
     ChunkNotFound,
@@ -21,22 +22,30 @@ from tests.fakes.store import parsed
 pytestmark = pytest.mark.anyio
 
 
-async def test_collections_are_found_by_name_then_by_id(store) -> None:
+async def test_collections_are_found_by_name_and_by_id(store) -> None:
     first = await store.collections.create("  papers ")
-    seven = await store.collections.create("1")
+    notes = await store.collections.create("notes 7")
     assert first.name == "papers"
     assert (await store.collections.find("papers")).id == first.id
-    assert (await store.collections.find("1")).id == seven.id
-    assert (await store.collections.find(str(seven.id))).id == seven.id
-    assert [row.id for row in await store.collections.list()] == [first.id, seven.id]
+    assert (await store.collections.find(str(notes.id))).id == notes.id
+    assert [row.id for row in await store.collections.list()] == [first.id, notes.id]
     with pytest.raises(CollectionExists, match="papers"):
         await store.collections.create("papers")
-    for name in ("", "  ", "x" * 201, "a\x00b", "line\nbreak"):
+    for name in ("", "  ", "x" * 201, "a\x00b", "line\nbreak", "1", " 07 ", "9" * 30):
         with pytest.raises(InvalidValue):
             await store.collections.create(name)
     for name in ("nowhere", "99", "9" * 30, "²"):
         with pytest.raises(CollectionNotFound):
             await store.collections.find(name)
+
+
+async def test_an_id_goes_before_a_name_of_digits_that_an_older_database_has(store) -> None:
+    first = await store.collections.create("papers")
+    async with store.database.transaction() as session:
+        session.add(models.Collection(name=str(first.id), created_at=0.0))
+        session.add(models.Collection(name="77", created_at=0.0))
+    assert (await store.collections.find(str(first.id))).name == "papers"
+    assert (await store.collections.find("77")).name == "77"
 
 
 async def test_half_a_surrogate_pair_does_not_break_a_query(store) -> None:

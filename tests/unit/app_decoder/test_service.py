@@ -17,7 +17,7 @@ from app.decoder.types import (
     Prefilled,
     TokenText,
 )
-from app.errors import QuestionTooLong, ServerBusy, StorageFull
+from app.errors import LineFull, QuestionTooLong, StorageFull
 from app.settings import Settings
 from kvstore import reasons
 from kvstore.errors import InvalidReuse
@@ -161,7 +161,9 @@ async def test_a_full_line_refuses(
     monkeypatch.setattr(service_module, "MAX_WAITING", 1)
     first = service.answer(request_for(service))
     await anext(first)
-    with pytest.raises(ServerBusy, match="1 questions are waiting"):
+    with pytest.raises(LineFull, match="1 questions are waiting"):
+        service.check_room()
+    with pytest.raises(LineFull, match="1 questions are waiting"):
         await anext(service.answer(request_for(service)))
     await first.aclose()
     await ask(service, request_for(service))
