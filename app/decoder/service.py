@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from app.decoder.aftercare import mend, missed, noted
 from app.decoder.ballot import count_votes
@@ -49,6 +50,8 @@ logger = logging.getLogger(__name__)
 AFTER_ANSWER_S = 0.2  # citations and the last event are on their way; a check can wait for them
 MAX_WAITING = 32  # questions in line; more are refused instead of timing out one by one
 MAX_BRANCHES = 16  # prompts of one vote: at 400 tokens each 300 MB of fp32 KV for the bundled model
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +175,7 @@ class DecoderService:
     async def likelihoods(self, requests: Sequence[DecodeRequest]) -> list[float]:
         """Mean log likelihood of each question's tokens behind its passages, exactly."""
         prompts = [self._segments(request) for request in requests]
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._engine.likelihoods, prompts)
+        return await self._in_worker(partial(self._engine.likelihoods, prompts))
 
     async def _stream(
         self, run: Callable[[float, threading.Event], Iterator[Event]]
@@ -213,11 +215,10 @@ class DecoderService:
         engine = self._engine
         if isinstance(engine, PlainEngine):
             return PrecomputeReport(0, 0, len(passages), 0, self._status.reason)
-        loop = asyncio.get_running_loop()
         chunks = [_to_segment(passage) for passage in passages]
         batches = engine.precompute(chunks, evict=evict)
         reports: list[Precomputed] = []
-        while (report := await loop.run_in_executor(self._worker, next, batches, None)) is not None:
+        while (report := await self._in_worker(partial(next, batches, None))) is not None:
             reports.append(report)
             if report.reason is not None:
                 break
@@ -236,20 +237,21 @@ class DecoderService:
         engine = self._engine
         if isinstance(engine, PlainEngine):
             return 0
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, engine.capture, self._segments(request))
+        return await self._in_worker(partial(engine.capture, self._segments(request)))
 
     async def purge(self, token_ids: Sequence[tuple[int, ...]]) -> PurgeReport:
         """Remove every stored entry of these chunks from every tier, other models' too."""
-        loop = asyncio.get_running_loop()
-        purged = await loop.run_in_executor(self._worker, self._store.purge, list(token_ids))
-        return PurgeReport(purged.entries, purged.num_bytes, purged.complete, purged.tiers)
+        return await self._removed(partial(self._store.purge, list(token_ids)))
 
     async def purge_tenant(self) -> PurgeReport:
-        """Remove everything that is stored for the tenant; what every prompt begins with is
-        computed again."""
-        loop = asyncio.get_running_loop()
-        purged = await loop.run_in_executor(self._worker, self._purge_tenant)
+        """Remove all that is stored for the tenant; what prompts begin with is computed again."""
+        return await self._removed(self._purge_tenant)
+
+    async def _in_worker(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    async def _removed(self, purge: Callable[[], Purged]) -> PurgeReport:
+        purged = await self._in_worker(purge)
         return PurgeReport(purged.entries, purged.num_bytes, purged.complete, purged.tiers)
 
     def store_stats(self) -> StoreStats:
@@ -261,8 +263,7 @@ class DecoderService:
         for check in self._checks:
             check.cancel()
         await asyncio.gather(*self._checks, return_exceptions=True)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._worker, self._store.close)
+        await self._in_worker(self._store.close)
         self._worker.shutdown(wait=True)
 
     def _draw(self, request: DecodeRequest) -> tuple[Lot, str | None]:
@@ -304,10 +305,9 @@ class DecoderService:
     async def _compare(self, turn: Turn, recorder: AnswerRecorder) -> Drift:
         """Step by step on the worker: questions that come meanwhile go first."""
         assert isinstance(self._engine, ReuseEngine)
-        loop = asyncio.get_running_loop()
         steps = check_steps(self._engine.runner, turn.prompt, recorder.tokens, recorder.logits())
         while True:
-            drift = await loop.run_in_executor(self._worker, next, steps)
+            drift = await self._in_worker(partial(next, steps))
             if drift is not None:
                 return drift
 

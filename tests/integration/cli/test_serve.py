@@ -153,6 +153,7 @@ def test_a_first_start_is_ready_before_the_demo_is_stored(
 
 def test_as_a_process(tmp_path: Path) -> None:
     """No model is loaded, no traceback is shown, standard output holds the result only."""
+    DataDir.create(tmp_path / "data")
     environment = os.environ | {"LARDER_DATA_DIR": str(tmp_path / "data")}
     command = [sys.executable, "-m", "app"]
 
