@@ -275,7 +275,8 @@ class AnswerPipeline:
         citations = tuple(cite(answer, passages))
         for citation in citations:
             yield Cited(citation)
-        yield judge_passages(heard_in_answer(answer, citations, passages), basis)
+        heard = heard_in_answer(basis.question, answer, citations, passages)
+        yield judge_passages(heard, basis)
         yield Completed(
             run_id=run_id,
             answer=answer,

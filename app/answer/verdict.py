@@ -97,14 +97,14 @@ def heard_in_votes(
 
 
 def heard_in_answer(
-    answer: str, citations: Sequence[Citation], rows: Sequence[PassageRow]
+    question: str, answer: str, citations: Sequence[Citation], rows: Sequence[PassageRow]
 ) -> list[Heard]:
     """What the passages of a prompt have to the first sentence of its answer that one states."""
     if not citations:
         return []
     first = citations[0]
     claim = answer[first.answer_start : first.answer_end].strip()
-    found = stances(claim, rows)
+    found = stances(claim, rows, question)
     against = [stance.quote for stance in found if not stance.agrees]
     clusters = cluster_answers(against)
     return [

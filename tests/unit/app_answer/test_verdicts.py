@@ -188,9 +188,9 @@ def test_an_answer_that_its_passage_does_not_state_is_not_heard() -> None:
     assert (verdict.kind, verdict.votes) == ("abstain", ())
 
 
-def generated(answer: str, *rows: PassageRow) -> Verdict:
-    heard = heard_in_answer(answer, cite(answer, rows), rows)
-    return judge_passages(heard, basis("weighted"))
+def generated(answer: str, *rows: PassageRow, question: str = QUESTION) -> Verdict:
+    heard = heard_in_answer(question, answer, cite(answer, rows), rows)
+    return judge_passages(heard, basis("weighted", question))
 
 
 def test_a_generated_answer_has_the_families_that_state_it_behind_it() -> None:
@@ -209,6 +209,39 @@ def test_other_numbers_in_the_same_words_contradict() -> None:
     assert verdict.kind == "disagree"
     assert "1812" in verdict.answers[1].answer + verdict.answers[0].answer
     assert stances("The passages do not say when the mill was built in 1742.", rows) == []
+
+
+def test_passages_made_from_one_template_do_not_contradict() -> None:
+    texts = [f"The seal number of record {n} is KX{n}Q." for n in (13, 17, 21)]
+    rows = [row(n, text) for n, text in enumerate(texts, start=1)]
+    asked = "What is the seal number of record 17?"
+    verdict = generated(texts[1], *rows, question=asked)
+    assert [vote.chunk_id for vote in verdict.votes] == [2]
+    gates = [row(n, f"The gate number {n} is painted blue.") for n in (535, 758, 801)]
+    verdict = generated("The gate number 801 is painted blue.", *gates, question="Which is blue?")
+    assert [vote.chunk_id for vote in verdict.votes] == [801]
+
+
+def test_a_figure_that_the_passage_does_not_have_is_neither_cited_nor_heard() -> None:
+    verdict = generated("The mill number 326 was built in 1742.", row(1, BUILT))
+    assert (verdict.kind, verdict.votes) == ("abstain", ())
+
+
+@pytest.mark.parametrize(
+    ("said", "agrees"),
+    [
+        ("The mill was built in 1742 by monks.", True),
+        ("The mill was built on 12 May 1742, monks say.", True),
+        ("The mill was built on 3 May 1742, others say.", False),
+        ("The mill was built on 12 May 1743, others say.", False),
+        ("The mill was built in 1743 on a hill.", False),
+    ],
+)
+def test_a_year_agrees_with_a_fuller_date_in_it(said: str, agrees: bool) -> None:
+    claim = "The mill was built on 12 May 1742."
+    (stance,) = stances(claim, [row(1, said)])
+    assert stance.agrees == agrees
+    assert bool(cite(claim, [row(1, said)])) == ("12 May 1742" in said)
 
 
 def test_an_answer_that_nothing_states_is_an_abstention() -> None:
