@@ -44,14 +44,19 @@ def explain_run(
     sources = _values(BelievedSource, verdict["sources"])
     left_out = [_source(name, sources) for name in without]
     votes = [v for v in _values(HeardVote, verdict["votes"]) if v.source_id not in left_out]
-    basis = _basis(verdict.get("calibration"))
+    basis, stated = _basis(verdict.get("calibration")), verdict.get("stated")
     joins = _values(Join, verdict["joins"])
     found = explain(
         [to_vote(vote) for vote in votes],
         to_posteriors(sources),
         log,
         Families({vote.chunk_id: vote.family for vote in votes}, tuple(joins)),
-        decision_config(basis, sources, takes_several=bool(verdict["takes_several"])),
+        decision_config(
+            basis,
+            sources,
+            takes_several=bool(verdict["takes_several"]),
+            stated=None if stated is None else str(stated),
+        ),
         owners,
     )
     names = {source.source_id: source.source for source in sources}

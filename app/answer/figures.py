@@ -15,8 +15,9 @@ Date = tuple[int, int | None, int | None]  # year, month, day
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _MONTH = "(?:" + "|".join(f"{month}|{month[:3]}" for month in MONTHS) + ")"
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 _DATE = re.compile(
-    rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH},? \d{{4}}|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
+    rf"\b(?:{_DAY} (?:of )?{_MONTH},? \d{{4}}|{_MONTH} {_DAY},? \d{{4}}"
     rf"|{_MONTH},? \d{{4}}|\d{{4}}-\d\d-\d\d)\b",
     re.IGNORECASE,
 )

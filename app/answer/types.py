@@ -199,7 +199,7 @@ class ChanceBasis:
 class Verdict:
     """How far the answer is to be believed, and everything to work that out again.
 
-    `answers` are given, `others` were heard as well. `probability` is the best answer's; of
+    `answers` are given, `others` were heard as well. `probability` is the first answer's; of
     several answers that of the least likely; None where nothing was stated.
     """
 
@@ -216,6 +216,7 @@ class Verdict:
     joins: tuple[Join, ...]  # of chunk ids
     sources: tuple[BelievedSource, ...]
     unasked: int = 0  # passages left when the rest could not change which answer leads
+    stated: str | None = None  # the sentence of a written answer that was judged; none in a vote
 
 
 @dataclass(frozen=True, slots=True)

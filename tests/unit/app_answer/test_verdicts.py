@@ -12,7 +12,7 @@ from app.answer.record import RunRecord
 from app.answer.short_answers import read_answer
 from app.answer.trust import biases, tag, trust_word, with_trust
 from app.answer.types import Trust, Verdict
-from app.answer.verdict import Basis, heard_in_answer, heard_in_votes, judge_passages
+from app.answer.verdict import Basis, claim_of, heard_in_answer, heard_in_votes, judge_passages
 from app.answer.vote import by_weight, compose, is_decided, known_families
 from app.answer.wire import event_data
 from app.db.rows import PassageRow, RunRow, RunTokens
@@ -189,8 +189,9 @@ def test_an_answer_that_its_passage_does_not_state_is_not_heard() -> None:
 
 
 def generated(answer: str, *rows: PassageRow, question: str = QUESTION) -> Verdict:
-    heard = heard_in_answer(question, answer, cite(answer, rows), rows)
-    return judge_passages(heard, basis("weighted", question))
+    citations = cite(answer, rows)
+    heard = heard_in_answer(question, answer, citations, rows)
+    return judge_passages(heard, basis("weighted", question), stated=claim_of(answer, citations))
 
 
 def test_a_generated_answer_has_the_families_that_state_it_behind_it() -> None:
@@ -242,6 +243,21 @@ def test_a_year_agrees_with_a_fuller_date_in_it(said: str, agrees: bool) -> None
     (stance,) = stances(claim, [row(1, said)])
     assert stance.agrees == agrees
     assert bool(cite(claim, [row(1, said)])) == ("12 May 1742" in said)
+
+
+@pytest.mark.parametrize("against", [0.5, 0.9])
+def test_of_two_sides_that_of_the_written_answer_comes_first(against: float) -> None:
+    """However far the other one is believed: the reader has this answer before his eyes."""
+    rows = [
+        row(1, "The mill was built in 1812 on the river."),
+        *(row(n, f"The mill was built in {year}.", against) for n, year in ((2, 1742), (3, 1750))),
+    ]
+    verdict = generated("The mill was built in 1812.", *rows)
+    assert verdict.kind == "disagree"
+    assert verdict.answers[0].answer == verdict.stated == "The mill was built in 1812."
+    assert verdict.probability == verdict.answers[0].probability
+    again = explain_run(run_of(verdict), ObservationLog())
+    assert again["answers"] == event_data(verdict)["answers"]
 
 
 def test_an_answer_that_nothing_states_is_an_abstention() -> None:
