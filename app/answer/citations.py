@@ -61,7 +61,7 @@ def cite(answer: str, passages: Sequence[PassageRow]) -> list[Citation]:
         if match is None:
             continue
         number = numbers.setdefault(match.passage.chunk_id, len(numbers) + 1)
-        citations.append(_citation(number, span, match))
+        citations.append(citation(number, span, match.passage, match.quote))
     return citations
 
 
@@ -241,8 +241,8 @@ def _covered(weights: dict[str, float], present: frozenset[str]) -> float:
     return sum(weight for token, weight in weights.items() if token in present)
 
 
-def _citation(number: int, answer: Span, match: _Match) -> Citation:
-    passage = match.passage
+def citation(number: int, answer: Span, passage: PassageRow, quote: Span) -> Citation:
+    """`answer` is a stretch of the answer, `quote` one of the passage's text."""
     return Citation(
         number=number,
         answer_start=answer.start,
@@ -252,8 +252,8 @@ def _citation(number: int, answer: Span, match: _Match) -> Citation:
         title=passage.title,
         source=passage.source,
         reliability=passage.reliability,
-        start=passage.start + match.quote.start,
-        end=passage.start + match.quote.end,
-        page=passage.page_at(passage.start + match.quote.start),
-        quote=passage.text[match.quote.start : match.quote.end],
+        start=passage.start + quote.start,
+        end=passage.start + quote.end,
+        page=passage.page_at(passage.start + quote.start),
+        quote=passage.text[quote.start : quote.end],
     )

@@ -150,6 +150,7 @@ def _family(
                 "title": vote.title,
                 "source": vote.source,
                 "said": vote.said,
+                "quote": vote.quote,
             }
             for vote in members
         ],

@@ -135,7 +135,8 @@ class Cited:
 
 @dataclass(frozen=True, slots=True)
 class HeardVote:
-    """What one passage says to the question: `answer` is the cluster, `said` its own words.
+    """What one passage says to the question: `answer` is the cluster, `said` what was read in it
+    (in a vote the model's words), `quote` the passage's own words that say so, where wording shows.
 
     Passages of one `family` are one piece of evidence. `rung`: what judged that it says so; runs
     stored before it was kept had no other than wording.
@@ -152,6 +153,7 @@ class HeardVote:
     sense: str
     family: int
     rung: Rung = "overlap"
+    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)

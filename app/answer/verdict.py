@@ -18,6 +18,7 @@ from app.answer.types import (
     Trust,
     Verdict,
 )
+from app.answer.vote_citations import stating_words
 from app.answer.wire import DIGITS
 from app.db.rows import PassageRow
 from reliability.alignment import Alignment, Rung, align
@@ -44,6 +45,7 @@ class Heard:
     said: str
     alignment: float
     rung: Rung = "overlap"
+    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def heard_in_votes(
             answer.said,
             aligned.score if takes_several else aligned.score / len(per_source[row.source_id]),
             aligned.rung,
+            stating_words(answer.core, row.text),
         )
         for (row, answer, aligned), name in zip(given, names, strict=True)
     ]
@@ -119,6 +122,7 @@ def heard_in_answer(
             claim if stance.agrees else clusters.representative[stance.quote] or stance.quote,
             stance.quote,
             min(1.0, stance.score),
+            quote=stance.quote,
         )
         for stance in found
     ]
@@ -262,6 +266,7 @@ def _vote(item: Heard, sense: str, families: Families) -> HeardVote:
         sense=sense,
         family=families.family_of[row.chunk_id],
         rung=item.rung,
+        quote=item.quote,
     )
 
 

@@ -14,6 +14,7 @@ from app.answer.trust import biases, tag, trust_word, with_trust
 from app.answer.types import Trust, Verdict
 from app.answer.verdict import Basis, claim_of, heard_in_answer, heard_in_votes, judge_passages
 from app.answer.vote import by_weight, compose, is_decided, known_families
+from app.answer.vote_citations import cite_votes
 from app.answer.wire import event_data
 from app.db.rows import PassageRow, RunRow, RunTokens
 from app.decoder.types import DecodeRequest, Passage
@@ -181,6 +182,24 @@ def test_nothing_said_is_an_abstention() -> None:
     verdict = voted((row(1, BUILT), "I don't know."))
     assert (verdict.kind, verdict.probability, verdict.answers) == ("abstain", None, ())
     assert compose(verdict) == "The passages do not answer this."
+
+
+def test_only_what_stands_in_a_passage_is_quoted_and_cited() -> None:
+    stone = row(1, "Bread was dear. A stone over the door says 1742.", 0.8)
+    other = row(2, "The mill was built in 1812.", 0.8)
+    verdict = voted((stone, "It was built in 1742."), (other, "1812"))
+    quotes = {vote.chunk_id: vote.quote for vote in verdict.votes}
+    assert quotes == {1: "A stone over the door says 1742.", 2: other.text}
+    text = compose(verdict)
+    cited = cite_votes(text, verdict, [stone, other])
+    assert {item.chunk_id: item.quote for item in cited} == quotes
+    spans = {text[item.answer_start : item.answer_end] for item in cited}
+    assert spans == {"It was built in 1742.", "1812"}
+    (first, _) = cited
+    assert stone.text[first.start : first.end] == first.quote or first.chunk_id == 2
+    found = explain_run(run_of(verdict), ObservationLog())["supporting"]
+    assert isinstance(found, list)
+    assert {family["passages"][0]["quote"] for family in found} == set(quotes.values())
 
 
 def test_an_answer_that_its_passage_does_not_state_is_not_heard() -> None:
