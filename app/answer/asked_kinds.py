@@ -24,7 +24,8 @@ _TIME = re.compile(
     r"|\b(?:mon|tues|wednes|thurs|fri|satur|sun|week|to|yester|holi)?days?\b|\bdaily\b"
     r"|\b(?:seconds?|minutes?|hours?|weeks?|weekends?|months?|years?|decades?|century|centuries)\b"
     r"|\b(?:spring|summer|autumn|fall|winter|easter|christmas|night|morning|noon|afternoon)s?\b"
-    r"|\b(?:evening|midnight|tomorrow|now|never|always|ago|before|after(?! all\b)|during|since|until|past)\b"
+    r"|\b(?:evening|midnight|tomorrow|now|never|always|ago|before|during|since|until|past)\b"
+    r"|\bafter\b(?! all\b)"
     r"|\bo['’]clock\b|\b(?:ages?|era|war|reign|while|once|soon|later|earlier|recently)\b",
     re.IGNORECASE,
 )
