@@ -74,6 +74,7 @@ class DecisionConfig:
     takes_several: bool = False
     calibrator: Calibrator | None = None
     newcomers: frozenset[int] = frozenset()  # sources of whom little is known
+    stated: str | None = None  # by a text that was written before it was judged
 
 
 def decide(
@@ -86,7 +87,8 @@ def decide(
     """Weigh stored votes; `without` leaves sources out, which needs no new decoding."""
     config = config or DecisionConfig()
     heard = [vote for vote in votes if vote.source not in without and vote.alignment > 0]
-    beliefs = tuple(sorted(_beliefs(heard, posteriors, config), key=lambda b: -b.chance))
+    found = _beliefs(heard, posteriors, config)
+    beliefs = tuple(sorted(found, key=lambda b: (-b.chance, b.answer != config.stated)))
     kind, given = _choose(beliefs, posteriors, config)
     return Decision(kind, given, beliefs, config.calibrator is not None)
 
@@ -165,18 +167,27 @@ def _choose(
     posteriors: Mapping[int, BetaPosterior],
     config: DecisionConfig,
 ) -> tuple[DecisionKind, tuple[AnswerBelief, ...]]:
+    """What `stated` is: where anybody says it, the decision is about it and no other answer."""
     if not beliefs:
         return "abstain", ()
-    sure = [b for b in beliefs if b.chance >= config.accept and _is_supported(b, posteriors)]
+    own = [b for b in beliefs if b.answer == config.stated] or beliefs
+    sure = [b for b in own if b.chance >= config.accept and _is_supported(b, posteriors)]
     if len(sure) > 1 and (config.takes_several or len({b.sense for b in sure}) > 1):
         return "several", tuple(sure)
-    same_sense = () if config.takes_several else beliefs[1:]  # a list contradicts nothing
-    rival = next((b for b in same_sense if b.sense == beliefs[0].sense), None)
-    if rival is not None and beliefs[0].chance - rival.chance < CLOSE:
-        return "disagree", (beliefs[0], rival)
+    best = own[0]
+    others = () if config.takes_several else beliefs  # a list contradicts nothing
+    rival = next((b for b in others if _is_rival(b, best)), None)
+    if rival is not None and best.chance - rival.chance < CLOSE:
+        return "disagree", (best, rival)
     if sure:
         return "answer", (sure[0],)
-    return "low_support", beliefs[:1]
+    return "low_support", (best,)
+
+
+def _is_rival(belief: AnswerBelief, best: AnswerBelief) -> bool:
+    """Another answer that other sources stand behind: nobody disagrees with himself."""
+    is_other = belief.sense == best.sense and belief.answer != best.answer
+    return is_other and belief.sources != best.sources
 
 
 def _is_supported(belief: AnswerBelief, posteriors: Mapping[int, BetaPosterior]) -> bool:

@@ -2,16 +2,27 @@
 
 Attribution happens after generation, because a small model does not write markers reliably. Each
 sentence of the answer is matched with the passages' sentences by the share of its information
-they contain: a token weighs by how rare it is among the passages, a number twice that.
+they contain: a token weighs by how rare it is among the passages, a number twice that. A figure
+that a passage does not have is a no, however much of the wording it has.
 """
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from app.answer.figures import (
+    Figures,
+    agree,
+    contradict,
+    figures,
+    has_all,
+    named_in,
+    plain_number,
+    without_markers,
+)
 from app.answer.sentences import Span, sentence_spans
 from app.answer.types import Citation
 from app.db.rows import PassageRow
@@ -50,7 +61,7 @@ def cite(answer: str, passages: Sequence[PassageRow]) -> list[Citation]:
         if match is None:
             continue
         number = numbers.setdefault(match.passage.chunk_id, len(numbers) + 1)
-        citations.append(_citation(number, span, match))
+        citations.append(citation(number, span, match.passage, match.quote))
     return citations
 
 
@@ -64,13 +75,15 @@ class Stance:
     agrees: bool
 
 
-def stances(sentence: str, passages: Sequence[PassageRow]) -> list[Stance]:
+def stances(sentence: str, passages: Sequence[PassageRow], question: str = "") -> list[Stance]:
     """The passages that state `sentence`, and those that contradict it; others are left out.
 
     A contradiction is seen in numbers only: nearly all the same words, and not one number shared.
+    Numbers of the question say what is spoken of: whoever has others speaks of something else.
     """
-    index = _PassageIndex(passages)
-    return [stance for passage in passages if (stance := index.stance(sentence, passage))]
+    index, about = _PassageIndex(passages), named_in(question)
+    found = (index.stance(sentence, passage, about) for passage in passages)
+    return [stance for stance in found if stance]
 
 
 def says_nothing(sentence: str) -> bool:
@@ -120,43 +133,54 @@ class _PassageIndex:
 
     def best_match(self, sentence: str) -> _Match | None:
         """The passage stretch that covers `sentence` best; None where none covers it enough."""
-        wanted = tokens(sentence)
-        if says_nothing(sentence) or not wanted & self._frequencies.keys():
+        weights = self._weights(sentence)
+        if says_nothing(sentence) or not weights.keys() & self._frequencies.keys():
             return None
-        weights = {token: self._weight(token) for token in wanted}
         best: _Match | None = None
         for passage, sentences in zip(self.passages, self._sentences, strict=True):
-            match = _best_in_passage(passage, sentences, weights)
+            match = _best_in_passage(passage, sentences, weights, figures(sentence), has_all)
             if match is not None and (best is None or match.score > best.score):
                 best = match
         return best
 
-    def stance(self, sentence: str, passage: PassageRow) -> Stance | None:
-        wanted = tokens(sentence)
-        if says_nothing(sentence) or not wanted:
+    def stance(
+        self, sentence: str, passage: PassageRow, about: Collection[str] = ()
+    ) -> Stance | None:
+        weights = self._weights(sentence)
+        if says_nothing(sentence) or not weights:
             return None
-        sentences = self._sentences[self.passages.index(passage)]
-        weights = {token: self._weight(token) for token in wanted}
-        match = _best_in_passage(passage, sentences, weights)
+        sentences, claim = self._sentences[self.passages.index(passage)], figures(sentence)
+        match = _best_in_passage(passage, sentences, weights, claim, has_all)
+        if match is None and claim.dates:
+            years = {token: weight for token, weight in weights.items() if token not in claim.fine}
+            match = _best_in_passage(passage, sentences, years, claim, agree)
         if match is not None:
             quote = passage.text[match.quote.start : match.quote.end]
             return Stance(passage, quote, match.score, True)
-        return self._contradiction(passage, sentences, weights)
+        return self._contradiction(passage, sentences, weights, claim, about)
 
     def _contradiction(
-        self, passage: PassageRow, sentences: "list[_Sentence]", weights: dict[str, float]
+        self,
+        passage: PassageRow,
+        sentences: "list[_Sentence]",
+        weights: dict[str, float],
+        claim: Figures,
+        about: Collection[str],
     ) -> Stance | None:
-        words = {token: weight for token, weight in weights.items() if not token[0].isdigit()}
-        if len(words) == len(weights) or len(words) < MIN_COMMON_WORDS:
+        said = {token: w for token, w in weights.items() if token not in claim.fine}
+        words = {token: w for token, w in said.items() if not token[0].isdigit()}
+        if not claim.numbers or len(words) < MIN_COMMON_WORDS:
             return None
         total = sum(words.values())
         for sentence in sentences:
-            has_number = any(token[0].isdigit() for token in sentence.tokens)
+            quote = passage.text[sentence.span.start : sentence.span.end]
             score = _covered(words, sentence.tokens) / total
-            if has_number and score >= SAME_CLAIM and not weights.keys() & _numbers(sentence):
-                quote = passage.text[sentence.span.start : sentence.span.end]
+            if score >= SAME_CLAIM and contradict(figures(quote), claim, about):
                 return Stance(passage, quote, score, False)
         return None
+
+    def _weights(self, sentence: str) -> dict[str, float]:
+        return {token: self._weight(token) for token in tokens(without_markers(sentence))}
 
     def _weight(self, token: str) -> float:
         rarity = math.log1p((self._num_sentences + 0.5) / (self._frequencies[token] + 0.5))
@@ -170,53 +194,55 @@ def tokens(text: str) -> frozenset[str]:
 
 def _normalise(token: str) -> str:
     if token[0].isdigit():
-        return re.sub(r",(?=\d{3}(?:\D|$))", "", token)
+        return plain_number(token)
     word = re.sub(r"['’]s$", "", token.casefold())
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _best_in_passage(
-    passage: PassageRow, sentences: list[_Sentence], weights: dict[str, float]
+    passage: PassageRow,
+    sentences: list[_Sentence],
+    weights: dict[str, float],
+    claim: Figures,
+    states: Callable[[Figures, Figures], bool],
 ) -> _Match | None:
-    """The best sentence, with its neighbour where the two say clearly more than one."""
+    """The best sentence, with its neighbour where the two say clearly more than one.
+
+    Only what has the claim's figures, as `states` sees it, may be one; the title counts as said.
+    """
     total = sum(weights.values())
+
+    def score(span: Span, present: frozenset[str]) -> float:
+        covered = _covered(weights, present) / total
+        if covered < THRESHOLD:
+            return 0.0
+        has = figures(f"{passage.title}\n{passage.text[span.start : span.end]}")
+        return covered if states(has, claim) else 0.0
+
     single = pair = 0.0
     quote: Span | None = None
     pair_quote: Span | None = None
     for position, sentence in enumerate(sentences):
-        score = _covered(weights, sentence.tokens) / total
-        if score > single:
-            single, quote = score, sentence.span
+        found = score(sentence.span, sentence.tokens)
+        if found > single:
+            single, quote = found, sentence.span
         if position + 1 < len(sentences):
             follower = sentences[position + 1]
-            score = _covered(weights, sentence.tokens | follower.tokens) / total
-            if score > pair:
-                pair, pair_quote = score, Span(sentence.span.start, follower.span.end)
+            both = Span(sentence.span.start, follower.span.end)
+            found = score(both, sentence.tokens | follower.tokens)
+            if found > pair:
+                pair, pair_quote = found, both
     if pair_quote is not None and pair >= single + PAIR_GAIN:
         single, quote = pair, pair_quote
-    if quote is None or single < THRESHOLD:
-        return None
-    if not _shares_a_number(weights, tokens(passage.text[quote.start : quote.end])):
-        return None
-    return _Match(passage, quote, single)
-
-
-def _shares_a_number(wanted: Iterable[str], present: frozenset[str]) -> bool:
-    """False where the answer names numbers and the quote none of them: it says something else."""
-    numbers = {token for token in wanted if token[0].isdigit()}
-    return not numbers or bool(numbers & present)
-
-
-def _numbers(sentence: _Sentence) -> set[str]:
-    return {token for token in sentence.tokens if token[0].isdigit()}
+    return None if quote is None else _Match(passage, quote, single)
 
 
 def _covered(weights: dict[str, float], present: frozenset[str]) -> float:
     return sum(weight for token, weight in weights.items() if token in present)
 
 
-def _citation(number: int, answer: Span, match: _Match) -> Citation:
-    passage = match.passage
+def citation(number: int, answer: Span, passage: PassageRow, quote: Span) -> Citation:
+    """`answer` is a stretch of the answer, `quote` one of the passage's text."""
     return Citation(
         number=number,
         answer_start=answer.start,
@@ -226,8 +252,8 @@ def _citation(number: int, answer: Span, match: _Match) -> Citation:
         title=passage.title,
         source=passage.source,
         reliability=passage.reliability,
-        start=passage.start + match.quote.start,
-        end=passage.start + match.quote.end,
-        page=passage.page_at(passage.start + match.quote.start),
-        quote=passage.text[match.quote.start : match.quote.end],
+        start=passage.start + quote.start,
+        end=passage.start + quote.end,
+        page=passage.page_at(passage.start + quote.start),
+        quote=passage.text[quote.start : quote.end],
     )

@@ -19,7 +19,7 @@ from app.answer.verdict import (
 from app.answer.wire import JsonObject, rounded
 from app.db.rows import RunRow
 from app.errors import SourceNotFound, VerdictNotFound
-from reliability.decision import ACCEPT, Decision
+from reliability.decision import ACCEPT, Decision, DecisionConfig
 from reliability.explanation import FamilyReason, WhatIf, explain
 from reliability.families.types import Families, Join
 from reliability.observations import ObservationLog
@@ -51,7 +51,7 @@ def explain_run(
         to_posteriors(sources),
         log,
         Families({vote.chunk_id: vote.family for vote in votes}, tuple(joins)),
-        decision_config(basis, sources, takes_several=bool(verdict["takes_several"])),
+        _config(verdict, basis, sources),
         owners,
     )
     names = {source.source_id: source.source for source in sources}
@@ -84,6 +84,18 @@ def explain_run(
             for item in found.what_if
         ],
     }
+
+
+def _config(
+    verdict: JsonObject, basis: ChanceBasis | None, sources: Sequence[BelievedSource]
+) -> DecisionConfig:
+    stated = verdict.get("stated")
+    return decision_config(
+        basis,
+        sources,
+        takes_several=bool(verdict["takes_several"]),
+        stated=None if stated is None else str(stated),
+    )
 
 
 def _values(kind: type[Value], items: object) -> list[Value]:
@@ -145,6 +157,7 @@ def _family(
                 "title": vote.title,
                 "source": vote.source,
                 "said": vote.said,
+                "quote": vote.quote,
             }
             for vote in members
         ],

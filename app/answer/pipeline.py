@@ -37,7 +37,7 @@ from app.answer.types import (
     RunStarted,
     Trust,
 )
-from app.answer.verdict import Basis, heard_in_answer, judge_passages
+from app.answer.verdict import Basis, claim_of, heard_in_answer, judge_passages
 from app.answer.vote import SourceVote, fitting_alone
 from app.answer.wire import JsonObject
 from app.db.chunks import Chunks
@@ -275,7 +275,8 @@ class AnswerPipeline:
         citations = tuple(cite(answer, passages))
         for citation in citations:
             yield Cited(citation)
-        yield judge_passages(heard_in_answer(answer, citations, passages), basis)
+        heard = heard_in_answer(basis.question, answer, citations, passages)
+        yield judge_passages(heard, basis, stated=claim_of(answer, citations))
         yield Completed(
             run_id=run_id,
             answer=answer,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.answer.asked_kinds import is_of_kind
 from app.answer.citations import says_nothing
 from app.answer.sentences import sentence_spans
 from reliability.cores import core_of
@@ -29,7 +30,8 @@ class ShortAnswer:
 
 
 def read_answer(text: str, question: str) -> ShortAnswer | None:
-    """The first sentence of what a source said; None where it says that it does not know."""
+    """The first sentence of what a source said; None where it says that it does not know, or names
+    no time or amount though that was asked."""
     text = _LEAD.sub("", text.strip())
     spans = sentence_spans(text)
     if not spans:
@@ -37,7 +39,7 @@ def read_answer(text: str, question: str) -> ShortAnswer | None:
     said = text[spans[0].start : spans[0].end][:MAX_LEN].strip()
     if is_no_answer(said.strip(" .")) or says_nothing(said):
         return None
-    return ShortAnswer(said, core_of(said, question))
+    return ShortAnswer(said, core_of(said, question)) if is_of_kind(said, question) else None
 
 
 def judge(question: str, one: str, other: str) -> Relation:  # noqa: ARG001

@@ -135,7 +135,8 @@ class Cited:
 
 @dataclass(frozen=True, slots=True)
 class HeardVote:
-    """What one passage says to the question: `answer` is the cluster, `said` its own words.
+    """What one passage says to the question: `answer` is the cluster, `said` what was read in it
+    (in a vote the model's words), `quote` the passage's own words that say so, where wording shows.
 
     Passages of one `family` are one piece of evidence. `rung`: what judged that it says so; runs
     stored before it was kept had no other than wording.
@@ -152,6 +153,7 @@ class HeardVote:
     sense: str
     family: int
     rung: Rung = "overlap"
+    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ class ChanceBasis:
 class Verdict:
     """How far the answer is to be believed, and everything to work that out again.
 
-    `answers` are given, `others` were heard as well. `probability` is the best answer's; of
+    `answers` are given, `others` were heard as well. `probability` is the first answer's; of
     several answers that of the least likely; None where nothing was stated.
     """
 
@@ -216,6 +218,7 @@ class Verdict:
     joins: tuple[Join, ...]  # of chunk ids
     sources: tuple[BelievedSource, ...]
     unasked: int = 0  # passages left when the rest could not change which answer leads
+    stated: str | None = None  # the sentence of a written answer that was judged; none in a vote
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from app.answer.types import (
     Trust,
     Verdict,
 )
+from app.answer.vote_citations import stating_words
 from app.answer.wire import DIGITS
 from app.db.rows import PassageRow
 from reliability.alignment import Alignment, Rung, align
@@ -44,6 +45,7 @@ class Heard:
     said: str
     alignment: float
     rung: Rung = "overlap"
+    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +93,27 @@ def heard_in_votes(
             answer.said,
             aligned.score if takes_several else aligned.score / len(per_source[row.source_id]),
             aligned.rung,
+            stating_words(answer.core, row.text),
         )
         for (row, answer, aligned), name in zip(given, names, strict=True)
     ]
 
 
-def heard_in_answer(
-    answer: str, citations: Sequence[Citation], rows: Sequence[PassageRow]
-) -> list[Heard]:
-    """What the passages of a prompt have to the first sentence of its answer that one states."""
+def claim_of(answer: str, citations: Sequence[Citation]) -> str | None:
+    """The first sentence of an answer that a passage states; it is the one that is judged."""
     if not citations:
+        return None
+    return answer[citations[0].answer_start : citations[0].answer_end].strip()
+
+
+def heard_in_answer(
+    question: str, answer: str, citations: Sequence[Citation], rows: Sequence[PassageRow]
+) -> list[Heard]:
+    """What the passages of a prompt have to what its answer says (see `claim_of`)."""
+    claim = claim_of(answer, citations)
+    if claim is None:
         return []
-    first = citations[0]
-    claim = answer[first.answer_start : first.answer_end].strip()
-    found = stances(claim, rows)
+    found = stances(claim, rows, question)
     against = [stance.quote for stance in found if not stance.agrees]
     clusters = cluster_answers(against)
     return [
@@ -113,6 +122,7 @@ def heard_in_answer(
             claim if stance.agrees else clusters.representative[stance.quote] or stance.quote,
             stance.quote,
             min(1.0, stance.score),
+            quote=stance.quote,
         )
         for stance in found
     ]
@@ -127,14 +137,14 @@ def cast_votes(heard: Sequence[Heard], basis: Basis) -> tuple[tuple[HeardVote, .
     return tuple(_vote(item, sense, families) for item, sense in pairs), families
 
 
-def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
-    """The verdict on `heard`."""
+def judge_passages(heard: Sequence[Heard], basis: Basis, *, stated: str | None = None) -> Verdict:
+    """The verdict on `heard`; `stated` is what an answer that is written already says."""
     votes, families = cast_votes(heard, basis)
     rows = {item.row.source_id: item.row for item in heard}
     sources = tuple(_believed(rows[source_id]) for source_id in sorted(rows))
     takes_several = asks_for_several(basis.question)
     calibration = None if basis.calibration is None else to_chance_basis(basis.calibration)
-    config = decision_config(calibration, sources, takes_several=takes_several)
+    config = decision_config(calibration, sources, takes_several=takes_several, stated=stated)
     decision = decide([to_vote(vote) for vote in votes], to_posteriors(sources), config)
     names = {source.source_id: source.source for source in sources}
     given = {(belief.answer, belief.sense) for belief in decision.answers}
@@ -152,6 +162,7 @@ def judge_passages(heard: Sequence[Heard], basis: Basis) -> Verdict:
         votes=votes,
         joins=families.joins,
         sources=sources,
+        stated=stated,
     )
 
 
@@ -171,10 +182,14 @@ def to_chance_basis(calibration: Calibration) -> ChanceBasis:
 
 
 def decision_config(
-    basis: ChanceBasis | None, sources: Sequence[BelievedSource], *, takes_several: bool
+    basis: ChanceBasis | None,
+    sources: Sequence[BelievedSource],
+    *,
+    takes_several: bool,
+    stated: str | None = None,
 ) -> DecisionConfig:
     newcomers = frozenset(source.source_id for source in sources if source.is_new)
-    plain = DecisionConfig(takes_several=takes_several, newcomers=newcomers)
+    plain = DecisionConfig(takes_several=takes_several, newcomers=newcomers, stated=stated)
     if basis is None:
         return plain
     knots = tuple(basis.score_odds), tuple(basis.chance_odds)
@@ -207,11 +222,11 @@ def to_posteriors(sources: Sequence[BelievedSource]) -> dict[int, BetaPosterior]
 
 
 def probability_of(decision: Decision) -> float | None:
-    """The best answer's chance, or where several are given that of the least likely."""
+    """The first answer's chance, or where several are given that of the least likely."""
     chances = [belief.chance for belief in decision.answers]
     if not chances:
         return None
-    return min(chances) if decision.kind == "several" else max(chances)
+    return min(chances) if decision.kind == "several" else chances[0]
 
 
 def judged(belief: AnswerBelief, names: Mapping[int, str]) -> JudgedAnswer:
@@ -251,6 +266,7 @@ def _vote(item: Heard, sense: str, families: Families) -> HeardVote:
         sense=sense,
         family=families.family_of[row.chunk_id],
         rung=item.rung,
+        quote=item.quote,
     )
 
 

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from app.answer import convert
-from app.answer.citations import cite
 from app.answer.protocols import Decoder, Judge
 from app.answer.short_answers import (
     INSTRUCTION,
@@ -38,6 +37,7 @@ from app.answer.verdict import (
     judge_passages,
     to_vote,
 )
+from app.answer.vote_citations import cite_votes, spokesman
 from app.db.rows import PassageRow
 from app.decoder.quotes import OpenPair
 from app.decoder.types import DecodeRequest, Voted, VotePrefilled
@@ -121,7 +121,7 @@ class SourceVote:
         answer = compose(verdict)
         self._watch.note_text()
         yield Delta(answer)
-        citations = tuple(cite(answer, asked.rows)) if verdict.answers else ()
+        citations = tuple(cite_votes(answer, verdict, asked.rows))
         for citation in citations:
             yield Cited(citation)
         yield verdict
@@ -262,22 +262,16 @@ def compose(verdict: Verdict) -> str:
         return "\n".join(f"- {_named(answer, verdict)}" for answer in verdict.answers)
     if verdict.kind == "disagree":
         one, other = (
-            f"{_said(answer, verdict)} (according to {_listed(answer.sources)})"
+            f"{spokesman(answer, verdict).said} (according to {_listed(answer.sources)})"
             for answer in verdict.answers
         )
         return f"Sources disagree.\n- {one}\n- {other}"
-    return _said(verdict.answers[0], verdict)
+    return spokesman(verdict.answers[0], verdict).said
 
 
 def _named(answer: JudgedAnswer, verdict: Verdict) -> str:
-    said = _said(answer, verdict)
+    said = spokesman(answer, verdict).said
     return f"{answer.sense}: {said}" if answer.sense else said
-
-
-def _said(answer: JudgedAnswer, verdict: Verdict) -> str:
-    """The words of the passage that says it most surely, the longest of equal ones."""
-    votes = [v for v in verdict.votes if (v.answer, v.sense) == (answer.answer, answer.sense)]
-    return max(votes, key=lambda vote: (vote.alignment, len(vote.said), vote.said)).said
 
 
 def _listed(names: Sequence[str]) -> str:

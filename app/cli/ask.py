@@ -65,7 +65,7 @@ def _print_verdict(verdict: JsonObject | None) -> None:
     answers, others = verdict["answers"], verdict["others"]
     assert isinstance(answers, list)
     assert isinstance(others, list)
-    words = VERDICTS[str(verdict["kind"])]
+    words = _headline(str(verdict["kind"]), str(verdict["trust"]), answers)
     if isinstance(chance := verdict["probability"], float | int):
         words += f" ({chance:.0%}, {_basis(verdict['calibration'])})"
     for answer in answers if len(answers) > 1 else []:
@@ -73,6 +73,15 @@ def _print_verdict(verdict: JsonObject | None) -> None:
     behind = sum(answer["families"] for answer in answers)
     against = sum(answer["families"] for answer in others)
     print_note(f"{words}. Pieces of evidence: {behind} for it, {against} for something else.")
+
+
+def _headline(kind: str, trust: str, answers: list[JsonObject]) -> str:
+    """A written answer stands though nothing states it, and a fair chance is not called low."""
+    if kind == "abstain" and trust != "vote":
+        return "No passage states this"
+    if kind == "low_support" and answers[0]["wording"] == "thin":
+        return "One piece of evidence only"
+    return VERDICTS[kind]
 
 
 def _basis(calibration: object) -> str:

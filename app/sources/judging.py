@@ -188,8 +188,11 @@ def _leading(run: JudgedRun) -> AnswerBelief | None:
     newcomers = frozenset(
         source["source_id"] for source in _items(run.verdict["sources"]) if source.get("is_new")
     )
-    heard = decide(votes, beliefs, DecisionConfig(newcomers=newcomers)).all_answers
-    return heard[0] if len({belief.sense for belief in heard}) == 1 else None
+    stated = run.verdict.get("stated")
+    config = DecisionConfig(newcomers=newcomers, stated=None if stated is None else str(stated))
+    decision = decide(votes, beliefs, config)
+    is_one = len({belief.sense for belief in decision.all_answers}) == 1
+    return decision.answers[0] if is_one else None
 
 
 def _said(run: JudgedRun, lead: AnswerBelief) -> list[str]:

@@ -35,7 +35,7 @@ def test_only_the_first_sentence_counts_and_a_lead_in_goes() -> None:
 
 
 def test_long_answers_are_cut() -> None:
-    answer = read_answer("word " * 500, QUESTION)
+    answer = read_answer("word " * 500, "Who built the mill?")
     assert answer is not None
     assert len(answer.said) <= 160
 
@@ -58,3 +58,30 @@ def test_senses_are_told_apart_only_where_several_are_meant() -> None:
     assert senses(question, titles) == ["Broken Bow, Nebraska", "Broken Bow (Oklahoma)", ""]
     assert senses(question, ["Broken Bow, Nebraska", "Harvest report"]) == ["", ""]
     assert senses("How large is Broken Bow, Nebraska?", titles)[:2] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "fits"),
+    [
+        ("When did the bridge open?", "The bridge opened at 152 metres.", False),
+        ("When did the bridge open?", "It will have its birthday party after all", False),
+        ("When did the bridge open?", "after the war", True),
+        ("When did the bridge open?", "In 1871.", True),
+        ("When did the bridge open?", "On 3 May", True),
+        ("When was the hill measured?", "at 1633 metres", False),
+        ("When does it open?", "9", True),
+        ("When does it open?", "at 9.30", True),
+        ("In which century was it built?", "the 12th century", True),
+        ("How many people live there?", "those who work at the mill", False),
+        ("How many people live there?", "12,910", True),
+        ("How many people live there?", "about three hundred", True),
+        ("How long is the bridge?", "it is very old", False),
+        ("How long is it open?", "until Easter", True),
+        ("How much does it cost?", "nothing", True),
+        ("Who built it?", "Anna Berg", True),
+    ],
+)
+def test_a_time_or_an_amount_is_wanted_where_one_is_asked(
+    question: str, answer: str, *, fits: bool
+) -> None:
+    assert (read_answer(answer, question) is not None) == fits

@@ -5,15 +5,15 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from app.answer.citations import cite, stances
 from app.answer.explain import explain_run
 from app.answer.pipeline import few_of_each
 from app.answer.record import RunRecord
 from app.answer.short_answers import read_answer
 from app.answer.trust import biases, tag, trust_word, with_trust
 from app.answer.types import Trust, Verdict
-from app.answer.verdict import Basis, heard_in_answer, heard_in_votes, judge_passages
+from app.answer.verdict import Basis, heard_in_votes, judge_passages
 from app.answer.vote import by_weight, compose, is_decided, known_families
+from app.answer.vote_citations import cite_votes
 from app.answer.wire import event_data
 from app.db.rows import PassageRow, RunRow, RunTokens
 from app.decoder.types import DecodeRequest, Passage
@@ -183,36 +183,27 @@ def test_nothing_said_is_an_abstention() -> None:
     assert compose(verdict) == "The passages do not answer this."
 
 
+def test_only_what_stands_in_a_passage_is_quoted_and_cited() -> None:
+    stone = row(1, "Bread was dear. A stone over the door says 1742.", 0.8)
+    other = row(2, "The mill was built in 1812.", 0.8)
+    verdict = voted((stone, "It was built in 1742."), (other, "1812"))
+    quotes = {vote.chunk_id: vote.quote for vote in verdict.votes}
+    assert quotes == {1: "A stone over the door says 1742.", 2: other.text}
+    text = compose(verdict)
+    cited = cite_votes(text, verdict, [stone, other])
+    assert {item.chunk_id: item.quote for item in cited} == quotes
+    spans = {text[item.answer_start : item.answer_end] for item in cited}
+    assert spans == {"It was built in 1742.", "1812"}
+    (first, _) = cited
+    assert stone.text[first.start : first.end] == first.quote or first.chunk_id == 2
+    found = explain_run(run_of(verdict), ObservationLog())["supporting"]
+    assert isinstance(found, list)
+    assert {family["passages"][0]["quote"] for family in found} == set(quotes.values())
+
+
 def test_an_answer_that_its_passage_does_not_state_is_not_heard() -> None:
     verdict = voted((row(1, "Bread was dear."), "1742"))
     assert (verdict.kind, verdict.votes) == ("abstain", ())
-
-
-def generated(answer: str, *rows: PassageRow) -> Verdict:
-    heard = heard_in_answer(answer, cite(answer, rows), rows)
-    return judge_passages(heard, basis("weighted"))
-
-
-def test_a_generated_answer_has_the_families_that_state_it_behind_it() -> None:
-    rows = [row(1, BUILT, 0.8), row(2, f"As we know, {BUILT} It is old.", 0.8), row(3, "Bread.")]
-    verdict = generated("The mill was built in 1742.", *rows)
-    assert [vote.chunk_id for vote in verdict.votes] == [1, 2]
-    assert {vote.answer for vote in verdict.votes} == {"The mill was built in 1742."}
-    assert verdict.answers[0].families == len({vote.family for vote in verdict.votes})
-
-
-def test_other_numbers_in_the_same_words_contradict() -> None:
-    rows = [row(1, BUILT), row(2, "The mill was built in 1812 on the river.")]
-    found = stances("The mill was built in 1742.", rows)
-    assert [(stance.passage.chunk_id, stance.agrees) for stance in found] == [(1, True), (2, False)]
-    verdict = generated("The mill was built in 1742.", *rows)
-    assert verdict.kind == "disagree"
-    assert "1812" in verdict.answers[1].answer + verdict.answers[0].answer
-    assert stances("The passages do not say when the mill was built in 1742.", rows) == []
-
-
-def test_an_answer_that_nothing_states_is_an_abstention() -> None:
-    assert generated("Nobody can tell what colour it had.", row(1, BUILT)).kind == "abstain"
 
 
 def run_of(verdict: Verdict | None) -> RunRow:

@@ -53,6 +53,23 @@ def test_equal_sides_disagree_and_both_are_shown() -> None:
     assert decision.answers[0].wording == "contested"
 
 
+def test_a_source_does_not_disagree_with_itself() -> None:
+    decision = decide([vote(1, "a"), vote(1, "b")], POSTERIORS)
+    assert (decision.kind, len(decision.answers)) == ("low_support", 1)
+
+
+def test_a_written_answer_is_what_is_decided_about() -> None:
+    votes = [vote(3, "b"), vote(4, "a"), vote(99, "c")]
+    first = {stated: decide(votes, POSTERIORS, DecisionConfig(stated=stated)) for stated in "abc"}
+    assert all(decision.answers[0].answer == stated for stated, decision in first.items())
+    beaten = decide(
+        [vote(1, "a"), vote(2, "a"), vote(5, "b")], POSTERIORS, DecisionConfig(stated="b")
+    )
+    assert (beaten.kind, [b.answer for b in beaten.answers]) == ("disagree", ["b", "a"])
+    unheard = decide(votes[:1], POSTERIORS, DecisionConfig(stated="d"))
+    assert [b.answer for b in unheard.answers] == ["b"]
+
+
 def test_senses_do_not_compete() -> None:
     votes = [vote(1, "1858", sense="first"), vote(2, "1860", sense="second")]
     decision = decide(votes, POSTERIORS)

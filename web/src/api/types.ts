@@ -117,7 +117,7 @@ const family = object({
   family: num,
   answer: str,
   sources: list(str),
-  passages: list(object({ chunk_id: id, title: str, source: str, said: str })),
+  passages: list(object({ chunk_id: id, title: str, source: str, said: str, quote: orElse(str, "") })),
   counted_once: list(object({ level: str, why: str, sources: list(str) })),
 });
 export type Family = Infer<typeof family>;
@@ -136,6 +136,7 @@ export type Believed = Infer<typeof believed>;
 
 export const explanation = object({
   ...decided,
+  trust,
   reliability_version: num,
   without: list(str),
   others: list(judgedAnswer),

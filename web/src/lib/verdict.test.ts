@@ -1,13 +1,26 @@
 import { describe, expect, it } from "vitest";
+import type { Verdict } from "../api/types";
 import { explanation, verdict } from "../state/fixtures";
-import { balance, chanceNote, changed, headline } from "./verdict";
+import { balance, chanceNote, changed, headline, tone } from "./verdict";
 
 describe("headline", () => {
   it("says what was decided and how likely it is", () => {
     expect(headline(verdict)).toBe("Sources disagree, 54%");
-    expect(headline({ kind: "abstain", probability: null, calibration: null })).toBe(
-      "No passage states an answer",
-    );
+    const nothing: Verdict = { ...verdict, kind: "abstain", probability: null, answers: [] };
+    expect(headline(nothing)).toBe("No passage states an answer");
+    expect(tone(nothing)).toBe("none");
+  });
+  it("warns of an answer that is written and that no passage states", () => {
+    const made: Verdict = { ...verdict, kind: "abstain", probability: null, answers: [], trust: "weighted" };
+    expect(headline(made)).toBe("No passage states this");
+    expect(tone(made)).toBe("doubtful");
+  });
+  it("does not call a high chance low", () => {
+    const [answer] = verdict.answers;
+    const one = (wording: string, probability: number) =>
+      headline({ ...verdict, kind: "low_support", probability, answers: [{ ...answer!, wording }] });
+    expect(one("thin", 0.93)).toBe("One piece of evidence, 93%");
+    expect(one("contested", 0.52)).toBe("Low support, 52%");
   });
 });
 

@@ -3,6 +3,7 @@ import type { Explanation, JudgedAnswer, Verdict } from "../api/types";
 import { formatPercent, plural } from "./format";
 
 type Decided = Pick<Verdict | Explanation, "kind" | "probability" | "calibration">;
+type Worded = Pick<Verdict, "kind" | "probability" | "answers" | "trust">;
 
 const HEADLINES: Record<Verdict["kind"], string> = {
   answer: "Supported",
@@ -12,8 +13,7 @@ const HEADLINES: Record<Verdict["kind"], string> = {
   abstain: "No passage states an answer",
 };
 
-/** How much a reader should worry: nothing, some, or the answer stands on nothing. */
-export const TONES: Record<Verdict["kind"], "good" | "doubtful" | "none"> = {
+const TONES: Record<Verdict["kind"], "good" | "doubtful" | "none"> = {
   answer: "good",
   several: "good",
   disagree: "doubtful",
@@ -21,8 +21,18 @@ export const TONES: Record<Verdict["kind"], "good" | "doubtful" | "none"> = {
   abstain: "none",
 };
 
-export function headline({ kind, probability }: Decided): string {
-  const words = HEADLINES[kind];
+/** An answer is written before it is judged, except in a vote, which then gives none. */
+const isUnstated = ({ kind, trust }: Worded) => kind === "abstain" && trust !== "vote";
+
+/** How much a reader should worry: nothing, some, or there is no answer. */
+export const tone = (verdict: Worded) => (isUnstated(verdict) ? "doubtful" : TONES[verdict.kind]);
+
+/** "Low support" is for low chances; a fair one may lack a second piece of evidence only. */
+export function headline(verdict: Worded): string {
+  const { kind, probability, answers } = verdict;
+  if (isUnstated(verdict)) return "No passage states this";
+  const isThin = kind === "low_support" && answers[0]?.wording === "thin";
+  const words = isThin ? "One piece of evidence" : HEADLINES[kind];
   return probability === null ? words : `${words}, ${formatPercent(probability)}`;
 }
 

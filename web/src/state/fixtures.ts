@@ -66,7 +66,7 @@ export const verdict: Verdict = {
   sources: [{ source_id: 1, source: "gazette" }, { source_id: 2, source: "mirror" }, { source_id: 3, source: "visitor board" }],
 };
 
-const said = (source: string, words: string, chunk_id: number) => ({ chunk_id, title: "Bridge", source, said: words });
+const said = (source: string, words: string, chunk_id: number, quote = words) => ({ chunk_id, title: "Bridge", source, said: words, quote });
 const believed = (source_id: number, source: string, mean: number) => ({
   source_id, source, mean, low: mean - 0.2, high: mean + 0.15, checked_by_people: 2, cross_checked: 5, unchecked: 1,
 });
@@ -76,6 +76,7 @@ export const explanation: Explanation = {
   probability: 0.54,
   is_calibrated: false,
   calibration: { origin: "worlds", answers: 38000, thumbs: 0 },
+  trust: "vote",
   reliability_version: 3,
   without: [],
   answers: verdict.answers,
@@ -86,7 +87,7 @@ export const explanation: Explanation = {
       passages: [said("gazette", "It is 214 m long.", 7), said("mirror", "It is 214 m long.", 8)],
       counted_once: [{ level: "L0", why: "the same words", sources: ["gazette", "mirror"] }],
     },
-    { family: 1, answer: "300 m", sources: ["visitor board"], passages: [said("visitor board", "Almost 300 m.", 9)], counted_once: [] },
+    { family: 1, answer: "300 m", sources: ["visitor board"], passages: [said("visitor board", "Almost 300 m.", 9, "It is nearly 300 m from end to end.")], counted_once: [] },
   ],
   opposing: [],
   sources: [believed(1, "gazette", 0.7), believed(2, "mirror", 0.6), believed(3, "visitor board", 0.5)],

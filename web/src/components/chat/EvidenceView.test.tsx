@@ -42,6 +42,15 @@ describe("EvidenceView", () => {
     expect(screen.getByRole("img", { name: /^Reliability 0.70, in 80 of 100 cases between 0.50/ })).toBeTruthy();
   });
 
+  it("quotes only what stands in a passage", async () => {
+    serve();
+    render(<EvidenceView runId="r1" />);
+    expect(await screen.findByText(/“It is nearly 300 m from end to end.”/)).toBeTruthy();
+    expect(screen.getByText("Read as: Almost 300 m.")).toBeTruthy();
+    expect(screen.queryByText(/“Almost 300 m.”/)).toBeNull();
+    expect(screen.getAllByText(/“It is 214 m long.”/)).toHaveLength(2);
+  });
+
   it("leaves a source out and says what that changes", async () => {
     const asked = serve();
     render(<EvidenceView runId="r1" />);

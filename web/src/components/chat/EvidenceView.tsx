@@ -29,6 +29,20 @@ function Answers({ answers }: { answers: JudgedAnswer[] }) {
   );
 }
 
+/** Only what stands in the passage is quoted; what a model read in it is marked as that. */
+function Words({ said, quote }: { said: string; quote: string }) {
+  return (
+    <>
+      {quote && `“${quote}”`}
+      {!quote.includes(said) && (
+        <span className="text-muted">
+          {quote && " "}Read as: {said}
+        </span>
+      )}
+    </>
+  );
+}
+
 function Families({ title, families }: { title: string; families: Family[] }) {
   if (families.length === 0) return null;
   return (
@@ -40,7 +54,8 @@ function Families({ title, families }: { title: string; families: Family[] }) {
             {family.passages.map((passage) => (
               <p key={passage.chunk_id} className="break-words">
                 <span className="font-medium">{passage.source}</span>
-                <span className="text-muted">, {passage.title}: </span>“{passage.said}”
+                <span className="text-muted">, {passage.title}: </span>
+                <Words said={passage.said} quote={passage.quote} />
               </p>
             ))}
             {family.passages.length > 1 && (

@@ -1,6 +1,6 @@
 /** The one line under an answer about how far it is supported; it opens the evidence. */
 import { useId, useState } from "react";
-import { balance, headline, TONES } from "../../lib/verdict";
+import { balance, headline, tone } from "../../lib/verdict";
 import type { Turn } from "../../state/chat";
 import { Icon } from "../ui/Icon";
 import { EvidenceView } from "./EvidenceView";
@@ -25,7 +25,7 @@ export function VerdictLine({ turn }: { turn: Turn }) {
         onClick={() => setOpen(!open)}
         className="-ml-1 inline-flex max-w-full flex-wrap items-center gap-x-2 gap-y-1 rounded-md px-1 py-0.5 text-left text-sm text-muted transition-colors hover:text-ink"
       >
-        <span className={`rounded-md px-2 py-0.5 font-medium ${TONE_LOOKS[TONES[verdict.kind]]}`}>
+        <span className={`rounded-md px-2 py-0.5 font-medium ${TONE_LOOKS[tone(verdict)]}`}>
           {headline(verdict)}
         </span>
         {verdict.kind !== "abstain" && <span>{balance(verdict)}</span>}
