@@ -181,9 +181,7 @@ class DecoderService:
         self, run: Callable[[float, threading.Event], Iterator[Event]]
     ) -> AsyncGenerator[Event, None]:
         """What `run` yields in the worker thread, given when it was submitted and whether to stop.
-
-        Closing the generator waits until the worker has stopped.
-        """
+        Closing the generator waits until the worker has stopped."""
         self.check_room()
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
