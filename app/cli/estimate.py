@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from app.cli.connect import connect
+from app.cli.existing import load_existing
 from app.cli.output import err, print_json, print_note, print_table
 from app.cli.remote import Client, JsonObject, items
 from app.errors import InvalidValue
-from app.settings import load_settings
 
 POLL_SECONDS = 0.5
 PATH = "/api/v1/sources/estimate"
@@ -24,7 +24,7 @@ def run_estimate(body: JsonObject, questions: Path | None, *, as_json: bool) -> 
 
 
 async def _run(body: JsonObject, *, as_json: bool) -> None:
-    async with connect(load_settings(), print_note) as client:
+    async with connect(load_existing(), print_note) as client:
         before = await _reliabilities(client)
         row = await _start(client, body)
         row = await _watch(client, row)

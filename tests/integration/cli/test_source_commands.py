@@ -192,5 +192,6 @@ def test_question_files_that_cannot_be_read(tmp_path: Path, text: str, message: 
 def test_an_estimate_without_sources_is_refused(
     larder: Larder, data_dir: Path, capsys: Captured
 ) -> None:
+    data_dir.mkdir()
     assert larder("sources", "estimate", "-c", "nowhere") == 2
     assert "there is no collection 'nowhere'" in capsys.readouterr().err
