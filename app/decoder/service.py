@@ -21,7 +21,7 @@ from app.decoder.cost import PrefillCost
 from app.decoder.loop import decode
 from app.decoder.sending import Event, send_all
 from app.decoder.template import PromptTemplate
-from app.decoder.turn import Turn
+from app.decoder.turn import Turn, to_segment
 from app.decoder.types import (
     ChunkReuseStatus,
     DecodeEvent,
@@ -148,7 +148,7 @@ class DecoderService:
         engine = self._engine
         if not isinstance(engine, ReuseEngine):
             return [False] * len(passages)
-        return [engine.is_warm(_to_segment(passage)) for passage in passages]
+        return [engine.is_warm(to_segment(passage)) for passage in passages]
 
     async def answer(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """Prefilled, then text, then Finished. Closing the generator stops the model."""
@@ -213,7 +213,7 @@ class DecoderService:
         engine = self._engine
         if isinstance(engine, PlainEngine):
             return PrecomputeReport(0, 0, len(passages), 0, self._status.reason)
-        chunks = [_to_segment(passage) for passage in passages]
+        chunks = [to_segment(passage) for passage in passages]
         batches = engine.precompute(chunks, evict=evict)
         reports: list[Precomputed] = []
         while (report := await self._in_worker(partial(next, batches, None))) is not None:
@@ -305,7 +305,7 @@ class DecoderService:
         assert isinstance(self._engine, ReuseEngine)
         steps = check_steps(self._engine.runner, turn.prompt, recorder.tokens, recorder.logits())
         while True:
-            drift = await self._in_worker(partial(next, steps))
+            drift: Drift | None = await self._in_worker(partial(next, steps))
             if drift is not None:
                 return drift
 
@@ -332,7 +332,7 @@ class DecoderService:
     def _segments(self, request: DecodeRequest) -> list[Segment]:
         return [
             Segment("prefix", self._template.frame.prefix),
-            *(_to_segment(passage) for passage in request.passages),
+            *(to_segment(passage) for passage in request.passages),
             Segment("question", self._question(request)),
         ]
 
@@ -396,7 +396,3 @@ class DecoderService:
         if isinstance(self._engine, ReuseEngine):
             for segments, report in zip(prompts, ballot.reports, strict=True):
                 mend(self._engine, segments, report)
-
-
-def _to_segment(passage: Passage) -> Segment:
-    return Segment("chunk", passage.token_ids, passage.primers, passage.bias)

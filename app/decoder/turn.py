@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from app.decoder.types import DecodeRequest
+from app.decoder.types import DecodeRequest, Passage
 from app.decoder.watch import Lot
 from kvstore import reasons
 from kvstore.full_check import AnswerRecorder
@@ -59,3 +59,7 @@ def _relabel(report: PrefillReport, old: str, new: str) -> PrefillReport:
             for segment in report.segments
         ),
     )
+
+
+def to_segment(passage: Passage) -> Segment:
+    return Segment("chunk", passage.token_ids, passage.primers, passage.bias)

@@ -1,0 +1,1 @@
+import{G as e}from"./index-2U4jEJ6P.js";var t=e();function n({title:e,children:n}){return(0,t.jsxs)(`div`,{className:`rounded-xl border border-dashed border-line px-5 py-8 text-center`,children:[(0,t.jsx)(`p`,{className:`font-medium`,children:e}),n&&(0,t.jsx)(`div`,{className:`mx-auto mt-1 max-w-md text-sm text-muted`,children:n})]})}export{n as t};
