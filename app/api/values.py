@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from app.db.collections import MAX_NAME_LEN
+from retrieval.parsing.normalise import is_visible
 
 # Both databases hold larger numbers, but JSON of many clients does not; no row gets that far.
 ROW_LIMIT = 2**53
@@ -31,11 +32,6 @@ def _read_day(value: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_read_day)]
-
-
-def is_visible(text: str) -> bool:
-    """Whether anything of it can be seen; controls and spaces of no width cannot."""
-    return any(char.isprintable() and not char.isspace() for char in text)
 
 
 def _check_visible(text: str) -> str:

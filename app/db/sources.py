@@ -58,15 +58,19 @@ class Sources:
         return rows[0]
 
     async def find(self, name_or_id: str) -> SourceRow:
-        """By name first: a source may be called "7". Then by a name it had before."""
-        rows = await self._rows(_counted().where(models.Source.name == name_or_id.strip()))
-        if rows:
-            return rows[0]
-        known = await self._renamed(name_or_id.strip())
-        number = parse_id(name_or_id) if known is None else known
-        if number is None:
+        """By name first: a source may be called "7"."""
+        if (named := await self.named(name_or_id)) is not None:
+            return named
+        if (number := parse_id(name_or_id)) is None:
             raise SourceNotFound(f"there is no source {name_or_id!r}")
         return await self.get(number)
+
+    async def named(self, name: str) -> SourceRow | None:
+        """The source of that name, else the one that had it before; None where there is neither."""
+        if rows := await self._rows(_counted().where(models.Source.name == name.strip())):
+            return rows[0]
+        known = await self._renamed(name.strip())
+        return None if known is None else await self.get(known)
 
     async def list(self) -> Rows:
         return await self._rows(_counted().order_by(models.Source.name))

@@ -6,7 +6,7 @@ For formats whose blocks are found one after the other (HTML, PDF). Formats that
 
 from retrieval.errors import EmptyDocument
 from retrieval.parsing.limits import MAX_TEXT_CHARS, MAX_TITLE_CHARS
-from retrieval.parsing.normalise import clean, one_line, too_long
+from retrieval.parsing.normalise import clean, is_visible, one_line, too_long
 from retrieval.types import Block, BlockKind, Document
 
 _SEPARATOR = "\n\n"
@@ -36,7 +36,7 @@ class DocumentBuilder:
 
 
 def finished(title: str, text: str, media_type: str, blocks: list[Block], name: str) -> Document:
-    if not blocks:
+    if not blocks or not is_visible(text):
         raise EmptyDocument(f"{name} holds no text. Check that it is the right file.")
     return Document(title_or_name(title, name), text, media_type, tuple(blocks))
 

@@ -27,6 +27,11 @@ _MAX_WESTERN_HIGH_SHARE = 0.3
 _MAX_CONTROL_SHARE = 0.05
 
 
+def is_visible(text: str) -> bool:
+    """Whether anything of it can be seen; controls and spaces of no width cannot."""
+    return any(char.isprintable() and not char.isspace() for char in text)
+
+
 def decode(data: bytes, name: str, declared: str | None = None) -> str:
     """Decode text bytes; `declared` is an encoding that the file itself names."""
     if data.startswith(_UTF16_MARKS):

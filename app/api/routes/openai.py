@@ -13,11 +13,11 @@ from app.api.errors import Problem, openai_error, problem_response
 from app.api.openai_reply import Reply
 from app.api.schemas import ChatCompletionRequest, ChatMessage
 from app.api.sse import EventStream, encode
-from app.api.values import is_visible
 from app.bootstrap import Container
 from app.decoder.types import GenerationParams, Message
 from app.errors import CollectionNotFound, DocumentNotFound, InvalidValue
 from kvstore.types import ReuseOptions
+from retrieval.parsing.normalise import is_visible
 
 DONE = "data: [DONE]\n\n"
 

@@ -132,7 +132,9 @@ def _is_mass(num_removed: int, num_held: int) -> bool:
 
 async def _held(container: Container, collection_id: int, source: str, scope: str) -> list[Held]:
     await container.collections.get(collection_id)
-    row = await container.sources.get_or_create(source)
+    row = await container.sources.named(source)
+    if row is None:
+        return []
     return await container.document_versions.held(collection_id, row.id, f"{scope}/")
 
 

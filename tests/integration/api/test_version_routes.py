@@ -138,6 +138,7 @@ async def test_a_folder_is_planned_and_what_is_gone_is_removed_last(
     files = {f"{number:02}.md": f"text {number}" for number in range(12)}
     plan = (await client.post(f"{base}/sync:plan", json=manifest(files))).json()
     assert plan["added"] == sorted(files)
+    assert await container.sources.named("s") is None  # planning makes nothing
     for path, text in files.items():
         url = f"{base}/documents/by-external-id/folder/{path}?source=s"
         await client.put(url, content=text.encode())

@@ -59,10 +59,10 @@ def test_unsupported(data: bytes, words: str) -> None:
         parse(data, "file")
 
 
-@pytest.mark.parametrize("data", [b"", b" \n\t ", b"\xef\xbb\xbf", "\u00ad\ufeff".encode()])
-def test_empty(data: bytes) -> None:
+@pytest.mark.parametrize("text", ["", " \n\t ", "\ufeff", "\u00ad\ufeff", "\u200b\n\n\u200d"])
+def test_empty(text: str) -> None:
     with pytest.raises(EmptyDocument, match="right file"):
-        parse(data, "file.txt")
+        parse(text.encode(), "file.txt")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
