@@ -175,7 +175,7 @@ def read_evidence(article: Locator) -> None:
     expect(council).to_be_checked()
     council.uncheck()
     expect(article.get_by_text("Without council the outcome changes.")).to_be_visible()
-    expect(article.get_by_text("No passage states an answer")).to_be_visible()
+    expect(article.get_by_text("No passage states this")).to_be_visible()
 
 
 def look_at_admin(page: Page) -> None:
