@@ -140,7 +140,6 @@ class TierStats:
 @dataclass(frozen=True, slots=True)
 class StoreStats:
     tiers: tuple[TierStats, ...]
-    counters: dict[
-        str, int
-    ]  # hits_ram, hits_disk, misses, corrupt, evicted; saved_ms may be negative
+    # hits_ram, hits_disk, misses, corrupt, evicted; saved_ms may be negative
+    counters: dict[str, int]
     load_bytes_per_s: dict[str, float] = field(default_factory=dict)  # by tier, moving averages

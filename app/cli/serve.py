@@ -48,9 +48,10 @@ async def _serve(settings: Settings, listener: socket.socket, *, demo: bool) -> 
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         listening, ready = asyncio.Event(), asyncio.Event()
-        server = HttpServer(config, listening.set)
-        fill = _fill(settings, url, listening, ready) if demo else _follow(listening, ready)
-        beside = [asyncio.create_task(fill), asyncio.create_task(_tell(url, ready))]
+        server = HttpServer(config, listening.set if demo else ready.set)
+        beside = [asyncio.create_task(_tell(url, ready))]
+        if demo:
+            beside.append(asyncio.create_task(_fill(settings, url, listening, ready)))
         try:
             await server.serve([listener])
         finally:
@@ -62,11 +63,6 @@ async def _serve(settings: Settings, listener: socket.socket, *, demo: bool) -> 
 async def _tell(url: str, ready: asyncio.Event) -> None:
     await ready.wait()
     print_note(f"Larder is ready: {url}")
-
-
-async def _follow(listening: asyncio.Event, ready: asyncio.Event) -> None:
-    await listening.wait()
-    ready.set()
 
 
 async def _fill(
@@ -82,6 +78,8 @@ async def _fill(
                 await take_in(Client(http, url), settings, demos, ready.set)
     except LarderError as error:
         print_error(f"the demo documents are not all in: {error}")
+    except Exception:  # the server is there all the same
+        log.exception("the demo documents are not all in")
     finally:
         ready.set()
 

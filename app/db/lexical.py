@@ -4,12 +4,12 @@ from sqlalchemy import ColumnElement, column, func, literal_column, select, tabl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
+from app.db.lexical_database import DatabaseSearch
 from app.db.lexical_postgres import MAX_WORDS, PostgresLexicalSearch
 from app.db.selection import conditions
 from app.db.session import Database, Statement
-from retrieval.protocols import Ids
 from retrieval.segmentation import query_words
-from retrieval.types import NO_FILTER, Filter
+from retrieval.types import Filter
 
 FOREIGN_HITS = 4  # times as many are looked at, since some may be of other collections
 # A word in the label, which is the title and the headings, counts twice: nDCG@10 of words alone
@@ -18,22 +18,8 @@ LABEL_WEIGHT = 2.0
 FTS = table("chunks_fts", column("rowid"))
 
 
-class LexicalSearch:
-    """Implements `retrieval.protocols.LexicalIndex`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def search(
-        self,
-        text: str,
-        collection_id: int,
-        limit: int,
-        filter_: Filter = NO_FILTER,
-        allowed: Ids | None = None,  # noqa: ARG002 (the filter is in the SQL)
-    ) -> list[tuple[int, float]]:
-        async with self._database.session() as session:
-            return await self.search_in(session, text, collection_id, limit, filter_)
+class LexicalSearch(DatabaseSearch):
+    """By SQLite's full-text index."""
 
     async def search_in(
         self,
@@ -43,7 +29,6 @@ class LexicalSearch:
         limit: int,
         filter_: Filter,
     ) -> list[tuple[int, float]]:
-        """As `search`, within a transaction."""
         match = match_expression(text)
         if not match or limit < 1:
             return []
@@ -55,7 +40,7 @@ class LexicalSearch:
         return [(row.chunk_id, row.score) for row in await session.execute(statement)]
 
 
-def lexical_search(database: Database) -> LexicalSearch | PostgresLexicalSearch:
+def lexical_search(database: Database) -> DatabaseSearch:
     """The one that belongs to the engine."""
     return LexicalSearch(database) if database.is_sqlite else PostgresLexicalSearch(database)
 

@@ -27,11 +27,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, TSQUERY, TSV
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import models
+from app.db.lexical_database import DatabaseSearch
 from app.db.selection import conditions
-from app.db.session import Database, Statement
-from retrieval.protocols import Ids
+from app.db.session import Statement
 from retrieval.segmentation import indexed_words, query_words
-from retrieval.types import NO_FILTER, Filter
+from retrieval.types import Filter
 
 MAX_WORDS = 64  # a pasted page as a question: the first words say enough and the rest costs time
 
@@ -51,22 +51,8 @@ _MAX_POSITION = 16_383
 _BY_LENGTH = 1  # ts_rank's option: divide by 1 + log(number of words)
 
 
-class PostgresLexicalSearch:
-    """Implements `retrieval.protocols.LexicalIndex`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def search(
-        self,
-        text: str,
-        collection_id: int,
-        limit: int,
-        filter_: Filter = NO_FILTER,
-        allowed: Ids | None = None,  # noqa: ARG002 (the filter is in the SQL)
-    ) -> list[tuple[int, float]]:
-        async with self._database.session() as session:
-            return await self.search_in(session, text, collection_id, limit, filter_)
+class PostgresLexicalSearch(DatabaseSearch):
+    """By PostgreSQL's text search."""
 
     async def search_in(
         self,
@@ -76,7 +62,6 @@ class PostgresLexicalSearch:
         limit: int,
         filter_: Filter,
     ) -> list[tuple[int, float]]:
-        """As `search`, within a transaction."""
         words = list(dict.fromkeys(map(_cut, query_words(text))))[:MAX_WORDS]
         weights = await _weights(session, words) if words and limit > 0 else {}
         if not weights:
